@@ -1,0 +1,5 @@
+//! Cache a function.
+
+mod error;
+
+pub use error::{Error, ErrorKind, Result};
