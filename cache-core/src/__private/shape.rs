@@ -1,0 +1,251 @@
+//! What a function's return type is to the cache: a value, an `Option`, a `Result`. Found by
+//! probing the type rather than by reading its name, so that aliases are seen through.
+//!
+//! The probe is method resolution with one reference more for each more special case, as dtolnay's
+//! autoref specialization describes it.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What a cached value must be able to do.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be cached",
+    label = "this type needs `Clone`, `Send`, `Sync`, `Serialize` and `DeserializeOwned`, and may borrow nothing",
+    note = "derive them: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`; return owned data instead of references"
+)]
+pub trait CacheValue: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
+
+impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> CacheValue for T {}
+
+/// How a return type `R` carries the value that is cached.
+pub trait Shape<R>: Copy + Send + Sync + fmt::Debug + 'static {
+    /// What is cached.
+    type Value: CacheValue;
+
+    /// The value, where the function returned one that is cached; else what it returned.
+    fn split(self, returned: R) -> Result<Self::Value, R>;
+
+    /// What the function would have returned with this value.
+    fn join(self, value: Self::Value) -> R;
+
+    /// Whether this shape takes everything for a value, because nothing else was seen in the type.
+    fn plain(self) -> bool {
+        false
+    }
+}
+
+/// Asks whether a return value stands for success: `Ok`, or anything that is no `Result`.
+pub trait Success<R>: Copy {
+    /// Whether it does.
+    fn succeeded(self, returned: &R) -> bool;
+}
+
+/// A type to be probed.
+pub struct Probe<R>(PhantomData<fn() -> R>);
+
+impl<R> Probe<R> {
+    /// The probe of `R`.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<R> Default for Probe<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R> fmt::Debug for Probe<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Probe")
+    }
+}
+
+/// Every value is cached.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
+/// `Some` is cached, `None` is not.
+#[derive(Clone, Copy, Debug)]
+pub struct Optional;
+/// `Ok` is cached, `Err` is not.
+#[derive(Clone, Copy, Debug)]
+pub struct Fallible;
+/// `Ok(Some)` is cached, nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct FallibleOptional;
+/// `Some(Ok)` is cached, nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionalFallible;
+
+impl<T: CacheValue> Shape<T> for Plain {
+    type Value = T;
+
+    fn split(self, returned: T) -> Result<T, T> {
+        Ok(returned)
+    }
+
+    fn join(self, value: T) -> T {
+        value
+    }
+
+    fn plain(self) -> bool {
+        true
+    }
+}
+
+impl<T: CacheValue> Shape<Option<T>> for Optional {
+    type Value = T;
+
+    fn split(self, returned: Option<T>) -> Result<T, Option<T>> {
+        returned.ok_or(None)
+    }
+
+    fn join(self, value: T) -> Option<T> {
+        Some(value)
+    }
+}
+
+impl<T: CacheValue, E> Shape<Result<T, E>> for Fallible {
+    type Value = T;
+
+    fn split(self, returned: Result<T, E>) -> Result<T, Result<T, E>> {
+        returned.map_err(Err)
+    }
+
+    fn join(self, value: T) -> Result<T, E> {
+        Ok(value)
+    }
+}
+
+impl<T: CacheValue, E> Shape<Result<Option<T>, E>> for FallibleOptional {
+    type Value = T;
+
+    fn split(self, returned: Result<Option<T>, E>) -> Result<T, Result<Option<T>, E>> {
+        match returned {
+            Ok(Some(value)) => Ok(value),
+            other => Err(other),
+        }
+    }
+
+    fn join(self, value: T) -> Result<Option<T>, E> {
+        Ok(Some(value))
+    }
+}
+
+impl<T: CacheValue, E> Shape<Option<Result<T, E>>> for OptionalFallible {
+    type Value = T;
+
+    fn split(self, returned: Option<Result<T, E>>) -> Result<T, Option<Result<T, E>>> {
+        match returned {
+            Some(Ok(value)) => Ok(value),
+            other => Err(other),
+        }
+    }
+
+    fn join(self, value: T) -> Option<Result<T, E>> {
+        Some(Ok(value))
+    }
+}
+
+impl<R> Success<R> for Plain {
+    fn succeeded(self, _: &R) -> bool {
+        true
+    }
+}
+
+impl<T, E> Success<Result<T, E>> for Fallible {
+    fn succeeded(self, returned: &Result<T, E>) -> bool {
+        returned.is_ok()
+    }
+}
+
+macro_rules! probe {
+    ($name:ident, $method:ident, [$($refs:tt)*], [$($generic:ident),*], $type:ty, $shape:ident) => {
+        /// One step of the probe.
+        pub trait $name {
+            /// The shape found.
+            fn $method(&self) -> $shape {
+                $shape
+            }
+        }
+
+        impl<$($generic),*> $name for $($refs)* Probe<$type> {}
+    };
+}
+
+probe!(ViaFallibleOptional, shape, [&&], [T, E], Result<Option<T>, E>, FallibleOptional);
+probe!(ViaOptionalFallible, shape, [&&], [T, E], Option<Result<T, E>>, OptionalFallible);
+probe!(ViaFallible, shape, [&], [T, E], Result<T, E>, Fallible);
+probe!(ViaOptional, shape, [&], [T], Option<T>, Optional);
+probe!(ViaPlain, shape, [], [R], R, Plain);
+probe!(ViaResult, success, [&], [T, E], Result<T, E>, Fallible);
+probe!(ViaAnything, success, [], [R], R, Plain);
+
+/// The shape of a return type.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __shape {
+    ($returned:ty) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::shape::{
+            ViaFallible as _, ViaFallibleOptional as _, ViaOptional as _, ViaOptionalFallible as _,
+            ViaPlain as _,
+        };
+        (&&&$crate::__private::shape::Probe::<$returned>::new()).shape()
+    }};
+}
+
+/// What tells success from failure in a return type.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __success {
+    ($returned:ty) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::shape::{ViaAnything as _, ViaResult as _};
+        (&&$crate::__private::shape::Probe::<$returned>::new()).success()
+    }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Alias<T> = Result<T, std::fmt::Error>;
+
+    #[test]
+    fn shapes_are_seen_through_aliases_and_nesting() {
+        assert!(crate::__shape!(u8).split(1).is_ok());
+        assert!(crate::__shape!(Option<u8>).split(None).is_err());
+        assert_eq!(crate::__shape!(Option<u8>).split(Some(1)), Ok(1));
+        assert_eq!(crate::__shape!(Alias<u8>).split(Ok(1)), Ok(1));
+        assert!(crate::__shape!(Alias<u8>).split(Err(std::fmt::Error)).is_err());
+        assert_eq!(crate::__shape!(Alias<Option<u8>>).split(Ok(None)), Err(Ok(None)));
+        assert_eq!(crate::__shape!(Alias<Option<u8>>).join(3), Ok(Some(3)));
+        assert!(crate::__shape!(Option<Alias<u8>>).split(Some(Err(std::fmt::Error))).is_err());
+        assert_eq!(crate::__shape!(Vec<u8>).split(vec![1]), Ok(vec![1]));
+    }
+
+    fn generic<T: CacheValue>(value: Result<T, ()>) -> bool {
+        crate::__shape!(Result<T, ()>).split(value).is_ok()
+    }
+
+    #[test]
+    fn shapes_are_seen_around_a_type_parameter() {
+        assert!(generic(Ok(1_u8)));
+        assert!(!generic::<u8>(Err(())));
+    }
+
+    #[test]
+    fn only_an_err_is_a_failure() {
+        assert!(crate::__success!(u8).succeeded(&1));
+        assert!(crate::__success!(()).succeeded(&()));
+        assert!(crate::__success!(Option<u8>).succeeded(&None));
+        assert!(crate::__success!(Alias<()>).succeeded(&Ok(())));
+        assert!(!crate::__success!(Alias<()>).succeeded(&Err(std::fmt::Error)));
+    }
+}

@@ -1,0 +1,133 @@
+//! Time, injected: the machine's clocks, and one that tests move by hand.
+
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::driver;
+use crate::store::BoxFuture;
+
+/// Where time comes from.
+pub trait Clock: Send + Sync + 'static {
+    /// Monotonic time since an origin of the clock's own.
+    fn now(&self) -> Duration;
+
+    /// Monotonic time, cheaper and possibly a few milliseconds behind. Default: [`now`](Clock::now).
+    fn coarse(&self) -> Duration {
+        self.now()
+    }
+
+    /// Wall time since the Unix epoch.
+    fn wall(&self) -> Duration;
+
+    /// Ends once `duration` has passed on this clock.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The machine's clocks. Its timers run on the cache's driver thread, so they can be awaited from
+/// any executor, or from none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl Clock for SystemClock {
+    fn now(&self) -> Duration {
+        ORIGIN.elapsed()
+    }
+
+    fn wall(&self) -> Duration {
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        // A tokio timer belongs to the runtime in whose context it was made, wherever it is polled.
+        let _context = driver::handle().enter();
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// A clock that stands still until it is moved.
+///
+/// ```
+/// use std::time::Duration;
+/// use cache_core::{Clock, ManualClock};
+///
+/// let clock = ManualClock::new();
+/// clock.advance(Duration::from_secs(90));
+/// assert_eq!(clock.now(), Duration::from_secs(90));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ManualClock {
+    state: Arc<Mutex<Manual>>,
+}
+
+#[derive(Debug, Default)]
+struct Manual {
+    now: Duration,
+    sleepers: Vec<(Duration, Waker)>,
+}
+
+impl ManualClock {
+    /// A clock that stands at zero.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Moves the clock forward and wakes who slept until then.
+    pub fn advance(&self, by: Duration) {
+        let woken: Vec<Waker> = {
+            let mut state = self.lock();
+            state.now += by;
+            let now = state.now;
+            state
+                .sleepers
+                .extract_if(.., |(until, _)| *until <= now)
+                .map(|(_, waker)| waker)
+                .collect()
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// How many sleeps are under way: what a test waits for before it advances the clock.
+    pub fn sleepers(&self) -> usize {
+        self.lock().sleepers.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Manual> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Duration {
+        self.lock().now
+    }
+
+    fn wall(&self) -> Duration {
+        // A fixed day, so that what is shown is the same in every run.
+        Duration::from_secs(1_700_000_000) + self.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let clock = self.clone();
+        let until = clock.now() + duration;
+        Box::pin(std::future::poll_fn(move |context| {
+            let mut state = clock.lock();
+            if state.now >= until {
+                return Poll::Ready(());
+            }
+            let waker = context.waker();
+            if !state
+                .sleepers
+                .iter()
+                .any(|(at, other)| *at == until && other.will_wake(waker))
+            {
+                state.sleepers.push((until, waker.clone()));
+            }
+            Poll::Pending
+        }))
+    }
+}

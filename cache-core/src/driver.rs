@@ -1,0 +1,54 @@
+//! The driver: one thread with a runtime of its own, for timers, connections and tasks that outlive
+//! a call. Plain functions can wait for it from anywhere, and a test's runtime ending does not kill it.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use tokio::runtime::{Builder, Handle};
+
+/// The runtime's handle; the thread is started on first use and lives as long as the process.
+pub(crate) fn handle() -> &'static Handle {
+    static HANDLE: OnceLock<Handle> = OnceLock::new();
+    HANDLE.get_or_init(start)
+}
+
+fn start() -> Handle {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the cache's driver needs a file descriptor for its reactor");
+    let handle = runtime.handle().clone();
+    thread::Builder::new()
+        .name("cache-driver".into())
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))
+        .expect("the cache's driver needs a thread");
+    handle
+}
+
+/// Waits for `future` on this thread, without a runtime: what it waits for is driven elsewhere.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}

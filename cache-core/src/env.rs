@@ -1,0 +1,135 @@
+//! What the engine needs of the world: time, random numbers, tasks. All of it injected, so that a
+//! simulation can drive the code that production runs.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+use crate::driver;
+use crate::store::BoxFuture;
+
+/// Random numbers.
+pub trait Entropy: Send + Sync + 'static {
+    /// 64 random bits. Stamps and tokens come from here: they must never repeat.
+    fn draw(&self) -> u64;
+}
+
+/// Runs tasks that outlive the call that started them.
+pub trait Spawn: Send + Sync + 'static {
+    /// Runs `task` to its end.
+    fn spawn(&self, task: BoxFuture<'static, ()>);
+}
+
+/// Time, random numbers and tasks, together.
+///
+/// ```
+/// use cache_core::Env;
+///
+/// let env = Env::system();
+/// assert_ne!(env.draw(), env.draw());
+/// ```
+#[derive(Clone)]
+pub struct Env {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    spawn: Arc<dyn Spawn>,
+}
+
+impl Env {
+    /// The real one: the machine's clocks, the operating system's random source, and a driver
+    /// thread of the cache's own.
+    pub fn system() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+            spawn: Arc::new(DriverThread),
+        }
+    }
+
+    /// The same with another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The same with another source of random numbers.
+    #[must_use]
+    pub fn with_entropy(mut self, entropy: impl Entropy) -> Self {
+        self.entropy = Arc::new(entropy);
+        self
+    }
+
+    /// The same with another executor.
+    #[must_use]
+    pub fn with_spawn(mut self, spawn: impl Spawn) -> Self {
+        self.spawn = Arc::new(spawn);
+        self
+    }
+
+    /// Monotonic time since an origin of the clock's own.
+    pub fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    /// Monotonic time, cheaper and a few milliseconds behind at most: for comparing expiries.
+    pub fn coarse(&self) -> Duration {
+        self.clock.coarse()
+    }
+
+    /// Wall time since the Unix epoch: only ever shown, never compared.
+    pub fn wall(&self) -> Duration {
+        self.clock.wall()
+    }
+
+    /// Ends after `duration`.
+    pub fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.clock.sleep(duration)
+    }
+
+    /// 64 random bits.
+    pub fn draw(&self) -> u64 {
+        self.entropy.draw()
+    }
+
+    /// 128 random bits.
+    pub fn draw_wide(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.draw().to_le_bytes());
+        bytes[8..].copy_from_slice(&self.draw().to_le_bytes());
+        bytes
+    }
+
+    /// Runs `task` to its end, whatever becomes of the caller.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn.spawn(Box::pin(task));
+    }
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Env").finish_non_exhaustive()
+    }
+}
+
+struct OsEntropy;
+
+impl Entropy for OsEntropy {
+    fn draw(&self) -> u64 {
+        // The operating system's source does not fail after start-up on the platforms Rust's
+        // standard library runs on; should it, hash keys seeded from it are the next best thing.
+        getrandom::u64().unwrap_or_else(|_| {
+            use std::hash::{BuildHasher, RandomState};
+            RandomState::new().hash_one(std::time::Instant::now())
+        })
+    }
+}
+
+struct DriverThread;
+
+impl Spawn for DriverThread {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        driver::handle().spawn(task);
+    }
+}
