@@ -1,5 +1,8 @@
 //! Cache a function.
 
+#[doc(hidden)]
+pub mod __private;
+mod cache;
 mod clock;
 mod driver;
 mod entry;
@@ -7,6 +10,8 @@ mod env;
 mod error;
 pub mod store;
 
+pub use cache::{Cache, Invalidation, Key};
+pub use cache_macros::{cached, invalidates};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entry::EntryId;
 pub use env::{Entropy, Env, Spawn};
