@@ -215,23 +215,43 @@ macro_rules! __success {
 mod tests {
     use super::*;
 
-    type Alias<T> = Result<T, std::fmt::Error>;
+    type Alias<T> = Result<T, fmt::Error>;
+
+    fn cached<R, S: Shape<R>>(shape: S, returned: R) -> bool {
+        shape.split(returned).is_ok()
+    }
 
     #[test]
     fn shapes_are_seen_through_aliases_and_nesting() {
-        assert!(crate::__shape!(u8).split(1).is_ok());
-        assert!(crate::__shape!(Option<u8>).split(None).is_err());
-        assert_eq!(crate::__shape!(Option<u8>).split(Some(1)), Ok(1));
-        assert_eq!(crate::__shape!(Alias<u8>).split(Ok(1)), Ok(1));
-        assert!(crate::__shape!(Alias<u8>).split(Err(std::fmt::Error)).is_err());
-        assert_eq!(crate::__shape!(Alias<Option<u8>>).split(Ok(None)), Err(Ok(None)));
-        assert_eq!(crate::__shape!(Alias<Option<u8>>).join(3), Ok(Some(3)));
-        assert!(crate::__shape!(Option<Alias<u8>>).split(Some(Err(std::fmt::Error))).is_err());
-        assert_eq!(crate::__shape!(Vec<u8>).split(vec![1]), Ok(vec![1]));
+        assert!(cached(crate::__shape!(u8), 1_u8));
+        assert!(cached(crate::__shape!(Vec<u8>), vec![1_u8]));
+        assert!(cached(crate::__shape!(Option<u8>), Some(1_u8)));
+        assert!(!cached(crate::__shape!(Option<u8>), None::<u8>));
+        assert!(cached::<Alias<u8>, _>(crate::__shape!(Alias<u8>), Ok(1)));
+        assert!(!cached::<Alias<u8>, _>(
+            crate::__shape!(Alias<u8>),
+            Err(fmt::Error)
+        ));
+        assert!(!cached::<Alias<Option<u8>>, _>(
+            crate::__shape!(Alias<Option<u8>>),
+            Ok(None)
+        ));
+        assert!(!cached::<Option<Alias<u8>>, _>(
+            crate::__shape!(Option<Alias<u8>>),
+            Some(Err(fmt::Error))
+        ));
+    }
+
+    #[test]
+    fn what_was_split_is_joined_again() {
+        let joined: Alias<Option<u8>> = crate::__shape!(Alias<Option<u8>>).join(3);
+        assert_eq!(joined, Ok(Some(3)));
+        let joined: Option<Alias<u8>> = crate::__shape!(Option<Alias<u8>>).join(3);
+        assert_eq!(joined, Some(Ok(3)));
     }
 
     fn generic<T: CacheValue>(value: Result<T, ()>) -> bool {
-        crate::__shape!(Result<T, ()>).split(value).is_ok()
+        cached(crate::__shape!(Result<T, ()>), value)
     }
 
     #[test]
@@ -246,6 +266,6 @@ mod tests {
         assert!(crate::__success!(()).succeeded(&()));
         assert!(crate::__success!(Option<u8>).succeeded(&None));
         assert!(crate::__success!(Alias<()>).succeeded(&Ok(())));
-        assert!(!crate::__success!(Alias<()>).succeeded(&Err(std::fmt::Error)));
+        assert!(!crate::__success!(Alias<()>).succeeded(&Err(fmt::Error)));
     }
 }
