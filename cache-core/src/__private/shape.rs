@@ -264,7 +264,7 @@ mod tests {
     fn only_an_err_is_a_failure() {
         assert!(crate::__success!(u8).succeeded(&1));
         assert!(crate::__success!(()).succeeded(&()));
-        assert!(crate::__success!(Option<u8>).succeeded(&None));
+        assert!(crate::__success!(Option<u8>).succeeded(&None::<u8>));
         assert!(crate::__success!(Alias<()>).succeeded(&Ok(())));
         assert!(!crate::__success!(Alias<()>).succeeded(&Err(fmt::Error)));
     }
