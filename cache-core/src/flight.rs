@@ -225,6 +225,22 @@ impl Flights {
         })
     }
 
+    /// Takes the place of whatever flight there is, which is dirty from then on: for a load that
+    /// replaces what is there.
+    pub(crate) fn replace(self: &Arc<Self>, key: &LocalKey, blocking: bool) -> Seat {
+        let flight = Arc::new(Flight::new(blocking));
+        let replaced = self.shard(key).insert(key.clone(), Arc::clone(&flight));
+        if let Some(replaced) = replaced {
+            replaced.lock().dirty = true;
+            replaced.bell.ring();
+        }
+        Seat {
+            flights: Arc::clone(self),
+            key: key.clone(),
+            flight,
+        }
+    }
+
     /// An entry or a key was invalidated: `change` is made to the local tier in one step with it.
     /// Returns the lease that the key's leader now holds in vain.
     pub(crate) fn touch(

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::store::Stamp;
 
 /// One tag, as this node knows it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Cell {
+    tag: Box<str>,
     /// The stamp; zero while it is not known.
     stamp: AtomicU64,
     /// How often it moved. Written under the lock only.
@@ -22,6 +23,20 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
+    pub(crate) fn new(tag: &str) -> Self {
+        Self {
+            tag: tag.into(),
+            stamp: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            killed: Mutex::new(false),
+        }
+    }
+
+    /// The tag's text.
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
+    }
+
     /// The stamp, if it is known.
     pub(crate) fn stamp(&self) -> Option<Stamp> {
         match self.stamp.load(Ordering::Acquire) {
@@ -114,7 +129,7 @@ impl Cells {
         if shard.len() >= self.most_in_shard {
             Self::make_room(&mut shard, self.most_in_shard);
         }
-        let cell = Arc::new(Cell::default());
+        let cell = Arc::new(Cell::new(tag));
         shard.insert(tag.into(), Arc::clone(&cell));
         cell
     }
@@ -178,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_reply_older_than_an_invalidation_teaches_nothing() {
-        let cell = Cell::default();
+        let cell = Cell::new("a");
         let noted = cell.moved();
         cell.advance();
         cell.learn(noted, Some(7));
@@ -189,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_killed_cell_is_never_known_again() {
-        let cell = Cell::default();
+        let cell = Cell::new("a");
         cell.learn(0, Some(7));
         cell.kill();
         cell.learn(cell.moved(), Some(7));

@@ -86,7 +86,6 @@ pub(crate) struct Head {
 /// A tag an entry depends on.
 #[derive(Clone, Debug)]
 pub(crate) struct Dependency {
-    pub(crate) tag: Arc<str>,
     pub(crate) cell: Arc<Cell>,
     pub(crate) stamp: Stamp,
 }
@@ -160,7 +159,7 @@ pub(crate) struct Local {
     map: HashMap<LocalKey, Arc<dyn Held>>,
     eviction: Eviction,
     /// Entries and bytes per function, by its number, for the metrics.
-    sizes: papaya::HashMap<u32, Arc<Size>>,
+    sizes: HashMap<u32, Arc<Size>>,
 }
 
 /// What a function's local entries take.

@@ -5,4 +5,4 @@ mod eviction;
 mod map;
 
 pub(crate) use cells::{Cell, Cells};
-pub(crate) use map::{Head, Held, Local, LocalKey, Stored};
+pub(crate) use map::{Dependency, Head, Held, KeyRef, Local, LocalKey, Stored};

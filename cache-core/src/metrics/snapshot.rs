@@ -23,6 +23,20 @@ use super::{Count, Counters, Distribution, Histogram};
 pub struct Snapshot {
     /// The kinds that were used, by name.
     pub kinds: BTreeMap<String, KindSnapshot>,
+    /// Invalidations, by tag, key or kind, that took effect everywhere before they returned.
+    pub invalidations_applied: u64,
+    /// Invalidations that were kept for when the store can be reached.
+    pub invalidations_queued: u64,
+}
+
+impl Snapshot {
+    pub(crate) fn of(totals: &Counters) -> Self {
+        Self {
+            kinds: BTreeMap::new(),
+            invalidations_applied: totals.sum(Count::InvalidationApplied),
+            invalidations_queued: totals.sum(Count::InvalidationQueued),
+        }
+    }
 }
 
 /// The figures of one kind since the process started.

@@ -42,7 +42,7 @@ fn what_is_inserted_is_hit_under_its_own_key_and_type_only() {
 #[test]
 fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
     let local = Local::new(10_000);
-    let cell = Arc::new(Cell::default());
+    let cell = Arc::new(Cell::new("a"));
     let stamp = cell.stamp_or_make(|| 5).expect("a fresh cell");
     let tagged = Stored {
         head: Head::new(
@@ -51,7 +51,6 @@ fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
             0,
             EntryId([0; 16]),
             Box::new([Dependency {
-                tag: "a".into(),
                 cell: Arc::clone(&cell),
                 stamp,
             }]),
