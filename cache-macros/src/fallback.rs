@@ -10,7 +10,12 @@ use crate::model::Function;
 use crate::validate::Layout;
 
 /// The errors, the function, and an empty companion to be imported.
-pub(crate) fn cached(errors: &TokenStream, item: &TokenStream, args: &Cached, function: Option<&Function>) -> TokenStream {
+pub(crate) fn cached(
+    errors: &TokenStream,
+    item: &TokenStream,
+    args: &Cached,
+    function: Option<&Function>,
+) -> TokenStream {
     let companion = function
         .filter(|function| Layout::of(args, function) == Layout::Namespace)
         .map(|function| {

@@ -12,8 +12,7 @@ pub(crate) fn mentions(tokens: &impl ToTokens, name: &str) -> bool {
 fn in_stream(tokens: TokenStream, name: &str) -> bool {
     // What stands before a token: how many dots, how many colons.
     let (mut dots, mut colons) = (0_u32, 0_u32);
-    let mut tokens = tokens.into_iter().peekable();
-    while let Some(token) = tokens.next() {
+    for token in tokens {
         match &token {
             TokenTree::Ident(ident) => {
                 let selected = dots == 1 || colons == 2;
@@ -92,7 +91,9 @@ mod tests {
     fn self_of_a_nested_item_is_not_ours() {
         let uses = |source: &str| mentions_self_type(source.parse().expect("tokens"));
         assert!(uses("{ Self::new() }"));
-        assert!(!uses("{ struct A; impl A { fn new() -> Self { Self } } A::new() }"));
+        assert!(!uses(
+            "{ struct A; impl A { fn new() -> Self { Self } } A::new() }"
+        ));
         assert!(uses("{ trait T { fn f() -> Self; } Self::g() }"));
     }
 }

@@ -36,10 +36,21 @@ pub(crate) struct Param {
 impl Param {
     fn new(index: usize, attrs: Vec<Attribute>, pat: Pat, ty: Type) -> Self {
         let (ident, binds) = match &pat {
-            Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) => (ident.clone(), Vec::new()),
+            Pat::Ident(PatIdent {
+                by_ref: None,
+                subpat: None,
+                ident,
+                ..
+            }) => (ident.clone(), Vec::new()),
             _ => (format_ident!("__argument_{index}"), bindings(&pat)),
         };
-        Self { ident, attrs, pat, ty, binds }
+        Self {
+            ident,
+            attrs,
+            pat,
+            ty,
+            binds,
+        }
     }
 
     /// Whether it has a name of its own.
@@ -57,7 +68,9 @@ impl Param {
         if self.named() {
             return mentions(tokens, &self.ident.to_string());
         }
-        self.binds.iter().any(|name| mentions(tokens, &name.to_string()))
+        self.binds
+            .iter()
+            .any(|name| mentions(tokens, &name.to_string()))
     }
 }
 
@@ -74,7 +87,12 @@ impl Parse for Function {
         }
         let body = match input.parse()? {
             TokenTree::Group(body) => body,
-            other => return Err(syn::Error::new(other.span(), "expected the function's body")),
+            other => {
+                return Err(syn::Error::new(
+                    other.span(),
+                    "expected the function's body",
+                ));
+            }
         };
         let mut receiver = None;
         let mut params = Vec::new();
@@ -89,7 +107,14 @@ impl Parse for Function {
                 )),
             }
         }
-        Ok(Self { attrs, vis, sig, body, receiver, params })
+        Ok(Self {
+            attrs,
+            vis,
+            sig,
+            body,
+            receiver,
+            params,
+        })
     }
 }
 
@@ -136,7 +161,7 @@ impl Function {
             .filter_map(|param| match param {
                 GenericParam::Type(param) => Some(&param.ident),
                 GenericParam::Const(param) => Some(&param.ident),
-                _ => None,
+                GenericParam::Lifetime(_) => None,
             })
             .collect();
         if idents.is_empty() {
@@ -149,12 +174,16 @@ impl Function {
     pub(crate) fn names(&self) -> Vec<String> {
         let this = self.receiver.as_ref().map(|_| "self".to_owned());
         let named = self.params.iter().filter(|param| param.named());
-        this.into_iter().chain(named.map(|param| param.ident.to_string())).collect()
+        this.into_iter()
+            .chain(named.map(|param| param.ident.to_string()))
+            .collect()
     }
 
     /// Where the receiver is written.
     pub(crate) fn receiver_span(&self) -> Option<Span> {
-        self.receiver.as_ref().map(|receiver| receiver.self_token.span)
+        self.receiver
+            .as_ref()
+            .map(|receiver| receiver.self_token.span)
     }
 }
 

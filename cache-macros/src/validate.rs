@@ -35,9 +35,8 @@ impl Layout {
         match (method, wanted) {
             (_, Some(false)) => Self::Inline,
             (false, _) => Self::Namespace,
-            (true, Some(true)) => Self::Siblings,
             (true, None) if matches!(function.vis, Visibility::Inherited) => Self::Inline,
-            (true, None) => Self::Siblings,
+            (true, _) => Self::Siblings,
         }
     }
 }
@@ -47,7 +46,10 @@ pub(crate) fn cached(args: &Cached, function: &Function, errors: &mut Errors) {
     if !args.kind_written {
         errors.at(
             Span::call_site(),
-            format!("`kind` is missing: write `kind = \"{}\"`", example_kind(function)),
+            format!(
+                "`kind` is missing: write `kind = \"{}\"`",
+                example_kind(function)
+            ),
         );
     }
     qualifiers("cached", function, errors);
@@ -101,7 +103,10 @@ fn qualifiers(attribute: &str, function: &Function, errors: &mut Errors) {
         );
     }
     if let Some(variadic) = &sig.variadic {
-        errors.on(variadic, format!("#[{attribute}] doesn't go on a variadic function"));
+        errors.on(
+            variadic,
+            format!("#[{attribute}] doesn't go on a variadic function"),
+        );
     }
 }
 
@@ -175,14 +180,20 @@ fn skipped(args: &Cached, function: &Function, errors: &mut Errors) {
         } else if args.key.iter().flatten().any(|expr| mentions(expr, &text)) {
             errors.on(
                 name,
-                format!("`{text}` is skipped here and used in `key(..)`: remove it from one of them"),
+                format!(
+                    "`{text}` is skipped here and used in `key(..)`: remove it from one of them"
+                ),
             );
         }
     }
 }
 
 fn unknown_argument(name: &str, known: &[&str], function: &Function) -> String {
-    if function.params.iter().any(|param| param.binds.iter().any(|bind| bind == name)) {
+    if function
+        .params
+        .iter()
+        .any(|param| param.binds.iter().any(|bind| bind == name))
+    {
         return format!(
             "`{name}` is a part of an argument: give the whole argument a name, and take it apart in the body"
         );
@@ -193,7 +204,10 @@ fn unknown_argument(name: &str, known: &[&str], function: &Function) -> String {
     let meant = suggest::nearest(name, known)
         .map(|meant| format!(" (did you mean `{meant}`?)"))
         .unwrap_or_default();
-    format!("there is no argument `{name}`{meant}: the function has {}", suggest::list(known))
+    format!(
+        "there is no argument `{name}`{meant}: the function has {}",
+        suggest::list(known)
+    )
 }
 
 fn receiver(args: &Cached, function: &Function, errors: &mut Errors) {
@@ -205,17 +219,25 @@ fn receiver(args: &Cached, function: &Function, errors: &mut Errors) {
     if skipped || used {
         return;
     }
-    let key = if let Some(key) = &args.key {
-        key.iter().map(|expr| expr.to_token_stream().to_string()).collect()
+    let mut key = vec!["self.some_field".to_owned()];
+    if let Some(written) = &args.key {
+        key.extend(
+            written
+                .iter()
+                .map(|expr| expr.to_token_stream().to_string()),
+        );
     } else {
-        let named = function.params.iter().filter(|param| param.named() && !args.skips(&param.ident));
-        named.map(|param| param.ident.to_string()).collect::<Vec<_>>()
-    };
-    let key: String = key.iter().map(|item| format!(", {item}")).collect();
+        let keyed = function
+            .params
+            .iter()
+            .filter(|param| param.named() && !args.skips(&param.ident));
+        key.extend(keyed.map(|param| param.ident.to_string()));
+    }
+    let key = key.join(", ");
     errors.at(
         span,
         format!(
-            "say what of `self` the result depends on: `key(self.some_field{key})`, or `skip(self)` if on nothing of it"
+            "say what of `self` the result depends on: `key({key})`, or `skip(self)` if on nothing of it"
         ),
     );
 }
@@ -228,7 +250,11 @@ fn unnamed(args: &Cached, function: &Function, errors: &mut Errors) {
             None => !args.skips(&param.ident),
         };
         if keyed && let Some(found) = find_impl(&param.ty) {
-            let name = if param.named() { param.ident.to_string() } else { "x".into() };
+            let name = if param.named() {
+                param.ident.to_string()
+            } else {
+                "x".into()
+            };
             errors.on(
                 found,
                 format!(
@@ -255,7 +281,12 @@ fn patterns(args: &Cached, function: &Function, errors: &mut Errors) {
     }
 
     for param in &function.params {
-        let used = args.key.iter().flatten().chain(args.tag_values()).chain(&args.cache);
+        let used = args
+            .key
+            .iter()
+            .flatten()
+            .chain(args.tag_values())
+            .chain(&args.cache);
         if param.named() || !used.into_iter().any(|expr| param.mentioned(expr)) {
             continue;
         }
@@ -276,14 +307,24 @@ fn ttl(args: &Cached, function: &Function, errors: &mut Errors) {
         return;
     };
     let names = function.names();
-    let generic = function.type_params().chain(function.const_params()).map(Ident::to_string);
-    if let Some(name) = names.into_iter().chain(generic).find(|name| mentions(expr, name)) {
+    let generic = function
+        .type_params()
+        .chain(function.const_params())
+        .map(Ident::to_string);
+    if let Some(name) = names
+        .into_iter()
+        .chain(generic)
+        .find(|name| mentions(expr, name))
+    {
         errors.on(
             expr,
             format!("`ttl` is the same for all calls, so it can't use `{name}`: write a constant, a text or a number"),
         );
     } else if mentions_self_type(expr.to_token_stream()) {
-        errors.on(expr, "`ttl` is evaluated outside the `impl`: write the type's name instead of `Self`");
+        errors.on(
+            expr,
+            "`ttl` is evaluated outside the `impl`: write the type's name instead of `Self`",
+        );
     }
 }
 
@@ -314,7 +355,10 @@ fn find_impl(ty: &Type) -> Option<&TypeImplTrait> {
 fn borrowed(ty: &Type) -> Option<&TypeReference> {
     match ty {
         Type::Reference(reference) => {
-            let lasting = reference.lifetime.as_ref().is_some_and(|name| name.ident == "static");
+            let lasting = reference
+                .lifetime
+                .as_ref()
+                .is_some_and(|name| name.ident == "static");
             (!lasting).then_some(reference)
         }
         Type::Paren(ty) => borrowed(&ty.elem),
@@ -330,7 +374,11 @@ fn borrowed(ty: &Type) -> Option<&TypeReference> {
                 GenericArgument::Type(ty) => Some(ty),
                 _ => None,
             });
-            let stored = if last.ident == "Result" { 1 } else { usize::MAX };
+            let stored = if last.ident == "Result" {
+                1
+            } else {
+                usize::MAX
+            };
             types.take(stored).find_map(borrowed)
         }
         _ => None,
@@ -361,7 +409,11 @@ fn elided(ty: &Type) -> Option<Span> {
         }
 
         // What a function takes or returns has lifetimes of its own.
-        fn visit_parenthesized_generic_arguments(&mut self, _: &'ast syn::ParenthesizedGenericArguments) {}
+        fn visit_parenthesized_generic_arguments(
+            &mut self,
+            _: &'ast syn::ParenthesizedGenericArguments,
+        ) {
+        }
 
         fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
     }

@@ -18,7 +18,9 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
         return seconds_to_millis(seconds);
     }
     if text.is_empty() {
-        return Err("the time to live is empty: write a number and a unit, such as `\"30m\"`".into());
+        return Err(
+            "the time to live is empty: write a number and a unit, such as `\"30m\"`".into(),
+        );
     }
     let mut total: u64 = 0;
     let mut rest = text;
@@ -61,7 +63,10 @@ pub(crate) fn seconds_to_millis(seconds: u128) -> Result<u64, String> {
 
 fn bounded(millis: u64) -> Result<u64, String> {
     match millis {
-        0 => Err("a time to live of zero caches nothing: remove the attribute, or write a longer one".into()),
+        0 => Err(
+            "a time to live of zero caches nothing: remove the attribute, or write a longer one"
+                .into(),
+        ),
         1..=LONGEST => Ok(millis),
         _ => Err(too_long()),
     }
@@ -91,7 +96,19 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for text in ["", "0", "0s", "m", "1h30", "5 m", "1x", "-1s", "1.5h", "367d", "99999999999999999999w"] {
+        for text in [
+            "",
+            "0",
+            "0s",
+            "m",
+            "1h30",
+            "5 m",
+            "1x",
+            "-1s",
+            "1.5h",
+            "367d",
+            "99999999999999999999w",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

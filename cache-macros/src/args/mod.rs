@@ -17,7 +17,16 @@ pub(crate) use self::template::{Piece, Template};
 const CACHED: Known = Known {
     attribute: "cached",
     names: &[
-        "kind", "ttl", "tags", "key", "skip", "cache", "schema", "returns", "companions", "method",
+        "kind",
+        "ttl",
+        "tags",
+        "key",
+        "skip",
+        "cache",
+        "schema",
+        "returns",
+        "companions",
+        "method",
     ],
     repeatable: &[],
 };
@@ -66,12 +75,19 @@ impl Cached {
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut this = Self::default();
         parse(tokens, errors, |input, errors| {
-            CACHED.read(input, errors, |name, input, errors| this.option(name, input, errors));
+            CACHED.read(input, errors, |name, input, errors| {
+                this.option(name, input, errors)
+            });
         });
         this
     }
 
-    fn option(&mut self, name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+    fn option(
+        &mut self,
+        name: &Ident,
+        input: ParseStream<'_>,
+        errors: &mut Errors,
+    ) -> syn::Result<()> {
         match name.to_string().as_str() {
             "kind" => {
                 self.kind_written = true;
@@ -123,12 +139,19 @@ impl Invalidates {
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut this = Self::default();
         parse(tokens, errors, |input, errors| {
-            INVALIDATES.read(input, errors, |name, input, errors| this.option(name, input, errors));
+            INVALIDATES.read(input, errors, |name, input, errors| {
+                this.option(name, input, errors)
+            });
         });
         this
     }
 
-    fn option(&mut self, name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+    fn option(
+        &mut self,
+        name: &Ident,
+        input: ParseStream<'_>,
+        errors: &mut Errors,
+    ) -> syn::Result<()> {
         let option = name.to_string();
         self.written |= option != "cache";
         match option.as_str() {
@@ -158,7 +181,11 @@ fn parse(
 fn kind(name: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
     const EXAMPLE: &str = "kind = \"user_profile\"";
     let expr: Expr = value(name, input, EXAMPLE)?;
-    let Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) = &expr else {
+    let Expr::Lit(ExprLit {
+        lit: Lit::Str(literal),
+        ..
+    }) = &expr
+    else {
         return Err(syn::Error::new_spanned(
             &expr,
             format!("a kind is fixed in the source: write a text, such as `{EXAMPLE}`"),
@@ -167,7 +194,11 @@ fn kind(name: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
     let text = literal.value();
     let wrong = |what: String| Err(syn::Error::new(literal.span(), what));
     match text.bytes().next() {
-        None => return wrong(format!("the kind is empty: write a name, such as `{EXAMPLE}`")),
+        None => {
+            return wrong(format!(
+                "the kind is empty: write a name, such as `{EXAMPLE}`"
+            ));
+        }
         Some(b'a'..=b'z') => {}
         Some(_) => {
             return wrong(format!(
@@ -176,7 +207,10 @@ fn kind(name: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
         }
     }
     if text.len() > 64 {
-        return wrong(format!("the kind has {} bytes: the longest has 64", text.len()));
+        return wrong(format!(
+            "the kind has {} bytes: the longest has 64",
+            text.len()
+        ));
     }
     let allowed = |c: &char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-' | '.');
     if let Some(stranger) = text.chars().find(|c| !allowed(c)) {
@@ -201,20 +235,29 @@ fn tags(name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Resul
 fn ttl(expr: &Expr) -> syn::Result<Ttl> {
     let wrong = |what: String| syn::Error::new(expr.span(), what);
     let millis = match expr {
-        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) => {
             unsuffixed(number)?;
             let seconds = number
                 .base10_parse()
                 .map_err(|_| wrong("the time to live is longer than 366 days".into()))?;
             duration::seconds_to_millis(seconds)
         }
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => duration::parse(&text.value()),
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => duration::parse(&text.value()),
         Expr::Lit(_) => Err(
-            "a time to live is whole seconds or a text: write `1800`, `\"30m\"` or `\"1500ms\"`".into(),
+            "a time to live is whole seconds or a text: write `1800`, `\"30m\"` or `\"1500ms\"`"
+                .into(),
         ),
-        Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr: inner, .. })
-            if matches!(**inner, Expr::Lit(_)) =>
-        {
+        Expr::Unary(syn::ExprUnary {
+            op: syn::UnOp::Neg(_),
+            expr: inner,
+            ..
+        }) if matches!(**inner, Expr::Lit(_)) => {
             Err("a time to live can't be negative: write `1800` or `\"30m\"`".into())
         }
         _ => return Ok(Ttl::Expr(Box::new(expr.clone()))),
@@ -223,7 +266,11 @@ fn ttl(expr: &Expr) -> syn::Result<Ttl> {
 }
 
 fn schema(expr: &Expr) -> syn::Result<u64> {
-    if let Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) = expr {
+    if let Expr::Lit(ExprLit {
+        lit: Lit::Int(number),
+        ..
+    }) = expr
+    {
         unsuffixed(number)?;
         if let Ok(number) = number.base10_parse() {
             return Ok(number);

@@ -91,7 +91,11 @@ fn skip_to_comma(input: ParseStream<'_>) {
 }
 
 /// What follows `=`; `example` says what to write where there is none.
-pub(crate) fn value<T: Parse>(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<T> {
+pub(crate) fn value<T: Parse>(
+    name: &Ident,
+    input: ParseStream<'_>,
+    example: &str,
+) -> syn::Result<T> {
     if !input.peek(Token![=]) {
         return Err(syn::Error::new(
             name.span(),
@@ -109,8 +113,17 @@ pub(crate) fn value<T: Parse>(name: &Ident, input: ParseStream<'_>, example: &st
 }
 
 /// What stands in the parentheses after a name: at least one item.
-pub(crate) fn list<T: Parse>(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Vec<T>> {
-    let wrong = || syn::Error::new(name.span(), format!("`{name}` needs a list: write `{example}`"));
+pub(crate) fn list<T: Parse>(
+    name: &Ident,
+    input: ParseStream<'_>,
+    example: &str,
+) -> syn::Result<Vec<T>> {
+    let wrong = || {
+        syn::Error::new(
+            name.span(),
+            format!("`{name}` needs a list: write `{example}`"),
+        )
+    };
     if !input.peek(syn::token::Paren) {
         return Err(wrong());
     }

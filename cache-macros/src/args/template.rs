@@ -31,10 +31,13 @@ impl Template {
                 continue;
             }
             if brace == "}" {
-                return Err(error("`}` without a `{` before it: write `}}` for a brace in the text".into()));
+                return Err(error(
+                    "`}` without a `{` before it: write `}}` for a brace in the text".into(),
+                ));
             }
-            let end = closing(after)
-                .ok_or_else(|| error("`{` is never closed: write `{{` for a brace in the text".into()))?;
+            let end = closing(after).ok_or_else(|| {
+                error("`{` is never closed: write `{{` for a brace in the text".into())
+            })?;
             if !text.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut text)));
             }
@@ -46,7 +49,9 @@ impl Template {
             pieces.push(Piece::Text(text));
         }
         if pieces.is_empty() {
-            return Err(error("a tag can't be empty: write what it stands for, such as `\"user:{id}\"`".into()));
+            return Err(error(
+                "a tag can't be empty: write what it stands for, such as `\"user:{id}\"`".into(),
+            ));
         }
         Ok(Self(pieces))
     }
@@ -64,7 +69,9 @@ impl Template {
 fn hole(source: &str, literal: &LitStr) -> syn::Result<Expr> {
     let error = |message: String| syn::Error::new(literal.span(), message);
     if source.trim().is_empty() {
-        return Err(error("nothing in the braces: name an argument, such as `{id}`".into()));
+        return Err(error(
+            "nothing in the braces: name an argument, such as `{id}`".into(),
+        ));
     }
     // Parsing through a literal of the same span gives every token that span.
     LitStr::new(source, literal.span())
@@ -113,7 +120,11 @@ fn closing(source: &str) -> Option<usize> {
 
 /// The template in an expression of a `tags(..)` list.
 pub(crate) fn from_expr(expr: &Expr) -> syn::Result<Template> {
-    if let Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(literal), .. }) = expr {
+    if let Expr::Lit(syn::ExprLit {
+        lit: syn::Lit::Str(literal),
+        ..
+    }) = expr
+    {
         return Template::parse(literal);
     }
     let written = quote::quote!(#expr).to_string();
@@ -125,7 +136,10 @@ pub(crate) fn from_expr(expr: &Expr) -> syn::Result<Template> {
         expr.span(),
         format!(
             "a tag is a text with its values in braces: write `\"{}\"`",
-            example.map_or_else(|| format!("name:{{{written}}}"), |name| format!("{name}:{{{name}}}")),
+            example.map_or_else(
+                || format!("name:{{{written}}}"),
+                |name| format!("{name}:{{{name}}}")
+            ),
         ),
     ))
 }
@@ -171,7 +185,11 @@ mod tests {
         assert!(pieces("a}").unwrap_err().contains("without a `{`"));
         assert!(pieces("{a").unwrap_err().contains("never closed"));
         assert!(pieces("{}").unwrap_err().contains("nothing in the braces"));
-        assert!(pieces("{id:?}").unwrap_err().contains("format specification"));
+        assert!(
+            pieces("{id:?}")
+                .unwrap_err()
+                .contains("format specification")
+        );
         assert!(pieces("{a b}").unwrap_err().contains("no expression"));
         assert!(pieces("{a::b}").is_ok());
     }

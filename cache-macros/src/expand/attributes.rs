@@ -26,14 +26,16 @@ impl Attributes {
 
     fn place(&mut self, attr: &Attribute) {
         let name = attr.path().get_ident().map(ToString::to_string);
-        let everywhere = [&mut self.function, &mut self.body, &mut self.companion];
         match name.as_deref().unwrap_or_default() {
             "cfg" => {
                 self.item.push(attr.clone());
-                everywhere.into_iter().for_each(|place| place.push(attr.clone()));
+                self.everywhere(attr);
             }
-            "allow" | "warn" | "deny" | "deprecated" => {
-                everywhere.into_iter().for_each(|place| place.push(attr.clone()));
+            "allow" | "warn" | "deny" => self.everywhere(attr),
+            // Not on the body: what is generated here calls it, and would be warned.
+            "deprecated" => {
+                self.function.push(attr.clone());
+                self.companion.push(attr.clone());
             }
             // What the lint was expected for is in the body; elsewhere it would go unfulfilled.
             "expect" => {
@@ -45,16 +47,19 @@ impl Attributes {
                     self.companion.push(allow);
                 }
             }
-            // A forbidden lint could not be allowed in what is generated.
-            "forbid" => {
-                self.function.push(attr.clone());
-                self.body.push(attr.clone());
-            }
-            "must_use" => {
+            // Not on the other companions: there is nothing to be used in some of them, and what
+            // is forbidden could not be allowed where code is generated.
+            "forbid" | "must_use" => {
                 self.function.push(attr.clone());
                 self.body.push(attr.clone());
             }
             _ => self.function.push(attr.clone()),
+        }
+    }
+
+    fn everywhere(&mut self, attr: &Attribute) {
+        for place in [&mut self.function, &mut self.body, &mut self.companion] {
+            place.push(attr.clone());
         }
     }
 }

@@ -82,7 +82,10 @@ impl<'a> Call<'a> {
     /// The types that one static cannot tell apart.
     fn instance(&self) -> TokenStream {
         let this = self.method.then(|| quote!(Self));
-        let types: Vec<_> = this.into_iter().chain(self.function.type_params().map(|ty| quote!(#ty))).collect();
+        let types: Vec<_> = this
+            .into_iter()
+            .chain(self.function.type_params().map(|ty| quote!(#ty)))
+            .collect();
         let types = match types.as_slice() {
             [] => quote!(()),
             [one] => quote!(#one),
@@ -123,16 +126,22 @@ impl<'a> Call<'a> {
     pub(crate) fn key(&self) -> TokenStream {
         let mut items: Vec<TokenStream> = match &self.args.key {
             Some(key) => key.iter().map(reference).collect(),
-            None => self.automatic().map(|Param { ident, .. }| quote!(&#ident)).collect(),
+            None => self
+                .automatic()
+                .map(|Param { ident, .. }| quote!(&#ident))
+                .collect(),
         };
         items.extend(self.function.const_params().map(|name| quote!(&#name)));
-        let tuple = tuple(items);
+        let tuple = tuple(&items);
         quote!(&#tuple)
     }
 
     fn automatic(&self) -> impl Iterator<Item = &'a Param> {
         let args = self.args;
-        self.function.params.iter().filter(|param| !args.skips(&param.ident))
+        self.function
+            .params
+            .iter()
+            .filter(|param| !args.skips(&param.ident))
     }
 
     /// The closure that says the tags.
@@ -162,13 +171,21 @@ impl<'a> Call<'a> {
 
     /// Whether the `cache` option mentions a parameter.
     pub(crate) fn in_cache(&self, param: &Param) -> bool {
-        self.args.cache.as_ref().is_some_and(|expr| param.mentioned(expr))
+        self.args
+            .cache
+            .as_ref()
+            .is_some_and(|expr| param.mentioned(expr))
     }
 
     /// Opens by reference those patterns whose names the expressions use.
     pub(crate) fn scope(&self, params: &[&Param], tags: bool) -> TokenStream {
         let opened = params.iter().filter(|param| {
-            let key = self.args.key.iter().flatten().any(|expr| param.mentioned(expr));
+            let key = self
+                .args
+                .key
+                .iter()
+                .flatten()
+                .any(|expr| param.mentioned(expr));
             !param.named() && (key || self.in_cache(param) || tags && self.in_tags(param))
         });
         opened
@@ -231,11 +248,11 @@ fn reference(expr: &Expr) -> TokenStream {
 }
 
 /// A tuple of any length: serde stops at 16 elements, so a longer one nests.
-fn tuple(items: Vec<TokenStream>) -> TokenStream {
+fn tuple(items: &[TokenStream]) -> TokenStream {
     const LONGEST: usize = 16;
     if items.len() <= LONGEST {
         return quote!((#(#items,)*));
     }
-    let nested = items.chunks(LONGEST).map(|chunk| tuple(chunk.to_vec())).collect();
-    tuple(nested)
+    let nested: Vec<_> = items.chunks(LONGEST).map(tuple).collect();
+    tuple(&nested)
 }

@@ -52,15 +52,20 @@ impl Call<'_> {
         let companion = self.companion(name);
         let function = &self.function.sig.ident;
         let turbofish = self.function.turbofish();
-        match self.layout {
-            Layout::Siblings => quote!(Self::#companion #turbofish),
-            _ => quote!(#function::#companion #turbofish),
+        if self.layout == Layout::Siblings {
+            quote!(Self::#companion #turbofish)
+        } else {
+            quote!(#function::#companion #turbofish)
         }
     }
 
     /// All companions, the site's accessor among them.
     pub(super) fn companions(&self, attributes: &Attributes) -> TokenStream {
-        let (accessor, uncached, refresh) = (self.accessor(), self.uncached(attributes), self.refresh(attributes));
+        let (accessor, uncached, refresh) = (
+            self.accessor(),
+            self.uncached(attributes),
+            self.refresh(attributes),
+        );
         let rest: TokenStream = [
             self.key_companion(attributes),
             self.peek(attributes),
@@ -78,7 +83,12 @@ impl Call<'_> {
         let function = &self.function.sig.ident;
         let (item, marker) = match self.layout {
             Layout::Namespace => (None, quote!(#function)),
-            _ => (Some(quote!(enum __Here {})), quote!(__Here)),
+            _ => (
+                Some(quote!(
+                    enum __Here {}
+                )),
+                quote!(__Here),
+            ),
         };
         let cfg = &Attributes::sort(&self.function.attrs).item;
         let site = self.site_static(&marker);
@@ -113,15 +123,16 @@ impl Call<'_> {
     fn refresh(&self, attributes: &Attributes) -> TokenStream {
         let mut sig = self.outer_signature();
         sig.ident = self.companion("refresh");
-        let (vis, attrs, quiet) = (&self.function.vis, &attributes.body, quiet());
+        let (vis, attrs, quiet) = (&self.function.vis, &attributes.companion, quiet());
         let params: Vec<_> = self.function.params.iter().collect();
-        let (scope, place, key, tags) = (self.scope(&params, true), self.place(), self.key(), self.tags());
+        let (scope, place, key, tags) = (
+            self.scope(&params, true),
+            self.place(),
+            self.key(),
+            self.tags(),
+        );
         let returned = self.returned();
         let load = self.load(&self.uncached_call());
-        let attrs = attrs.iter().map(|attr| {
-            // A lint that is expected in the body is not expected here.
-            if attr.path().is_ident("expect") { quote!() } else { quote!(#attr) }
-        });
         quote! {
             /// Runs the function and caches what it returns, whatever is cached now.
             #(#attrs)*
@@ -169,7 +180,12 @@ impl Call<'_> {
     fn put<'a>(&'a self, attributes: &'a Attributes) -> Companion<'a> {
         let params =
             self.taken(|param| self.in_key(param) || self.in_tags(param) || self.in_cache(param));
-        let (scope, place, key, tags) = (self.scope(&params, true), self.place(), self.key(), self.tags());
+        let (scope, place, key, tags) = (
+            self.scope(&params, true),
+            self.place(),
+            self.key(),
+            self.tags(),
+        );
         let returned = self.returned();
         let (put, wait) = self.verb("put");
         // Its span keeps it apart from a parameter of the same name.
@@ -212,13 +228,28 @@ impl Call<'_> {
     }
 
     fn write(&self, companion: &Companion<'_>) -> TokenStream {
-        let Companion { doc, attrs, params, value, output, body, .. } = companion;
+        let Companion {
+            doc,
+            attrs,
+            params,
+            value,
+            output,
+            body,
+            ..
+        } = companion;
         let name = self.companion(companion.name);
         let (vis, quiet) = (&self.function.vis, quiet());
-        let (generics, bounds) = (&self.function.sig.generics, &self.function.sig.generics.where_clause);
+        let (generics, bounds) = (
+            &self.function.sig.generics,
+            &self.function.sig.generics.where_clause,
+        );
         let asyncness = (companion.waits && self.function.is_async()).then(|| quote!(async));
         let this = self.function.receiver.is_some().then(|| quote!(&self,));
-        let params = params.iter().map(|Param { ident, attrs, ty, .. }| quote!(#(#attrs)* #ident: #ty,));
+        let params = params.iter().map(
+            |Param {
+                 ident, attrs, ty, ..
+             }| quote!(#(#attrs)* #ident: #ty,),
+        );
         quote! {
             #[doc = #doc]
             #(#attrs)*
@@ -229,8 +260,12 @@ impl Call<'_> {
         }
     }
 
-    fn taken<'b>(&'b self, of: impl Fn(&Param) -> bool) -> Vec<&'b Param> {
-        self.function.params.iter().filter(|param| of(param)).collect()
+    fn taken(&self, of: impl Fn(&Param) -> bool) -> Vec<&Param> {
+        self.function
+            .params
+            .iter()
+            .filter(|param| of(param))
+            .collect()
     }
 
     /// A runtime function in its waiting or its blocking form, and what follows its call.

@@ -11,7 +11,9 @@ use crate::model::Function;
 
 /// The expansion of `#[invalidates(..)]`.
 pub(crate) fn invalidates(args: &Invalidates, function: &Function) -> TokenStream {
-    let Function { attrs, vis, sig, .. } = function;
+    let Function {
+        attrs, vis, sig, ..
+    } = function;
     let plan = plan(args);
     let returned = function.returned();
     let unnamed = matches!(&returned, syn::Type::ImplTrait(_));
@@ -19,17 +21,32 @@ pub(crate) fn invalidates(args: &Invalidates, function: &Function) -> TokenStrea
         // No `Result` hides behind an `impl Trait` that anyone could take apart.
         (None, quote!(true))
     } else {
-        let succeeded = quote!(::cache_core::__private::success!(#returned).succeeded(&__returned));
+        let succeeded = quote! {
+            ::cache_core::__private::shape::Success::succeeded(
+                ::cache_core::__private::success!(#returned),
+                &__returned,
+            )
+        };
         (Some(quote!(: #returned)), succeeded)
     };
     let body = &function.body;
     let (run, finish) = if function.is_async() {
         let edge = (!unnamed).then(|| edge(function));
-        (quote!(async move { #edge #body }.await), quote!(finish(#succeeded).await))
+        (
+            quote!(async move { #edge #body }.await),
+            quote!(finish(#succeeded).await),
+        )
     } else {
         let output = (!unnamed).then(|| quote!(-> #returned));
-        let body = if unnamed { quote!({ #body }) } else { quote!(#body) };
-        (quote!((move || #output #body)()), quote!(finish_blocking(#succeeded)))
+        let body = if unnamed {
+            quote!({ #body })
+        } else {
+            quote!(#body)
+        };
+        (
+            quote!((move || #output #body)()),
+            quote!(finish_blocking(#succeeded)),
+        )
     };
     quote! {
         #(#attrs)*
@@ -67,17 +84,23 @@ fn plan(args: &Invalidates) -> TokenStream {
 /// The key of a call: `f(x)` becomes `f::key(x)`, and `s.f(x)` becomes `s.f_key(x)`.
 fn key(item: &Expr) -> TokenStream {
     match item {
-        Expr::Call(call) => match &*call.func {
-            Expr::Path(path) => {
-                let func = Expr::Path(key_path(path));
-                let call = ExprCall { func: Box::new(func), ..call.clone() };
-                quote!(#call)
-            }
-            _ => quote!(#call),
-        },
+        Expr::Call(call) => {
+            let func = match &*call.func {
+                Expr::Path(path) => Expr::Path(key_path(path)),
+                other => other.clone(),
+            };
+            let call = ExprCall {
+                func: Box::new(func),
+                ..call.clone()
+            };
+            quote!(#call)
+        }
         Expr::MethodCall(call) => {
             let method = format_ident!("{}_key", call.method);
-            let call = ExprMethodCall { method, ..call.clone() };
+            let call = ExprMethodCall {
+                method,
+                ..call.clone()
+            };
             quote!(#call)
         }
         other => quote!(#other),
@@ -86,7 +109,13 @@ fn key(item: &Expr) -> TokenStream {
 
 fn key_path(path: &ExprPath) -> ExprPath {
     let mut path = path.clone();
-    let owner = path.path.segments.iter().rev().nth(1).map(|segment| segment.ident.to_string());
+    let owner = path
+        .path
+        .segments
+        .iter()
+        .rev()
+        .nth(1)
+        .map(|segment| segment.ident.to_string());
     // A type's name begins with a capital: then the companion is a sibling.
     let associated = path.qself.is_some()
         || owner.is_some_and(|owner| owner.starts_with(|first: char| first.is_uppercase()));

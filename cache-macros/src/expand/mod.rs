@@ -37,7 +37,11 @@ pub(crate) fn cached(args: &Cached, function: &Function) -> TokenStream {
 impl Call<'_> {
     fn namespace(&self) -> TokenStream {
         let attributes = Attributes::sort(&self.function.attrs);
-        let (name, vis, item) = (&self.function.sig.ident, &self.function.vis, &attributes.item);
+        let (name, vis, item) = (
+            &self.function.sig.ident,
+            &self.function.vis,
+            &attributes.item,
+        );
         let (function, companions) = (self.outer(&attributes), self.companions(&attributes));
         quote! {
             #function
@@ -62,7 +66,11 @@ impl Call<'_> {
 
     /// The function of the user's name: looks, and on a miss loads.
     fn outer(&self, attributes: &Attributes) -> TokenStream {
-        let (attrs, vis, sig) = (&attributes.function, &self.function.vis, self.outer_signature());
+        let (attrs, vis, sig) = (
+            &attributes.function,
+            &self.function.vis,
+            self.outer_signature(),
+        );
         let params: Vec<_> = self.function.params.iter().collect();
         let (scope, lookup) = (self.scope(&params, true), self.lookup());
         let load = self.load(&self.uncached_call());
@@ -78,11 +86,19 @@ impl Call<'_> {
 
     /// All in one function, which may stand where nothing else may be declared.
     fn inline(&self) -> TokenStream {
-        let (attrs, vis, sig) = (&self.function.attrs, &self.function.vis, self.outer_signature());
+        let (attrs, vis, sig) = (
+            &self.function.attrs,
+            &self.function.vis,
+            self.outer_signature(),
+        );
         let params: Vec<_> = self.function.params.iter().collect();
         let (scope, lookup) = (self.scope(&params, true), self.lookup());
         let site = self.site_static(&quote!(__Here));
-        let (items, body) = if self.method { (None, self.inline_body()) } else { self.nested_body() };
+        let (items, body) = if self.method {
+            (None, self.inline_body())
+        } else {
+            self.nested_body()
+        };
         let load = self.load(&body);
         quote! {
             #(#attrs)*
@@ -119,7 +135,10 @@ impl Call<'_> {
         let (name, body, turbofish) = (&sig.ident, &self.function.body, self.function.turbofish());
         let params = self.function.params.iter().map(|param| &param.ident);
         let call = quote!(#name #turbofish(#(#params),*));
-        (Some(quote!(#[allow(clippy::too_many_arguments)] #sig #body)), call)
+        (
+            Some(quote!(#[allow(clippy::too_many_arguments)] #sig #body)),
+            call,
+        )
     }
 
     fn lookup(&self) -> TokenStream {
@@ -140,7 +159,12 @@ impl Call<'_> {
             match input {
                 FnArg::Receiver(receiver) => {
                     // Where the body has a function of its own, it is mutable only there.
-                    if self.layout != Layout::Inline && matches!(receiver.kind, syn::ReceiverKind::Value | syn::ReceiverKind::Typed(..)) {
+                    if self.layout != Layout::Inline
+                        && matches!(
+                            receiver.kind,
+                            syn::ReceiverKind::Value | syn::ReceiverKind::Typed(..)
+                        )
+                    {
                         receiver.mutability = None;
                     }
                 }
