@@ -260,13 +260,6 @@ impl Flights {
         lease
     }
 
-    /// A key's entry or lease changed: its leader, if it waits, looks again.
-    pub(crate) fn ring(&self, key: &LocalKey) {
-        if let Some(flight) = self.shard(key).get(key) {
-            flight.bell.ring();
-        }
-    }
-
     /// The lease of a key changed hands or ended. Whoever loads under it loads in vain.
     pub(crate) fn lease_changed(&self, key: &LocalKey) {
         if let Some(flight) = self.shard(key).get(key) {
@@ -386,11 +379,6 @@ impl Seat {
             insert();
         }
         clean
-    }
-
-    /// Whether anybody waits for this flight.
-    pub(crate) fn followed(&self) -> bool {
-        self.flight.outcome.receiver_count() > 0
     }
 
     /// Ends the flight with a value.

@@ -44,7 +44,6 @@ pub(crate) enum Carrier {
 pub(crate) struct Function {
     pub(crate) number: u32,
     pub(crate) kind: Arc<KindState>,
-    pub(crate) name: Arc<str>,
     /// `kind:function:`, what the key of each of its entries begins with.
     pub(crate) prefix: String,
     pub(crate) origin: u128,
@@ -76,7 +75,6 @@ impl Function {
         let carrier = carrier::<V>(registered, &kind, settings.codec);
         Self {
             number: registered.number,
-            name: Arc::clone(&registered.name),
             prefix: format!("{}:{}:", kind.name, registered.name),
             origin: registered.origin,
             bypassed: hidden

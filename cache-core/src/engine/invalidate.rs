@@ -24,7 +24,6 @@ use crate::tag::Tag;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[must_use = "`Queued` means that other nodes may serve the old value until the store is back"]
 #[non_exhaustive]
 pub enum Invalidation {
     /// It holds: on this node at once, and everywhere within the bound of invariant 1.
