@@ -336,7 +336,10 @@ impl Store for MemoryStore {
         self.call(false, move |state, client, now| {
             let key = client.name(request.key);
             let bytes = state.entry(&key, now);
-            let left = state.entries.get(&key).map(|entry| entry.until - now);
+            let left = state
+                .entries
+                .get(&key)
+                .map(|entry| entry.until.saturating_sub(now));
             let stamps = request
                 .tags
                 .iter()

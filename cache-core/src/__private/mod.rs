@@ -180,12 +180,11 @@ fn ticket<R, S: Shape<R>>(
 ) -> Ticket<R, S> {
     let mut collected = Tags::of_kind(&function.kind.name);
     tags(&mut collected);
-    let call = match collected.0 {
-        Ok(tags) => Some(Box::new(Call::new(engine, function, args, tags))),
-        Err(_) => {
-            function.kind.counters.count(Count::Unkeyed);
-            None
-        }
+    let call = if let Ok(tags) = collected.0 {
+        Some(Box::new(Call::new(engine, function, args, tags)))
+    } else {
+        function.kind.counters.count(Count::Unkeyed);
+        None
     };
     Ticket {
         shape,

@@ -103,27 +103,30 @@ fn carrier<V: CacheValue>(
         reason: "its Deserialize panicked while it was traced".to_owned(),
         self_describing: false,
     });
-    let (fingerprint, self_describing) = match traced {
-        Schema::Traced {
-            fingerprint,
-            self_describing,
-        } => (registered.schema.unwrap_or(fingerprint), self_describing),
-        Schema::Untraceable {
-            reason,
-            self_describing,
-        } => match registered.schema {
-            Some(schema) => (schema, self_describing),
-            None => {
-                tracing::warn!(
-                    kind = kind.name,
-                    function = &*registered.name,
-                    "values of type {} stay in this process: {reason}; write schema = 1 on the \
-                     attribute, and another number whenever the type changes, to share them",
-                    type_name::<V>(),
-                );
-                return Carrier::None;
-            }
-        },
+    let (fingerprint, self_describing) = match (traced, registered.schema) {
+        (
+            Schema::Traced {
+                fingerprint,
+                self_describing,
+            },
+            schema,
+        ) => (schema.unwrap_or(fingerprint), self_describing),
+        (
+            Schema::Untraceable {
+                self_describing, ..
+            },
+            Some(schema),
+        ) => (schema, self_describing),
+        (Schema::Untraceable { reason, .. }, None) => {
+            tracing::warn!(
+                kind = kind.name,
+                function = &*registered.name,
+                "values of type {} stay in this process: {reason}; write schema = 1 on the \
+                 attribute, and another number whenever the type changes, to share them",
+                type_name::<V>(),
+            );
+            return Carrier::None;
+        }
     };
     let natural = if self_describing {
         Codec::MessagePack
