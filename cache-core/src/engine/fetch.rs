@@ -86,13 +86,19 @@ impl Engine {
         let mut attempts = 0;
         loop {
             // Step 1: the waiter is armed and the cells are noted before anything is sent (guards
-            // G1 and G14).
+            // G1 and G14). Whether the shared tier may be asked at all is looked at each time, since
+            // this call may have waited long, and after the point from which callers are not
+            // captured: one that began after an invalidation was queued must not share what is
+            // read here (guard G10).
             let armed = seat.arm();
             let note = self.note(&cells);
             seat.note(note.clone());
             let mut seen = None;
             if !call.refresh {
                 let point = self.flights.source_asked();
+                if !self.outage.usable() {
+                    return Ok(Fetched::Bare);
+                }
                 let local = self
                     .local
                     .find(call.key.borrowed())
@@ -105,7 +111,9 @@ impl Engine {
                 learn(&cells, &note, &reading.stamps);
                 // Step 3.
                 let judged = match call.function.carrier {
-                    Carrier::None => judge_by_stamps(local.clone(), &tags, &reading.stamps),
+                    Carrier::None => {
+                        judge_by_stamps(local.clone(), &tags, &reading.stamps, self.env.coarse())
+                    }
                     Carrier::Bytes { .. } => self.judge(
                         call,
                         local.clone(),
@@ -141,6 +149,9 @@ impl Engine {
             let note = self.note(&cells);
             seat.note(note.clone());
             let point = self.flights.source_asked();
+            if !self.outage.usable() {
+                return Ok(Fetched::Bare);
+            }
             let token = EntryId(self.env.draw_wide());
             // Only the call's own tags: the load is stored under nothing else.
             let own = &tags[..cells.len()];
@@ -151,25 +162,21 @@ impl Engine {
                 .life(settings.ttl)
                 .force(call.refresh || attempts > 1 || call.function.carrier == Carrier::None)
                 .limit(limit);
-            let beginning = self.bounded_by(budget, store.begin(request)).await;
-            let beginning = match beginning {
-                Ok(beginning) => beginning,
-                Err(error) => {
-                    // It may have been granted all the same.
-                    self.release_later(key, token);
-                    return Err(error);
-                }
-            };
+            // Armed before it is sent: a call that is cancelled, or given up, in the middle may have
+            // been granted the lease all the same.
+            let lease = LeaseGuard::new(self, &key, token);
+            let beginning = self.bounded_by(budget, store.begin(request)).await?;
             learn(&cells, &note, &beginning.stamps);
             match beginning.turn {
                 Turn::Granted => {
-                    let lease = LeaseGuard::new(self, &key, token, settings.lease);
+                    lease.keep(settings.lease);
                     if let Some(deps) = dependencies(&cells, &beginning.stamps) {
                         return Ok(Fetched::Granted { lease, deps });
                     }
                     // A stamp was removed the moment it was made.
                 }
                 Turn::Entry(found) => {
+                    lease.gone();
                     let judged = self.judge(
                         call,
                         None,
@@ -186,6 +193,7 @@ impl Engine {
                     }
                 }
                 Turn::Held(lasts) => {
+                    lease.gone();
                     if waits.is_zero() {
                         return Ok(Fetched::Bare);
                     }
@@ -243,7 +251,7 @@ impl Engine {
                 }
             };
             let judged = match call.function.carrier {
-                Carrier::None => judge_by_stamps(local.clone(), &tags, &reading.stamps),
+                Carrier::None => judge_by_stamps(local.clone(), &tags, &reading.stamps, now),
                 Carrier::Bytes { .. } => self.judge(
                     call,
                     local.clone(),
@@ -287,7 +295,8 @@ impl Engine {
             Found::Bytes(bytes) => bytes,
         };
         let id = entry_id(bytes);
-        let limit = call.function.settings.max_bytes;
+        // The limit is the value's: its header comes on top, as when it was written.
+        let limit = call.function.settings.max_bytes + HEADER;
         let Ok((header, payload)) = entry::read(bytes, limit) else {
             call.function.kind.counters.count(Count::Undecodable);
             return Judgement::Invalid(id);
@@ -400,15 +409,17 @@ fn judge_known<V>(
     }
 }
 
-/// There is no entry in the shared tier for values that stay local: their stamps are all there is.
+/// There is no entry in the shared tier for values that stay local: their stamps are all there is,
+/// and nothing there expires with the value.
 fn judge_by_stamps<V>(
     local: Option<Arc<Stored<V>>>,
     tags: &[String],
     stamps: &[Option<Stamp>],
+    now: Duration,
 ) -> Judgement<V> {
     match local {
-        Some(local) => judge_known(local, tags, stamps),
-        None => Judgement::Invalid(None),
+        Some(local) if now < local.head.expires => judge_known(local, tags, stamps),
+        _ => Judgement::Invalid(None),
     }
 }
 

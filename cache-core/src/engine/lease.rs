@@ -101,6 +101,8 @@ impl Engine {
             if let Err(error) = engine.bounded(store.release(&key, token)).await {
                 engine.store_failed(&error);
             }
+            // Guard G14: the store tells nobody of its own node's release.
+            engine.wake_waiter(&key);
         });
     }
 }
@@ -142,15 +144,19 @@ pub(super) struct LeaseGuard {
 }
 
 impl LeaseGuard {
-    /// Guards a lease that was just granted, and has it renewed.
-    pub(super) fn new(engine: &Arc<Engine>, key: &str, token: Token, lasts: Duration) -> Self {
-        engine.keep_lease(key, token, lasts);
+    /// Guards a lease that is about to be asked for.
+    pub(super) fn new(engine: &Arc<Engine>, key: &str, token: Token) -> Self {
         Self {
             engine: Arc::clone(engine),
             key: key.to_owned(),
             token,
             armed: true,
         }
+    }
+
+    /// The lease was granted: it is renewed from here on.
+    pub(super) fn keep(&self, lasts: Duration) {
+        self.engine.keep_lease(&self.key, self.token, lasts);
     }
 
     /// The lease is no longer there, or no longer ours: there is nothing to give up.
