@@ -132,6 +132,15 @@ impl MemoryServer {
         self.lock().entry(key, now).map(|bytes| bytes.to_vec())
     }
 
+    /// How long the entry at a key will still be there, with the namespace as in
+    /// [`plant`](Self::plant).
+    pub fn life(&self, key: &str) -> Option<Duration> {
+        let now = self.env.now();
+        let mut state = self.lock();
+        state.expire(key, now);
+        state.entries.get(key).map(|entry| entry.until - now)
+    }
+
     /// How many calls were made so far.
     pub fn calls(&self) -> u64 {
         self.lock().calls
