@@ -1,1 +1,8 @@
-//! tests
+//! What the integration tests share: private servers, stores whose answers can be held back, sources
+//! whose loads can, a listener for logs, and the suite every store must pass.
+
+pub mod conformance;
+pub mod gate;
+pub mod logs;
+pub mod server;
+pub mod source;

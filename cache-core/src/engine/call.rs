@@ -228,7 +228,7 @@ impl Call {
         let held: Arc<dyn Held> = stored;
         let clean = if was_local {
             self.count(Count::HitLocal);
-            seat.is_clean(epoch)
+            seat.insert_if_clean(epoch, || ())
         } else {
             self.count(Count::HitShared);
             seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch))

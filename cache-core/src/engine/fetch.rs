@@ -22,8 +22,6 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mi
 /// How often a call starts over because something changed under its hands, before it loads without
 /// a lease.
 const ATTEMPTS: u32 = 8;
-/// What is added to the size limit of a value for its entry's header.
-const HEADER: usize = 64 << 10;
 
 /// What came of looking for a value.
 pub(super) enum Fetched<V> {
@@ -76,8 +74,6 @@ pub(super) struct Search<'a> {
     /// The call's own tags, one for each cell, and then those that only an entry's header named.
     tags: Vec<String>,
     cells: Vec<Arc<Cell>>,
-    /// Whether there is something at the key that has no id by which to say that it was seen.
-    nameless: bool,
     look: Duration,
 }
 
@@ -93,7 +89,6 @@ impl<'a> Search<'a> {
             key,
             tags,
             cells,
-            nameless: false,
             look: LOOKS.0,
         }
     }
@@ -131,14 +126,24 @@ impl<'a> Search<'a> {
         note
     }
 
+    /// Whether the shared tier may be asked at all. Looked at each time, since a call may have
+    /// waited long, and after the point up to which callers are captured: one that began after an
+    /// invalidation was queued must not share what is read here (guard G10).
+    fn may_ask(&self) -> bool {
+        self.engine.outage.usable()
+    }
+
     fn limit(&self) -> usize {
-        self.call.function.settings.max_bytes + HEADER
+        self.call.function.entry_limit()
     }
 
     /// Steps 1 to 4: in one round trip, the entry and the stamps.
     async fn read<V: CacheValue>(&mut self, budgets: &mut Budgets) -> Result<Step<V>> {
         let note = self.note();
         let point = self.engine.flights.source_asked();
+        if !self.may_ask() {
+            return Ok(Step::Done(Fetched::Bare));
+        }
         let local = self.engine.find_typed::<V>(self.call);
         let request = Read::new(&self.key, &self.tags)
             .known(local.as_ref().map(|stored| stored.head.id))
@@ -177,6 +182,9 @@ impl<'a> Search<'a> {
         // What moved before `begin` is sent, its answer already reflects (guard G2).
         let note = self.note();
         let point = self.engine.flights.source_asked();
+        if !self.may_ask() {
+            return Ok(Step::Done(Fetched::Bare));
+        }
         let token = EntryId(self.engine.env.draw_wide());
         let settings = &self.call.function.settings;
         let unshared = self.call.function.carrier == Carrier::None;
@@ -186,7 +194,7 @@ impl<'a> Search<'a> {
             .seen(seen)
             .lease(settings.lease)
             .life(settings.ttl)
-            .force(self.call.refresh || self.nameless || unshared)
+            .force(self.call.refresh || unshared)
             .limit(self.limit());
         let lease = LeaseGuard::new(self.engine, &self.key, token);
         let asked = self.store.begin(request);
@@ -218,11 +226,7 @@ impl<'a> Search<'a> {
                 point,
                 was_local: false,
             }),
-            Judgement::Invalid(id) => {
-                self.nameless = id.is_none();
-                Step::Again
-            }
-            Judgement::Unasked(_) => Step::Again,
+            Judgement::Invalid(_) | Judgement::Unasked(_) => Step::Again,
         })
     }
 
@@ -286,7 +290,7 @@ impl Engine {
         for _ in 0..2 {
             let request = Read::new(&key, &tags)
                 .known(local.as_ref().map(|stored| stored.head.id))
-                .limit(call.function.settings.max_bytes + HEADER);
+                .limit(call.function.entry_limit());
             let reading = match self.bounded(store.read(request)).await {
                 Ok(reading) => reading,
                 Err(error) => {

@@ -86,6 +86,13 @@ impl Function {
     }
 }
 
+impl Function {
+    /// The most bytes an entry may have: the value's, and its header's on top.
+    pub(crate) fn entry_limit(&self) -> usize {
+        self.settings.max_bytes.saturating_add(64 << 10)
+    }
+}
+
 /// A `Result` or an `Option` behind a type parameter or an associated type cannot be told from a
 /// plain value by probing, and an `Err` must not be cached by mistake. The name of the type is good
 /// enough to refuse by; nothing is stored under it.

@@ -32,9 +32,11 @@ impl Engine {
     ) -> Judgement<V> {
         match (call.function.carrier, local) {
             // There is no entry in the shared tier for values that stay local: their stamps are
-            // all there is.
-            (Carrier::None, Some(local)) => judge_known(local, tags, &reading.stamps),
-            (Carrier::None, None) => Judgement::Invalid(None),
+            // all there is, and nothing there expires with the value.
+            (Carrier::None, Some(local)) if self.env.coarse() < local.head.expires => {
+                judge_known(local, tags, &reading.stamps)
+            }
+            (Carrier::None, _) => Judgement::Invalid(None),
             (Carrier::Bytes { .. }, local) => {
                 let ends = self.ends(call, reading.left);
                 self.judge(call, local, &reading.entry, (tags, &reading.stamps), ends)
@@ -79,7 +81,7 @@ impl Engine {
             Found::Bytes(bytes) => bytes,
         };
         let id = entry_id(bytes);
-        let limit = call.function.settings.max_bytes;
+        let limit = call.function.entry_limit();
         let Ok((header, payload)) = entry::read(bytes, limit) else {
             call.function.kind.counters.count(Count::Undecodable);
             return Judgement::Invalid(id);
