@@ -24,7 +24,7 @@ pub fn cached(
     options: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    expand_cached(options.into(), item.into()).into()
+    expand_cached(options.into(), &item.into()).into()
 }
 
 /// Invalidates what is cached when a function has succeeded.
@@ -33,34 +33,34 @@ pub fn invalidates(
     options: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    expand_invalidates(options.into(), item.into()).into()
+    expand_invalidates(options.into(), &item.into()).into()
 }
 
-fn expand_cached(options: TokenStream, item: TokenStream) -> TokenStream {
+fn expand_cached(options: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = Cached::parse(options, &mut errors);
-    let function = function(&item, "cached", &mut errors);
+    let function = function(item, "cached", &mut errors);
     if let Some(function) = &function {
         validate::cached(&args, function, &mut errors);
     }
     match (errors.into_compile_errors(), function) {
         (None, Some(function)) => expand::cached(&args, &function),
         (errors, function) => {
-            fallback::cached(&errors.unwrap_or_default(), &item, &args, function.as_ref())
+            fallback::cached(&errors.unwrap_or_default(), item, &args, function.as_ref())
         }
     }
 }
 
-fn expand_invalidates(options: TokenStream, item: TokenStream) -> TokenStream {
+fn expand_invalidates(options: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = Invalidates::parse(options, &mut errors);
-    let function = function(&item, "invalidates", &mut errors);
+    let function = function(item, "invalidates", &mut errors);
     if let Some(function) = &function {
         validate::invalidates(&args, function, &mut errors);
     }
     match (errors.into_compile_errors(), function) {
         (None, Some(function)) => expand::invalidates(&args, &function),
-        (errors, _) => fallback::invalidates(&errors.unwrap_or_default(), &item),
+        (errors, _) => fallback::invalidates(&errors.unwrap_or_default(), item),
     }
 }
 

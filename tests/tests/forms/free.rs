@@ -12,7 +12,7 @@ impl Db {
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Finds a user.
 #[cached(kind = "user_profile", ttl = "30m", tags("user:{id}"), skip(db))]
@@ -99,7 +99,7 @@ async fn lone((a, b): (u32, u32)) -> u32 {
 }
 
 #[cached(kind = "many")]
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments, clippy::many_single_char_names)]
 fn many(
     a: u8,
     b: u8,
