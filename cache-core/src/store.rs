@@ -49,6 +49,10 @@ pub type Token = EntryId;
 /// 8. Futures can be polled from any thread and any executor: a store that needs a reactor runs it
 ///    through [`Env::spawn`].
 ///
+/// The id of an entry is bytes 8 to 24 of whatever is there, garbage included, so that a caller can
+/// name as `seen` what it could not decode. What is shorter has no id, and `begin` takes it for
+/// nothing, as it does with what is larger than its limit: neither could be named.
+///
 /// Nothing in a request or a reply is a secret but the values; errors never carry a value.
 pub trait Store: Send + Sync + 'static {
     /// Binds the store to a cache: called once, before any other method.
@@ -267,7 +271,8 @@ pub struct Begin<'a> {
     pub life: Duration,
     /// Takes the lease whoever holds it and whatever entry is there (`put` and updates).
     pub force: bool,
-    /// An entry with more bytes than this is not handed back.
+    /// An entry with more bytes than this is not handed back: the lease is given as if it were not
+    /// there.
     pub limit: usize,
 }
 

@@ -1,1 +1,37 @@
-//! Redis.
+//! The shared tier of cache-core on Redis: one store, its connections, and the layout of its keys.
+//!
+//! ```no_run
+//! use cache_redis::RedisStore;
+//!
+//! # fn main() -> Result<(), cache_core::Error> {
+//! let store = RedisStore::from_env()?; // UPSTASH_REDIS_URL, REDIS_URL, REDIS_HOST.., or localhost
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Nothing here touches the network before the first call: a program starts while Redis is down,
+//! and uses it as soon as it is there.
+//!
+//! Inside, a later line may use an earlier one, never the reverse:
+//!
+//! ```text
+//! failure            what went wrong, ready to be told to every caller
+//! config/            URL, environment, TLS
+//! dial               one connection: address, TLS, handshake
+//! connection         the loop that owns it, and everybody's way to it
+//! keys  scripts      the layout in Redis; what runs there
+//! reply              what Redis answered
+//! store              the `Store` trait on all of these
+//! ```
+
+mod config;
+mod connection;
+mod dial;
+mod failure;
+mod keys;
+mod reply;
+mod scripts;
+mod store;
+
+pub use config::{RedisConfig, Roots};
+pub use store::RedisStore;

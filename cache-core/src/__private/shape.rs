@@ -31,6 +31,11 @@ pub trait Shape<R>: Copy + Send + Sync + fmt::Debug + 'static {
     /// What the function would have returned with this value.
     fn join(self, value: Self::Value) -> R;
 
+    /// Whether it is an `Err`.
+    fn is_error(self, _returned: &R) -> bool {
+        false
+    }
+
     /// Whether this shape takes everything for a value, because nothing else was seen in the type.
     fn plain(self) -> bool {
         false
@@ -120,6 +125,10 @@ impl<T: CacheValue, E> Shape<Result<T, E>> for Fallible {
     fn join(self, value: T) -> Result<T, E> {
         Ok(value)
     }
+
+    fn is_error(self, returned: &Result<T, E>) -> bool {
+        returned.is_err()
+    }
 }
 
 impl<T: CacheValue, E> Shape<Result<Option<T>, E>> for FallibleOptional {
@@ -135,6 +144,10 @@ impl<T: CacheValue, E> Shape<Result<Option<T>, E>> for FallibleOptional {
     fn join(self, value: T) -> Result<Option<T>, E> {
         Ok(Some(value))
     }
+
+    fn is_error(self, returned: &Result<Option<T>, E>) -> bool {
+        returned.is_err()
+    }
 }
 
 impl<T: CacheValue, E> Shape<Option<Result<T, E>>> for OptionalFallible {
@@ -149,6 +162,10 @@ impl<T: CacheValue, E> Shape<Option<Result<T, E>>> for OptionalFallible {
 
     fn join(self, value: T) -> Option<Result<T, E>> {
         Some(Ok(value))
+    }
+
+    fn is_error(self, returned: &Option<Result<T, E>>) -> bool {
+        matches!(returned, Some(Err(_)))
     }
 }
 
@@ -262,10 +279,12 @@ mod tests {
 
     #[test]
     fn only_an_err_is_a_failure() {
-        assert!(crate::__success!(u8).succeeded(&1));
+        let ok: Alias<()> = Ok(());
+        let err: Alias<()> = Err(fmt::Error);
+        assert!(crate::__success!(u8).succeeded(&1_u8));
         assert!(crate::__success!(()).succeeded(&()));
-        assert!(crate::__success!(Option<u8>).succeeded(&None));
-        assert!(crate::__success!(Alias<()>).succeeded(&Ok(())));
-        assert!(!crate::__success!(Alias<()>).succeeded(&Err(fmt::Error)));
+        assert!(crate::__success!(Option<u8>).succeeded(&None::<u8>));
+        assert!(crate::__success!(Alias<()>).succeeded(&ok));
+        assert!(!crate::__success!(Alias<()>).succeeded(&err));
     }
 }

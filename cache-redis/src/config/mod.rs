@@ -1,0 +1,248 @@
+//! Where Redis is and how to get there: what users set, checked before anything is connected.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cache_core::{Error, ErrorKind, Result};
+
+use crate::failure::Secrets;
+use crate::store::RedisStore;
+use address::Address;
+use tls::Authority;
+
+mod address;
+mod environment;
+mod hygiene;
+mod tls;
+
+pub(crate) use address::Target;
+pub use tls::Roots;
+
+/// How a [`RedisStore`] reaches its server. Options are set by value; nothing is connected yet.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use cache_redis::{RedisConfig, Roots};
+///
+/// # fn main() -> Result<(), cache_core::Error> {
+/// let store = RedisConfig::new("rediss://cache.internal:6380/0")?
+///     .connect_timeout(Duration::from_secs(1))
+///     .roots(Roots::Webpki)
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a configuration does nothing until it is built"]
+pub struct RedisConfig {
+    address: Address,
+    source: &'static str,
+    connect_timeout: Duration,
+    ping_timeout: Duration,
+    roots: Roots,
+    authority: Option<Authority>,
+    identity: Option<tls::Identity>,
+}
+
+impl RedisConfig {
+    /// A configuration from a URL.
+    ///
+    /// `redis://`, or `rediss://` for TLS, then `user:password@` where needed (percent-encoded),
+    /// `host`, `:6379`, and `/0`, the database. `unix:///path/to/socket?db=0` is a socket. A
+    /// certificate is always verified. `valkey://` and `valkeys://` mean the same as `redis://` and
+    /// `rediss://`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`], saying what to write instead, and never showing the password: for
+    /// quotes, spaces or a variable's name that were pasted along, a missing or foreign scheme, a
+    /// missing host, a bad port or database, a special character that is not percent-encoded, and
+    /// `redis://` to a host that only speaks TLS.
+    pub fn new(url: &str) -> Result<Self> {
+        Ok(Self::of(address::parse(url)?, "url"))
+    }
+
+    /// A configuration from the environment: `UPSTASH_REDIS_URL`, then `REDIS_URL`, then
+    /// `REDIS_HOST`, `REDIS_PORT`, `REDIS_USERNAME`, `REDIS_PASSWORD` and `REDIS_DB` if any of them
+    /// is set, then `redis://127.0.0.1:6379`. An empty variable counts as unset.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new); the text begins with the variable's name.
+    pub fn from_env() -> Result<Self> {
+        Self::from_vars(|name| std::env::var(name).ok())
+    }
+
+    /// The same from variables given by a function.
+    ///
+    /// ```
+    /// use cache_redis::RedisConfig;
+    ///
+    /// let config = RedisConfig::from_vars(|name| match name {
+    ///     "REDIS_HOST" => Some("cache.internal".to_owned()),
+    ///     _ => None,
+    /// })?;
+    /// assert_eq!(config.describe(), "redis://cache.internal:6379/0");
+    /// assert_eq!(config.source(), "REDIS_HOST");
+    /// # Ok::<(), cache_core::Error>(())
+    /// ```
+    pub fn from_vars(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let (address, source) = environment::read(variable)?;
+        Ok(Self::of(address, source))
+    }
+
+    fn of(address: Address, source: &'static str) -> Self {
+        Self {
+            address,
+            source,
+            connect_timeout: Duration::from_secs(2),
+            ping_timeout: Duration::from_secs(1),
+            roots: Roots::System,
+            authority: None,
+            identity: None,
+        }
+    }
+
+    /// How long one attempt to connect may take, from the name's resolution to Redis's greeting.
+    /// Default: 2 s.
+    pub fn connect_timeout(mut self, connect_timeout: Duration) -> Self {
+        self.connect_timeout = connect_timeout;
+        self
+    }
+
+    /// How long Redis may take to answer a PING before the connection is given up and replaced. One
+    /// is sent by [`probe`](cache_core::store::Store::probe), and whenever a call was dropped before
+    /// its answer came. Default: 1 s.
+    pub fn ping_timeout(mut self, ping_timeout: Duration) -> Self {
+        self.ping_timeout = ping_timeout;
+        self
+    }
+
+    /// Which certificate authorities are trusted where no
+    /// [`ca_certificate`](Self::ca_certificate) is given. Default: [`Roots::System`].
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.roots = roots;
+        self
+    }
+
+    /// A private certificate authority, as PEM text with one or more certificates. It is trusted
+    /// instead of the usual ones. Default: none.
+    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.authority = Some(Authority::Pem(pem.into()));
+        self
+    }
+
+    /// The same from a file, which [`build`](Self::build) reads. Default: none.
+    pub fn ca_certificate_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.authority = Some(Authority::File(path.into()));
+        self
+    }
+
+    /// A certificate chain and its key, both as PEM text, for servers that ask who is calling.
+    /// Default: none.
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.identity = Some(tls::Identity::new(certificate.into(), key.into()));
+        self
+    }
+
+    /// The user, as it is: nothing is percent-decoded. Default: the URL's, or Redis's `default`.
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        self.address.username = Some(username.into());
+        self
+    }
+
+    /// The password, as it is: nothing is percent-decoded. Default: the URL's.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.address.password = Some(password.into());
+        self
+    }
+
+    /// Which variable it was taken from: `"REDIS_URL"`; `"url"` where it was given as a text, and
+    /// `"default"` where nothing was set.
+    pub fn source(&self) -> &'static str {
+        self.source
+    }
+
+    /// The URL without its password: `redis://app:***@cache.internal:6379/0`.
+    pub fn describe(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// A store on this configuration. Reads certificates where they are needed; connects nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for certificates that can't be read, or that make no sense without
+    /// TLS.
+    pub fn build(self) -> Result<RedisStore> {
+        Ok(RedisStore::of(self.endpoint()?))
+    }
+
+    pub(crate) fn endpoint(self) -> Result<Endpoint> {
+        let described = self.describe();
+        let tls = if self.address.is_tls() {
+            Some(tls::client(self.roots, self.authority, self.identity)?)
+        } else if self.authority.is_some() || self.identity.is_some() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!(
+                    "{described} is not encrypted, so its certificates would not be used: write \
+                     rediss:// (with two s)"
+                ),
+            ));
+        } else {
+            None
+        };
+        let Address {
+            target,
+            username,
+            password,
+            database,
+        } = self.address;
+        Ok(Endpoint {
+            described,
+            source: self.source,
+            secrets: Secrets::new(password.as_deref()),
+            target,
+            tls,
+            username,
+            password,
+            database,
+            connect_timeout: self.connect_timeout,
+            ping_timeout: self.ping_timeout,
+        })
+    }
+}
+
+impl fmt::Debug for RedisConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisConfig")
+            .field("url", &self.describe())
+            .field("source", &self.source)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("ping_timeout", &self.ping_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A checked configuration, ready to be dialled.
+pub(crate) struct Endpoint {
+    pub(crate) described: String,
+    pub(crate) source: &'static str,
+    pub(crate) secrets: Secrets,
+    pub(crate) target: Target,
+    pub(crate) tls: Option<tokio_rustls::TlsConnector>,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) database: u32,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) ping_timeout: Duration,
+}
+
+#[cfg(test)]
+mod tests;

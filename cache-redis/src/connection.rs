@@ -1,0 +1,390 @@
+//! The loop that owns a connection, and everybody's way to it.
+//!
+//! A [`Link`] is one connection for one role. Its loop connects, waits for the end, and connects
+//! again; nobody else ever does, so that nothing can be lost silently. Callers look at what the loop
+//! has published.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use cache_core::store::{Event, Observer};
+use cache_core::{Env, ErrorKind};
+use redis::aio::MultiplexedConnection;
+use redis::{Pipeline, Value};
+use tokio::sync::{Notify, oneshot, watch};
+
+use crate::config::Endpoint;
+use crate::dial::{Dialled, dial};
+use crate::failure::{Failure, is_read_only};
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Reads, leases, fills: what the engine's calls need.
+    Data,
+    /// Removals and invalidations. It reads nothing, so that an invalidation never waits behind a
+    /// large value, and its answer never overtakes a push (section 4, invalidate).
+    Invalidation,
+}
+
+/// A connection that lived this long was a good one: its loss is no reason to wait.
+const STEADY: Duration = Duration::from_secs(1);
+/// The shortest and the longest wait after a failed attempt.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// One connection, whether it is up or not.
+pub(crate) struct Link {
+    phase: watch::Receiver<Phase>,
+    /// What the loop is started with, at the first call.
+    unstarted: Mutex<Option<watch::Sender<Phase>>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    role: Role,
+    endpoint: Arc<Endpoint>,
+    env: Env,
+    observer: Weak<dyn Observer>,
+    /// Ends the wait after a failed attempt.
+    wake: Notify,
+}
+
+#[derive(Clone)]
+enum Phase {
+    /// The first attempt, or the one right after a loss: worth waiting for.
+    Connecting,
+    Up(Live),
+    /// Attempts fail: callers are told at once. The number tells one failure from the next.
+    Down(Failure, u64),
+}
+
+#[derive(Clone)]
+struct Live {
+    connection: MultiplexedConnection,
+    state: Arc<LiveState>,
+}
+
+#[derive(Default)]
+struct LiveState {
+    /// Nobody is to use it any more, though the loop may not have noticed yet.
+    dead: AtomicBool,
+    /// A PING is on its way to find out.
+    checking: AtomicBool,
+    cause: Mutex<Option<Failure>>,
+    condemned: Notify,
+}
+
+impl LiveState {
+    /// Ends the connection.
+    fn condemn(&self, cause: Failure) {
+        if !self.dead.swap(true, Ordering::AcqRel) {
+            *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+            self.condemned.notify_one();
+        }
+    }
+}
+
+impl Link {
+    pub(crate) fn new(
+        role: Role,
+        endpoint: Arc<Endpoint>,
+        env: Env,
+        observer: Weak<dyn Observer>,
+    ) -> Self {
+        let (sender, phase) = watch::channel(Phase::Connecting);
+        Self {
+            phase,
+            unstarted: Mutex::new(Some(sender)),
+            shared: Arc::new(Shared {
+                role,
+                endpoint,
+                env,
+                observer,
+                wake: Notify::new(),
+            }),
+        }
+    }
+
+    /// Sends commands in one go and returns an answer for each, errors of the server among them.
+    ///
+    /// Dropped before the answers came, it leaves the connection as it is, but has it checked.
+    pub(crate) async fn call(&self, commands: &Pipeline) -> Result<Vec<Value>, Failure> {
+        let mut call = Unanswered {
+            live: self.live().await?,
+            shared: &self.shared,
+            answered: false,
+        };
+        let outcome = call
+            .live
+            .connection
+            .send_packed_commands(commands, 0, commands.len())
+            .await;
+        call.answered = true;
+        match outcome {
+            Ok(values) => {
+                // After a failover the old primary's connections stay open: only a new one finds
+                // the new primary.
+                if let Some(Value::ServerError(error)) = values.iter().find(|v| is_read_only(v)) {
+                    let failure = self.shared.of_server(error);
+                    call.live.state.condemn(failure);
+                }
+                if values.len() == commands.len() {
+                    Ok(values)
+                } else {
+                    let failure =
+                        Failure::protocol("the server's answers don't match the commands")
+                            .at(&self.shared.endpoint.described);
+                    call.live.state.condemn(failure.clone());
+                    Err(failure)
+                }
+            }
+            Err(error) => {
+                let failure = Failure::of_client(&error, &self.shared.endpoint.secrets)
+                    .at(&self.shared.endpoint.described);
+                call.live.state.condemn(failure.clone());
+                Err(failure)
+            }
+        }
+    }
+
+    /// Asks Redis for a sign of life, connecting at once if there is no connection.
+    pub(crate) async fn probe(&self) -> Result<(), Failure> {
+        let live = self.live_at_once().await?;
+        let (sender, verdict) = oneshot::channel();
+        let shared = self.shared.clone();
+        // In a task: the verdict is reached whatever becomes of the caller.
+        self.shared.env.spawn(async move {
+            let _ = sender.send(shared.check(live).await);
+        });
+        verdict.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// The connection; waits for one only where one can be expected.
+    async fn live(&self) -> Result<Live, Failure> {
+        self.start();
+        let mut phase = self.phase.clone();
+        loop {
+            match &*phase.borrow_and_update() {
+                Phase::Up(live) if !live.state.dead.load(Ordering::Acquire) => {
+                    return Ok(live.clone());
+                }
+                Phase::Down(failure, _) => return Err(failure.clone()),
+                Phase::Up(_) | Phase::Connecting => {}
+            }
+            phase.changed().await.map_err(|_| gone())?;
+        }
+    }
+
+    /// The connection, or the outcome of an attempt that is made now.
+    async fn live_at_once(&self) -> Result<Live, Failure> {
+        self.start();
+        let mut phase = self.phase.clone();
+        let mut asked_after = None;
+        loop {
+            match &*phase.borrow_and_update() {
+                Phase::Up(live) if !live.state.dead.load(Ordering::Acquire) => {
+                    return Ok(live.clone());
+                }
+                Phase::Down(failure, attempt) => match asked_after {
+                    None => {
+                        asked_after = Some(*attempt);
+                        self.shared.wake.notify_waiters();
+                    }
+                    Some(before) if *attempt > before => return Err(failure.clone()),
+                    Some(_) => {}
+                },
+                Phase::Up(_) | Phase::Connecting => {}
+            }
+            phase.changed().await.map_err(|_| gone())?;
+        }
+    }
+
+    fn start(&self) {
+        let unstarted = self
+            .unstarted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(phase) = unstarted {
+            let shared = self.shared.clone();
+            self.shared
+                .env
+                .spawn(async move { shared.run(phase).await });
+        }
+    }
+}
+
+/// A call on its way. Dropped without an answer, it makes the connection suspect: redis-rs would
+/// wait on a silent one for ever.
+struct Unanswered<'a> {
+    live: Live,
+    shared: &'a Arc<Shared>,
+    answered: bool,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        let state = &self.live.state;
+        if self.answered
+            || state.dead.load(Ordering::Acquire)
+            || state.checking.swap(true, Ordering::AcqRel)
+        {
+            return;
+        }
+        let (shared, live) = (self.shared.clone(), self.live.clone());
+        self.shared.env.spawn(async move {
+            // Failing, it has condemned the connection, which is all that is to be done.
+            let _ = shared.check(live.clone()).await;
+            live.state.checking.store(false, Ordering::Release);
+        });
+    }
+}
+
+impl Shared {
+    /// Sends a PING; without an answer the connection is given up. To be run in a task.
+    async fn check(&self, mut live: Live) -> Result<(), Failure> {
+        let ping = redis::cmd("PING");
+        let timeout = self.endpoint.ping_timeout;
+        let failure = tokio::select! {
+            answer = live.connection.send_packed_command(&ping) => match answer {
+                // A user without the right to PING has been answered all the same.
+                Ok(Value::ServerError(error)) if error.code() != "NOPERM" => {
+                    return Err(self.of_server(&error));
+                }
+                Ok(_) => return Ok(()),
+                Err(error) => Failure::of_client(&error, &self.endpoint.secrets),
+            },
+            () = self.env.sleep(timeout) => Failure::new(
+                ErrorKind::Timeout,
+                format!("no answer to a PING within {timeout:?}"),
+            ),
+        }
+        .at(&self.endpoint.described);
+        live.state.condemn(failure.clone());
+        Err(failure)
+    }
+
+    fn of_server(&self, error: &redis::ServerError) -> Failure {
+        Failure::of_server(error, &self.endpoint.secrets).at(&self.endpoint.described)
+    }
+
+    fn observe(&self, event: Event) {
+        if let Some(observer) = self.observer.upgrade() {
+            observer.observe(event);
+        }
+    }
+
+    /// The loop. It ends when the link is dropped, and the connection with it.
+    async fn run(&self, phase: watch::Sender<Phase>) {
+        let place = &self.endpoint.described;
+        let mut lost = false;
+        let mut attempt = 0;
+        let mut streak = 0;
+        loop {
+            attempt += 1;
+            let dialled = tokio::select! {
+                dialled = dial(&self.endpoint, &self.env) => dialled,
+                () = phase.closed() => return,
+            };
+            let failure = match dialled {
+                Err(failure) => {
+                    streak += 1;
+                    if streak == 1 {
+                        tracing::warn!(role = ?self.role, %failure, "no connection to Redis");
+                    }
+                    failure
+                }
+                Ok(dialled) => {
+                    if lost || streak > 0 {
+                        tracing::info!(role = ?self.role, %place, "connected to Redis again");
+                    }
+                    if lost {
+                        // Before the first caller gets it: nothing read earlier counts any more.
+                        self.observe(Event::Proven);
+                    }
+                    let since = self.env.now();
+                    let Some(failure) = self.serve(dialled, &phase).await else {
+                        return;
+                    };
+                    lost = true;
+                    tracing::warn!(role = ?self.role, %failure, "lost the connection to Redis");
+                    if self.env.now().saturating_sub(since) >= STEADY {
+                        streak = 0;
+                        continue;
+                    }
+                    streak += 1;
+                    failure
+                }
+            };
+            // Armed before the failure is published: who is told of it can wake the loop.
+            let mut woken = pin!(self.wake.notified());
+            woken.as_mut().enable();
+            phase.send_replace(Phase::Down(failure, attempt));
+            tokio::select! {
+                () = self.env.sleep(backoff(streak, self.env.draw())) => {}
+                () = woken => {}
+                () = phase.closed() => return,
+            }
+        }
+    }
+
+    /// Lends a connection out until it ends; says why it did, or nothing if nobody wants it any
+    /// more.
+    async fn serve(&self, dialled: Dialled, phase: &watch::Sender<Phase>) -> Option<Failure> {
+        let Dialled { connection, driver } = dialled;
+        let state = Arc::new(LiveState::default());
+        phase.send_replace(Phase::Up(Live {
+            connection,
+            state: state.clone(),
+        }));
+        tokio::select! {
+            () = driver => {}
+            () = state.condemned.notified() => {}
+            () = phase.closed() => return None,
+        }
+        // From here on callers wait for the next connection. The event comes before it.
+        state.dead.store(true, Ordering::Release);
+        self.observe(Event::Lost);
+        phase.send_replace(Phase::Connecting);
+        let cause = state
+            .cause
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        Some(cause.unwrap_or_else(|| {
+            Failure::unavailable("the server closed the connection").at(&self.endpoint.described)
+        }))
+    }
+}
+
+/// The wait after the `streak`th failure in a row: doubling, and half of it random, so that a fleet
+/// does not come back all at once.
+fn backoff(streak: u32, random: u64) -> Duration {
+    let (shortest, longest) = BACKOFF;
+    let whole = shortest
+        .saturating_mul(1 << streak.saturating_sub(1).min(16))
+        .min(longest);
+    let half = whole / 2;
+    let spread = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
+    half + Duration::from_micros(random % spread)
+}
+
+fn gone() -> Failure {
+    Failure::unavailable("the store's connection task has ended: its runtime was shut down")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_within_its_bounds() {
+        assert_eq!(backoff(1, 0), Duration::from_millis(25));
+        assert!(backoff(1, u64::MAX) < Duration::from_millis(50));
+        assert_eq!(backoff(3, 0), Duration::from_millis(100));
+        assert_eq!(backoff(1000, 0), Duration::from_secs(1));
+        assert!(backoff(u32::MAX, u64::MAX) < Duration::from_secs(2));
+    }
+}

@@ -1,0 +1,379 @@
+//! One connection: name, address, TLS, Redis's handshake; and for each way it fails, what to do.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use cache_core::Env;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, RedisError};
+use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+
+use crate::config::{Endpoint, Target};
+use crate::failure::Failure;
+
+/// A connection, and what reads and writes for it: without the driver being polled nothing moves,
+/// and with the driver dropped the socket is closed.
+pub(crate) struct Dialled {
+    pub(crate) connection: MultiplexedConnection,
+    pub(crate) driver: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// A silent peer is noticed by the kernel too, after about half a minute.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
+
+/// A name with several addresses: the next is tried when one has not answered for this long.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Connects, within the endpoint's `connect_timeout`. To be awaited in a task of [`Env::spawn`]:
+/// it needs tokio's reactor.
+pub(crate) async fn dial(endpoint: &Endpoint, env: &Env) -> Result<Dialled, Failure> {
+    let stage = Stage::default();
+    tokio::select! {
+        dialled = stages(endpoint, env, &stage) => dialled,
+        () = env.sleep(endpoint.connect_timeout) => Err(stage.late(endpoint.connect_timeout)),
+    }
+    .map_err(|failure| failure.at(&endpoint.described))
+}
+
+async fn stages(endpoint: &Endpoint, env: &Env, stage: &Stage) -> Result<Dialled, Failure> {
+    // Servers before 6.0, and some that only look like Redis, don't know HELLO.
+    match attempt(endpoint, env, stage, ProtocolVersion::RESP3).await {
+        Err(Refused::Protocol) => attempt(endpoint, env, stage, ProtocolVersion::RESP2)
+            .await
+            .map_err(|refused| match refused {
+                Refused::Failed(failure) => failure,
+                Refused::Protocol => Failure::protocol("the server speaks neither RESP3 nor RESP2"),
+            }),
+        Err(Refused::Failed(failure)) => Err(failure),
+        Ok(dialled) => Ok(dialled),
+    }
+}
+
+enum Refused {
+    /// There is no RESP3 here.
+    Protocol,
+    Failed(Failure),
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+async fn attempt(
+    endpoint: &Endpoint,
+    env: &Env,
+    stage: &Stage,
+    protocol: ProtocolVersion,
+) -> Result<Dialled, Refused> {
+    match &endpoint.target {
+        Target::Unix(path) => {
+            let stream = open_socket(path).await?;
+            stage.enter(Stage::GREET);
+            greet(endpoint, stream, protocol, |failure| failure).await
+        }
+        Target::Tcp { host, port, .. } => {
+            stage.enter(Stage::RESOLVE);
+            let addresses = resolve(host, *port).await?;
+            stage.enter(Stage::CONNECT);
+            let stream = connect(&addresses, env).await?;
+            tune(&stream);
+            if let Some(tls) = &endpoint.tls {
+                stage.enter(Stage::ENCRYPT);
+                let stream = encrypt(tls, host, stream).await?;
+                stage.enter(Stage::GREET);
+                return greet(endpoint, stream, protocol, |failure| failure).await;
+            }
+            stage.enter(Stage::GREET);
+            let heard = Arc::new(AtomicU8::new(SILENCE));
+            let stream = Sniffed {
+                stream,
+                first: Some(heard.clone()),
+            };
+            greet(endpoint, stream, protocol, |failure| {
+                match heard.load(Ordering::Relaxed) {
+                    TLS_ALERT => Failure::unavailable(
+                        "the server speaks TLS on this port: write rediss:// (with two s)",
+                    ),
+                    SILENCE => Failure::unavailable(format!(
+                        "{failure}; it hung up without a word: if it demands TLS, write rediss:// \
+                     (with two s)"
+                    )),
+                    _ => failure,
+                }
+            })
+            .await
+        }
+    }
+}
+
+async fn open_socket(path: &Path) -> Result<UnixStream, Failure> {
+    UnixStream::connect(path).await.map_err(|error| {
+        Failure::unavailable(format!(
+            "the socket can't be opened ({error}): is Redis running?"
+        ))
+    })
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    let addresses: Vec<SocketAddr> = lookup_host((host, port))
+        .await
+        .map_err(|error| {
+            Failure::unavailable(format!("the host's name can't be resolved ({error})"))
+        })?
+        .collect();
+    if addresses.is_empty() {
+        return Err(Failure::unavailable("the host's name has no address"));
+    }
+    Ok(addresses)
+}
+
+/// The first address that answers. The next one is tried when one fails or is slow, so that a dead
+/// IPv6 route does not use up the time, and no server sees two connections without need.
+async fn connect(addresses: &[SocketAddr], env: &Env) -> Result<TcpStream, Failure> {
+    let mut attempts = JoinSet::new();
+    let mut waiting = addresses.iter().copied();
+    let mut first_error: Option<io::Error> = None;
+    loop {
+        let next = waiting.next();
+        if let Some(address) = next {
+            attempts.spawn(TcpStream::connect(address));
+        }
+        tokio::select! {
+            ended = attempts.join_next() => match ended {
+                Some(Ok(Ok(stream))) => return Ok(stream),
+                Some(Ok(Err(error))) => {
+                    first_error.get_or_insert(error);
+                }
+                Some(Err(error)) => {
+                    first_error.get_or_insert(io::Error::other(error));
+                }
+                None => return Err(refused(first_error)),
+            },
+            () = env.sleep(STAGGER), if next.is_some() => {}
+        }
+    }
+}
+
+fn refused(error: Option<io::Error>) -> Failure {
+    match error {
+        Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => Failure::unavailable(
+            "the connection was refused: is Redis running, and listening on this address?",
+        ),
+        Some(error) => Failure::unavailable(format!("no connection ({error})")),
+        None => Failure::unavailable("no connection"),
+    }
+}
+
+/// Small commands must not wait for more of them, and a dead peer must be noticed. What a platform
+/// can't set, it does without.
+fn tune(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_EVERY);
+    let outcomes = [
+        stream.set_nodelay(true),
+        socket.set_tcp_keepalive(&keepalive),
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED)),
+    ];
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        tracing::debug!(%error, "a socket option was refused");
+    }
+}
+
+async fn encrypt(
+    tls: &TlsConnector,
+    host: &str,
+    stream: TcpStream,
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Failure> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+        Failure::unavailable("no certificate can be issued to this host's name: write another one")
+    })?;
+    tls.connect(name, stream)
+        .await
+        .map_err(|error| tls_failure(&error))
+}
+
+fn tls_failure(error: &io::Error) -> Failure {
+    use rustls::CertificateError as Certificate;
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    Failure::unavailable(match inner {
+        Some(rustls::Error::InvalidCertificate(Certificate::UnknownIssuer)) => {
+            "the server's certificate is from an unknown authority: give the authority to \
+             ca_certificate, or install it on this system"
+                .to_owned()
+        }
+        Some(rustls::Error::InvalidCertificate(
+            reason @ (Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }),
+        )) => format!(
+            "the server's certificate is for another host ({reason}): write the host it is for"
+        ),
+        Some(rustls::Error::InvalidCertificate(reason)) => {
+            format!("the server's certificate is not valid ({reason})")
+        }
+        Some(rustls::Error::InvalidMessage(_)) => {
+            "the server does not speak TLS on this port: write redis:// (with one s)".to_owned()
+        }
+        Some(rustls::Error::AlertReceived(alert)) => format!(
+            "the server broke TLS off ({alert:?}): if it wants to know who calls, give \
+             client_certificate"
+        ),
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "the server hung up during the TLS handshake: if it does not speak TLS, write redis:// \
+             (with one s)"
+                .to_owned()
+        }
+        _ => format!("TLS failed ({error})"),
+    })
+}
+
+/// Redis's handshake. The push sender for CLIENT TRACKING will be set on this configuration.
+async fn greet(
+    endpoint: &Endpoint,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    protocol: ProtocolVersion,
+    explain: impl FnOnce(Failure) -> Failure,
+) -> Result<Dialled, Refused> {
+    let mut greeting = RedisConnectionInfo::default()
+        .set_protocol(protocol)
+        .set_db(endpoint.database.into())
+        .set_lib_name(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    if let Some(username) = &endpoint.username {
+        greeting = greeting.set_username(username);
+    }
+    if let Some(password) = &endpoint.password {
+        greeting = greeting.set_password(password);
+    }
+    // Deadlines are the caller's: here, the attempt's; later, the engine's.
+    let config = AsyncConnectionConfig::new()
+        .set_response_timeout(None)
+        .set_connection_timeout(None);
+    match MultiplexedConnection::new_with_config(&greeting, Box::pin(stream), config).await {
+        Ok((connection, driver)) => Ok(Dialled {
+            connection,
+            driver: Box::pin(driver),
+        }),
+        Err(error) if protocol != ProtocolVersion::RESP2 && is_no_resp3(&error) => {
+            Err(Refused::Protocol)
+        }
+        Err(error) => {
+            let failure = Failure::of_client(&error, &endpoint.secrets);
+            // Only a broken conversation needs a guess at why; an answer speaks for itself.
+            Err(Refused::Failed(if is_broken(&error) {
+                explain(failure)
+            } else {
+                failure
+            }))
+        }
+    }
+}
+
+fn is_broken(error: &RedisError) -> bool {
+    matches!(error.kind(), redis::ErrorKind::Io | redis::ErrorKind::Parse)
+}
+
+fn is_no_resp3(error: &RedisError) -> bool {
+    let detail = error.detail().unwrap_or_default();
+    error.kind() == redis::ErrorKind::RESP3NotSupported
+        || matches!(error.code(), Some("NOPROTO"))
+        // Renamed, or forbidden to this user: AUTH and SELECT may still be allowed.
+        || detail.starts_with("unknown command")
+        || matches!(error.code(), Some("NOPERM"))
+}
+
+/// How far an attempt has come, for the text when its time is up.
+#[derive(Default)]
+struct Stage(AtomicU8);
+
+impl Stage {
+    const RESOLVE: u8 = 1;
+    const CONNECT: u8 = 2;
+    const ENCRYPT: u8 = 3;
+    const GREET: u8 = 4;
+
+    fn enter(&self, stage: u8) {
+        self.0.store(stage, Ordering::Relaxed);
+    }
+
+    fn late(&self, after: Duration) -> Failure {
+        let what = match self.0.load(Ordering::Relaxed) {
+            Self::RESOLVE => "the host's name was not resolved",
+            Self::CONNECT => "the connection was not accepted: is a firewall in between?",
+            Self::ENCRYPT => {
+                "no answer to the TLS handshake: if the server does not speak TLS on this port, \
+                 write redis:// (with one s)"
+            }
+            Self::GREET => {
+                "Redis did not answer: it hangs, or, if it demands TLS, write rediss:// (with two s)"
+            }
+            _ => "no connection",
+        };
+        Failure::unavailable(format!("{what} (waited {after:?})"))
+    }
+}
+
+/// No byte has come yet. Neither Redis nor TLS begins with a zero.
+const SILENCE: u8 = 0;
+/// How a TLS record begins that says what is wrong.
+const TLS_ALERT: u8 = 0x15;
+
+/// A stream that remembers the first byte it was sent: it tells a TLS server from Redis.
+struct Sniffed {
+    stream: TcpStream,
+    first: Option<Arc<AtomicU8>>,
+}
+
+impl AsyncRead for Sniffed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if self.first.is_some()
+            && let Some(byte) = buffer.filled().get(before)
+            && let Some(first) = self.first.take()
+        {
+            first.store(*byte, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Sniffed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,120 @@
+//! Format 1's keys and texts (section 5), frozen by `golden/layout.txt`: what other versions of this
+//! crate, and people with `redis-cli`, find in Redis.
+//!
+//! A stamp is 16 lower-case hexadecimal digits, a lease's token 32: they can be read, compared and
+//! typed.
+
+use std::fmt::Write;
+use std::ops::Range;
+
+use cache_core::EntryId;
+use cache_core::store::Stamp;
+
+/// Where an entry's id is in its bytes. Whatever is shorter has no id, and counts as nothing.
+pub(crate) const ID: Range<usize> = 8..24;
+
+/// Names keys in one namespace.
+pub(crate) struct Keys {
+    namespace: String,
+}
+
+impl Keys {
+    pub(crate) fn new(namespace: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+        }
+    }
+
+    /// The braces put an entry and its lease in one Cluster slot.
+    pub(crate) fn entry(&self, key: &str) -> String {
+        format!("{}:e:{{{key}}}", self.namespace)
+    }
+
+    pub(crate) fn lease(&self, key: &str) -> String {
+        format!("{}:l:{{{key}}}", self.namespace)
+    }
+
+    pub(crate) fn stamp(&self, tag: &str) -> String {
+        format!("{}:t:{tag}", self.namespace)
+    }
+}
+
+/// A stamp as it is stored.
+pub(crate) fn stamp_text(stamp: Stamp) -> String {
+    format!("{stamp:016x}")
+}
+
+/// A stamp as it was stored; anything else is no stamp. Zero is none either: it is never made.
+pub(crate) fn read_stamp(text: &[u8]) -> Option<Stamp> {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if text.len() != 16 || !text.iter().all(is_digit) {
+        return None;
+    }
+    let stamp = Stamp::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()?;
+    (stamp != 0).then_some(stamp)
+}
+
+/// A lease's token as it is stored.
+pub(crate) fn token_text(token: EntryId) -> String {
+    let mut text = String::with_capacity(32);
+    for byte in token.0 {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// The id of an entry's bytes.
+pub(crate) fn id_of(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(ID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layout_is_the_frozen_one() {
+        let keys = Keys::new("shifts");
+        let key = "user_profile:user_profile:42";
+        let token = EntryId(*b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\xff");
+        let written = format!(
+            "entry {}\nlease {} = {}\nstamp {} = {}\nstamp {} = {}\nid {}..{}\n",
+            keys.entry(key),
+            keys.lease(key),
+            token_text(token),
+            keys.stamp("user:42"),
+            stamp_text(1),
+            keys.stamp("kind%3Aof"),
+            stamp_text(u64::MAX),
+            ID.start,
+            ID.end,
+        );
+        assert_eq!(written, include_str!("../golden/layout.txt"));
+    }
+
+    #[test]
+    fn stamps_come_back() {
+        for stamp in [1, 0xff, 1 << 63, u64::MAX] {
+            assert_eq!(read_stamp(stamp_text(stamp).as_bytes()), Some(stamp));
+        }
+    }
+
+    #[test]
+    fn what_is_no_stamp_is_none() {
+        let garbage: [&[u8]; 9] = [
+            b"",
+            b"0000000000000000",
+            b"12",
+            b"+00000000000000f",
+            b"000000000000000F",
+            b"00000000000000001",
+            b"not a stamp here",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"0x00000000000001",
+        ];
+        for text in garbage {
+            assert_eq!(read_stamp(text), None, "{text:?}");
+        }
+    }
+}
