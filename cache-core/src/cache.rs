@@ -429,7 +429,10 @@ impl fmt::Debug for CacheBuilder {
 
 fn targets(tags: impl IntoIterator<Item = Tag>) -> Targets {
     Targets {
-        tags: tags.into_iter().map(|tag| tag.as_str().to_owned()).collect(),
+        tags: tags
+            .into_iter()
+            .map(|tag| tag.as_str().to_owned())
+            .collect(),
         keys: Vec::new(),
     }
 }

@@ -25,15 +25,17 @@ impl Note {
     pub(crate) fn take<'a>(epoch: u64, cells: impl Iterator<Item = &'a Arc<Cell>>) -> Self {
         Self {
             epoch,
-            cells: cells
-                .map(|cell| (Arc::clone(cell), cell.moved()))
-                .collect(),
+            cells: cells.map(|cell| (Arc::clone(cell), cell.moved())).collect(),
         }
     }
 
     /// Whether nothing has moved since.
     pub(crate) fn holds(&self, epoch: u64) -> bool {
-        self.epoch == epoch && self.cells.iter().all(|(cell, noted)| cell.moved() == *noted)
+        self.epoch == epoch
+            && self
+                .cells
+                .iter()
+                .all(|(cell, noted)| cell.moved() == *noted)
     }
 }
 

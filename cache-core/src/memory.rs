@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::entry::{EntryId, ID};
 use crate::env::Env;
 use crate::store::{
-    Attachment, Begin, Beginning, BoxFuture, Coherence, Event, Fill, Found, Read, Reading, Stamp, Store, Token, Turn,
+    Attachment, Begin, Beginning, BoxFuture, Coherence, Event, Fill, Found, Read, Reading, Stamp,
+    Store, Token, Turn,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -208,7 +209,11 @@ impl State {
     }
 
     fn expire(&mut self, key: &str, now: Duration) {
-        if self.entries.get(key).is_some_and(|entry| entry.until <= now) {
+        if self
+            .entries
+            .get(key)
+            .is_some_and(|entry| entry.until <= now)
+        {
             self.take(key);
         }
     }
@@ -302,10 +307,7 @@ fn id_of(bytes: &[u8]) -> Option<EntryId> {
 
 impl Store for MemoryStore {
     fn attach(&self, attachment: Attachment) -> Result<()> {
-        let mut attached = self
-            .attached
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut attached = self.attached.lock().unwrap_or_else(PoisonError::into_inner);
         if attached.is_some() {
             return Err(Error::new(
                 ErrorKind::Conflict,

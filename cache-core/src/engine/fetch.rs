@@ -339,8 +339,8 @@ impl Engine {
             return None;
         }
         let limit = call.function.settings.max_bytes;
-        let decoded = Codec::from_id(header.codec)
-            .and_then(|codec| codec.decode::<V>(payload, limit).ok());
+        let decoded =
+            Codec::from_id(header.codec).and_then(|codec| codec.decode::<V>(payload, limit).ok());
         let Some(value) = decoded else {
             call.function.kind.counters.count(Count::Undecodable);
             return None;

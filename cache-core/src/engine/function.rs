@@ -3,12 +3,12 @@
 use std::any::type_name;
 use std::sync::{Arc, OnceLock};
 
+use crate::__private::shape::CacheValue;
 use crate::codec::Codec;
 use crate::metrics::{Counters, Histogram};
 use crate::policy::{Policy, Settings};
 use crate::registry::Registered;
 use crate::schema::{self, Schema};
-use crate::__private::shape::CacheValue;
 
 /// A kind in one cache.
 #[derive(Debug)]
@@ -77,9 +77,7 @@ impl Function {
             number: registered.number,
             prefix: format!("{}:{}:", kind.name, registered.name),
             origin: registered.origin,
-            bypassed: hidden
-                || registered.fault.is_some()
-                || kind.policy.enabled == Some(false),
+            bypassed: hidden || registered.fault.is_some() || kind.policy.enabled == Some(false),
             settings,
             carrier,
             kind,

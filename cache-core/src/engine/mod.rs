@@ -18,8 +18,8 @@ use std::time::Duration;
 
 pub(crate) use call::Call;
 use complaints::Complaints;
-use function::{Carrier, KindState, Table};
 pub(crate) use function::Function;
+use function::{Carrier, KindState, Table};
 pub use invalidate::Invalidation;
 pub(crate) use invalidate::Targets;
 use lease::Leases;
@@ -162,9 +162,7 @@ impl Engine {
         match self.coherence {
             None => true,
             Some(Coherence::Checked) => false,
-            Some(Coherence::Tracked) => {
-                self.proven.load(Ordering::Acquire) && self.outage.usable()
-            }
+            Some(Coherence::Tracked) => self.proven.load(Ordering::Acquire) && self.outage.usable(),
         }
     }
 
