@@ -28,6 +28,11 @@ impl Errors {
         }
     }
 
+    /// Whether none was found yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The mistakes as `compile_error!` calls, if there are any.
     pub(crate) fn into_compile_errors(self) -> Option<TokenStream> {
         self.0.map(syn::Error::into_compile_error)

@@ -56,6 +56,7 @@ pub(crate) fn cached(args: &Cached, function: &Function, errors: &mut Errors) {
     returned(args, function, errors);
     skipped(args, function, errors);
     receiver(args, function, errors);
+    unknown(args, function, errors);
     unnamed(args, function, errors);
     patterns(args, function, errors);
     ttl(args, function, errors);
@@ -63,7 +64,7 @@ pub(crate) fn cached(args: &Cached, function: &Function, errors: &mut Errors) {
 
 /// What `#[invalidates(..)]` asks of its options and its function together.
 pub(crate) fn invalidates(args: &Invalidates, function: &Function, errors: &mut Errors) {
-    if !args.written {
+    if !args.written && errors.is_empty() {
         errors.at(
             Span::call_site(),
             "nothing to invalidate: write `tags(\"user:{id}\")`, `key(user_profile(id))` or `kind = \"user_profile\"`",
@@ -184,6 +185,28 @@ fn skipped(args: &Cached, function: &Function, errors: &mut Errors) {
                     "`{text}` is skipped here and used in `key(..)`: remove it from one of them"
                 ),
             );
+        }
+    }
+}
+
+/// A name alone, in the key or in a tag, is an argument's: nothing else in small letters would be
+/// worth writing there. What is more than a name is the compiler's to judge.
+fn unknown(args: &Cached, function: &Function, errors: &mut Errors) {
+    let names = function.names();
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    for expr in args.key.iter().flatten().chain(args.tag_values()) {
+        let Expr::Path(path) = expr else { continue };
+        let Some(name) = path.path.get_ident() else {
+            continue;
+        };
+        let text = name.to_string();
+        let constant = text.starts_with(|first: char| !first.is_lowercase());
+        let bound = function
+            .params
+            .iter()
+            .any(|param| param.binds.contains(name));
+        if !(constant || bound || known.contains(&text.as_str())) {
+            errors.on(name, unknown_argument(&text, &known, function));
         }
     }
 }

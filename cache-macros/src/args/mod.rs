@@ -4,7 +4,7 @@ mod duration;
 mod options;
 mod template;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
 use syn::{Expr, ExprLit, Lit, LitInt, LitStr};
@@ -73,7 +73,15 @@ pub(crate) struct Cached {
 impl Cached {
     /// Reads the attribute; mistakes go to `errors`, the rest is still read.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
-        let mut this = Self::default();
+        let mut this = Self {
+            // A text without a name is most likely the kind.
+            kind_written: tokens
+                .clone()
+                .into_iter()
+                .next()
+                .is_some_and(|token| matches!(token, TokenTree::Literal(_))),
+            ..Self::default()
+        };
         parse(tokens, errors, |input, errors| {
             CACHED.read(input, errors, |name, input, errors| {
                 this.option(name, input, errors)

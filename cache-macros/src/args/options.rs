@@ -5,7 +5,7 @@ use proc_macro2::{Delimiter, Group, Ident, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
-use syn::{Expr, LitBool, Token};
+use syn::{Expr, LitBool, LitStr, Token};
 
 use crate::errors::Errors;
 use crate::suggest;
@@ -50,13 +50,10 @@ impl Known {
         errors: &mut Errors,
         each: &mut impl FnMut(&Ident, ParseStream<'_>, &mut Errors) -> syn::Result<()>,
     ) -> syn::Result<()> {
-        let Ok(name) = input.call(Ident::parse_any) else {
-            return Err(input.error(format!(
-                "expected an option by its name: #[{}] takes {}",
-                self.attribute,
-                suggest::list(self.names)
-            )));
-        };
+        if !input.peek(Ident::peek_any) {
+            return Err(self.nameless(input));
+        }
+        let name = input.call(Ident::parse_any)?;
         let text = name.to_string();
         if !self.names.contains(&text.as_str()) {
             let meant = suggest::nearest(&text, self.names)
@@ -80,6 +77,27 @@ impl Known {
         }
         seen.push(name.clone());
         each(&name, input, errors)
+    }
+}
+
+impl Known {
+    /// Something that doesn't begin with a name.
+    fn nameless(&self, input: ParseStream<'_>) -> syn::Error {
+        let takes = suggest::list(self.names);
+        match input.fork().parse::<LitStr>() {
+            Ok(text) => syn::Error::new(
+                text.span(),
+                format!(
+                    "expected an option by its name: write `kind = {}` if this is the kind; #[{}] takes {takes}",
+                    text.token(),
+                    self.attribute
+                ),
+            ),
+            Err(_) => input.error(format!(
+                "expected an option by its name: #[{}] takes {takes}",
+                self.attribute
+            )),
+        }
     }
 }
 

@@ -47,6 +47,15 @@ impl Call<'_> {
         }
     }
 
+    /// Where the user asked for companions, if they did: a trait's impl has no place for them, and
+    /// the compiler says so where the companions stand.
+    fn asked_for(&self) -> Span {
+        match &self.args.companions {
+            Some((token, _)) => Span::call_site().located_at(token.span()),
+            None => Span::call_site(),
+        }
+    }
+
     /// The companion as a path that can be called.
     pub(super) fn companion_path(&self, name: &str) -> TokenStream {
         let companion = self.companion(name);
@@ -92,15 +101,18 @@ impl Call<'_> {
         };
         let cfg = &Attributes::sort(&self.function.attrs).item;
         let site = self.site_static(&marker);
-        quote! {
-            #(#cfg)*
-            #quiet
-            #[doc(hidden)]
+        let shell = quote_spanned! {self.asked_for()=>
             #vis fn #name() -> &'static ::cache_core::__private::Site {
                 #item
                 #site
                 &__CACHED_SITE
             }
+        };
+        quote! {
+            #(#cfg)*
+            #quiet
+            #[doc(hidden)]
+            #shell
         }
     }
 
@@ -109,6 +121,13 @@ impl Call<'_> {
         let mut sig = self.function.sig.clone();
         sig.ident = name;
         let (vis, body, attrs) = (&self.function.vis, &self.function.body, &attributes.body);
+        // So that the whole of the item is at the option's token too.
+        let body = match &self.args.companions {
+            Some((token, _)) => {
+                quote_spanned!(Span::call_site().located_at(token.span())=> { #body })
+            }
+            None => quote!(#body),
+        };
         quote! {
             /// The function itself, past the cache.
             #(#attrs)*
@@ -133,15 +152,18 @@ impl Call<'_> {
         );
         let returned = self.returned();
         let load = self.load(&self.uncached_call());
-        quote! {
-            /// Runs the function and caches what it returns, whatever is cached now.
-            #(#attrs)*
-            #quiet
+        let shell = quote_spanned! {self.asked_for()=>
             #vis #sig {
                 #scope
                 let ticket = ::cache_core::__private::refresh::<#returned, _, _>(#place, #key, #tags);
                 #load
             }
+        };
+        quote! {
+            /// Runs the function and caches what it returns, whatever is cached now.
+            #(#attrs)*
+            #quiet
+            #shell
         }
     }
 
@@ -243,20 +265,24 @@ impl Call<'_> {
             &self.function.sig.generics,
             &self.function.sig.generics.where_clause,
         );
-        let asyncness = (companion.waits && self.function.is_async()).then(|| quote!(async));
+        let asyncness = (companion.waits && self.function.is_async())
+            .then(|| quote_spanned!(self.asked_for()=> async));
         let this = self.function.receiver.is_some().then(|| quote!(&self,));
         let params = params.iter().map(
             |Param {
                  ident, attrs, ty, ..
              }| quote!(#(#attrs)* #ident: #ty,),
         );
+        let shell = quote_spanned! {self.asked_for()=>
+            #vis #asyncness fn #name #generics(#this #(#params)* #value) -> #output #bounds {
+                #body
+            }
+        };
         quote! {
             #[doc = #doc]
             #(#attrs)*
             #quiet
-            #vis #asyncness fn #name #generics(#this #(#params)* #value) -> #output #bounds {
-                #body
-            }
+            #shell
         }
     }
 

@@ -1,6 +1,6 @@
 use cache_core::invalidates;
 
-#[invalidates(key(id, "user:{id}"))]
-async fn save(id: u64) {}
+#[invalidates(key("user:{id}"))]
+async fn save(_id: u64) {}
 
 fn main() {}

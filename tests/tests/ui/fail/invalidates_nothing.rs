@@ -1,6 +1,6 @@
 use cache_core::invalidates;
 
 #[invalidates]
-async fn save(id: u64) {}
+async fn save(_id: u64) {}
 
 fn main() {}
