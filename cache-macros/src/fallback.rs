@@ -6,8 +6,8 @@ use quote::quote;
 
 use crate::args::Cached;
 use crate::expand::attributes_of_item;
+use crate::layout::Layout;
 use crate::model::Function;
-use crate::validate::Layout;
 
 /// The errors, the function, and an empty companion to be imported.
 pub(crate) fn cached(

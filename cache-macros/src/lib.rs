@@ -5,6 +5,7 @@ mod args;
 mod errors;
 mod expand;
 mod fallback;
+mod layout;
 mod mention;
 mod model;
 mod suggest;

@@ -11,10 +11,7 @@ use serde::Serialize;
 use super::shape::{CacheValue, Outline};
 
 /// An argument of the key.
-pub fn argument<T: ?Sized, Way>(argument: &T) -> <T as Keyed<Way>>::Given<&T>
-where
-    T: Keyed<Way>,
-{
+pub fn argument<T: Keyed<Way> + ?Sized, Way>(argument: &T) -> <T as Keyed<Way>>::Given<&T> {
     <T as Keyed<Way>>::given(argument)
 }
 

@@ -9,7 +9,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
 use syn::{Expr, ExprLit, Lit, LitInt, LitStr};
 
-use self::options::{Known, Name, flag, list, value};
+use self::options::{Known, Name, bare, flag, list, value};
 use crate::errors::Errors;
 
 pub(crate) use self::template::{Piece, Template};
@@ -192,7 +192,7 @@ fn kind(name: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
     let Expr::Lit(ExprLit {
         lit: Lit::Str(literal),
         ..
-    }) = &expr
+    }) = bare(&expr)
     else {
         return Err(syn::Error::new_spanned(
             &expr,
@@ -242,7 +242,7 @@ fn tags(name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Resul
 
 fn ttl(expr: &Expr) -> syn::Result<Ttl> {
     let wrong = |what: String| syn::Error::new(expr.span(), what);
-    let millis = match expr {
+    let millis = match bare(expr) {
         Expr::Lit(ExprLit {
             lit: Lit::Int(number),
             ..
@@ -277,7 +277,7 @@ fn schema(expr: &Expr) -> syn::Result<u64> {
     if let Expr::Lit(ExprLit {
         lit: Lit::Int(number),
         ..
-    }) = expr
+    }) = bare(expr)
     {
         unsuffixed(number)?;
         if let Ok(number) = number.base10_parse() {
@@ -304,7 +304,7 @@ fn unsuffixed(number: &LitInt) -> syn::Result<()> {
 }
 
 fn returns(expr: &Expr) -> syn::Result<Returns> {
-    match expr {
+    match bare(expr) {
         Expr::Path(path) if path.path.is_ident("value") => Ok(Returns::Value),
         _ => Err(syn::Error::new_spanned(
             expr,

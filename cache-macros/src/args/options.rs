@@ -130,6 +130,15 @@ pub(crate) fn value<T: Parse>(
     input.parse()
 }
 
+/// An expression without the invisible brackets that a `macro_rules!` fragment has.
+pub(crate) fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Group(group) => bare(&group.expr),
+        Expr::Paren(paren) => bare(&paren.expr),
+        _ => expr,
+    }
+}
+
 /// What stands in the parentheses after a name: at least one item.
 pub(crate) fn list<T: Parse>(
     name: &Ident,

@@ -7,8 +7,8 @@ use syn::visit_mut::VisitMut;
 use syn::{Expr, ExprReference, PatIdent, Type};
 
 use crate::args::{Cached, Piece, Returns, Template, Ttl};
+use crate::layout::Layout;
 use crate::model::{Function, Param};
-use crate::validate::Layout;
 
 /// One annotated function, with all that its expansion asks about.
 pub(crate) struct Call<'a> {
@@ -104,8 +104,8 @@ impl<'a> Call<'a> {
             None => quote!(::cache_core::__private::shape!(#returned)),
         };
         let checked =
-            quote_spanned!(span=> ::cache_core::__private::checked::<#returned, _, _>(probed));
-        quote!({ let probed = #probed; #checked })
+            quote_spanned!(span=> ::cache_core::__private::checked::<#returned, _, _>(__probed));
+        quote!({ let __probed = #probed; #checked })
     }
 
     /// The `cache` option as the runtime takes it.

@@ -7,8 +7,8 @@ use syn::Attribute;
 
 use super::attributes::Attributes;
 use super::call::Call;
+use crate::layout::Layout;
 use crate::model::Param;
-use crate::validate::Layout;
 
 /// Lints that only what is generated could trip: nobody is told about code they did not write.
 fn quiet() -> TokenStream {
@@ -122,11 +122,10 @@ impl Call<'_> {
         sig.ident = name;
         let (vis, body, attrs) = (&self.function.vis, &self.function.body, &attributes.body);
         // So that the whole of the item is at the option's token too.
-        let body = match &self.args.companions {
-            Some((token, _)) => {
-                quote_spanned!(Span::call_site().located_at(token.span())=> { #body })
-            }
-            None => quote!(#body),
+        let body = if self.args.companions.is_some() {
+            quote_spanned!(self.asked_for()=> { #body })
+        } else {
+            quote!(#body)
         };
         quote! {
             /// The function itself, past the cache.
@@ -155,7 +154,7 @@ impl Call<'_> {
         let shell = quote_spanned! {self.asked_for()=>
             #vis #sig {
                 #scope
-                let ticket = ::cache_core::__private::refresh::<#returned, _, _>(#place, #key, #tags);
+                let __ticket = ::cache_core::__private::refresh::<#returned, _, _>(#place, #key, #tags);
                 #load
             }
         };
@@ -222,8 +221,8 @@ impl Call<'_> {
             output: quote!(bool),
             body: quote! {
                 #scope
-                let ticket = ::cache_core::__private::refresh::<#returned, _, _>(#place, #key, #tags);
-                ::cache_core::__private::#put(ticket, #value) #wait
+                let __ticket = ::cache_core::__private::refresh::<#returned, _, _>(#place, #key, #tags);
+                ::cache_core::__private::#put(__ticket, #value) #wait
             },
         }
     }
@@ -243,8 +242,8 @@ impl Call<'_> {
             output: quote!(::core::result::Result<::cache_core::Invalidation, ::cache_core::Error>),
             body: quote! {
                 #scope
-                let key = ::cache_core::__private::key(#identity, #key);
-                ::cache_core::__private::#invalidate(#cache, key) #wait
+                let __key = ::cache_core::__private::key(#identity, #key);
+                ::cache_core::__private::#invalidate(#cache, __key) #wait
             },
         }
     }
@@ -317,9 +316,9 @@ impl Call<'_> {
     pub(super) fn load(&self, body: &TokenStream) -> TokenStream {
         let span = Span::call_site();
         if self.function.is_async() {
-            quote_spanned!(span=> ::cache_core::__private::load(ticket, #body).await)
+            quote_spanned!(span=> ::cache_core::__private::load(__ticket, #body).await)
         } else {
-            quote_spanned!(span=> ::cache_core::__private::load_blocking(ticket, move || #body))
+            quote_spanned!(span=> ::cache_core::__private::load_blocking(__ticket, move || #body))
         }
     }
 }

@@ -14,8 +14,8 @@ use syn::{FnArg, Signature};
 use self::attributes::Attributes;
 use self::call::Call;
 use crate::args::Cached;
+use crate::layout::Layout;
 use crate::model::{Function, Param};
-use crate::validate::Layout;
 
 pub(crate) use self::invalidates::invalidates;
 
@@ -78,7 +78,7 @@ impl Call<'_> {
             #(#attrs)*
             #vis #sig {
                 #scope
-                let ticket = #lookup;
+                let __ticket = #lookup;
                 #load
             }
         }
@@ -104,7 +104,7 @@ impl Call<'_> {
             #(#attrs)*
             #vis #sig {
                 #items
-                let ticket = {
+                let __ticket = {
                     enum __Here {}
                     #site
                     #scope
@@ -145,8 +145,8 @@ impl Call<'_> {
         let (place, key, tags, returned) = (self.place(), self.key(), self.tags(), self.returned());
         quote! {
             match ::cache_core::__private::lookup::<#returned, _, _>(#place, #key, #tags) {
-                ::core::result::Result::Ok(found) => return found,
-                ::core::result::Result::Err(ticket) => ticket,
+                ::core::result::Result::Ok(__found) => return __found,
+                ::core::result::Result::Err(__ticket) => __ticket,
             }
         }
     }
