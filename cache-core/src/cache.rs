@@ -60,10 +60,7 @@ impl Cache {
 
     /// The cache that a cached function called here uses.
     pub fn current() -> Self {
-        with_current(None, |engine, cache| {
-            let _ = engine;
-            cache.clone()
-        })
+        with_current(None, |_, cache| cache.clone())
     }
 
     /// Makes this the cache of the process.

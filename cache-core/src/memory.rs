@@ -334,13 +334,15 @@ impl Store for MemoryStore {
 
     fn read<'a>(&'a self, request: Read<'a>) -> BoxFuture<'a, Result<Reading>> {
         self.call(false, move |state, client, now| {
-            let bytes = state.entry(&client.name(request.key), now);
+            let key = client.name(request.key);
+            let bytes = state.entry(&key, now);
+            let left = state.entries.get(&key).map(|entry| entry.until - now);
             let stamps = request
                 .tags
                 .iter()
                 .map(|tag| state.stamp(&client.name(tag), now))
                 .collect();
-            Reading::new(found(bytes, request.known, request.limit), stamps)
+            Reading::new(found(bytes, request.known, request.limit), stamps).left(left)
         })
     }
 

@@ -1,6 +1,7 @@
 //! What a cache knows of a function it serves: its kind, its settings, how its values are carried.
 
 use std::any::type_name;
+use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock};
 
 use crate::__private::shape::CacheValue;
@@ -97,7 +98,12 @@ fn carrier<V: CacheValue>(
     kind: &KindState,
     codec: Option<Codec>,
 ) -> Carrier {
-    let (fingerprint, self_describing) = match schema::trace::<V>() {
+    // A type's own code runs here, on data it has never seen: a panic in it is its answer.
+    let traced = catch_unwind(schema::trace::<V>).unwrap_or_else(|_| Schema::Untraceable {
+        reason: "its Deserialize panicked while it was traced".to_owned(),
+        self_describing: false,
+    });
+    let (fingerprint, self_describing) = match traced {
         Schema::Traced {
             fingerprint,
             self_describing,

@@ -126,7 +126,7 @@ fn a_ring_between_arming_and_waiting_is_not_lost() {
     let flights = Arc::new(Flights::new());
     let seat = lead(&flights);
     let armed = seat.arm();
-    flights.ring(&key());
+    flights.lease_changed(&key());
     block_on(seat.rung(armed));
 }
 
