@@ -171,7 +171,7 @@ impl Call<'_> {
         let (scope, identity, key) = (self.scope(&params, false), self.identity(), self.key());
         Companion {
             name: "key",
-            doc: "The key of a call.",
+            doc: " The key of a call.",
             attrs: &attributes.companion,
             waits: false,
             params,
@@ -188,7 +188,7 @@ impl Call<'_> {
         let (peek, wait) = self.verb("peek");
         Companion {
             name: "peek",
-            doc: "What is cached for a call, without loading it.",
+            doc: " What is cached for a call, without loading it.",
             attrs: &attributes.companion,
             waits: true,
             params,
@@ -213,7 +213,7 @@ impl Call<'_> {
         let value = Ident::new("value", Span::mixed_site());
         Companion {
             name: "put",
-            doc: "Caches a value as if the function had returned it; `false` where it is not cached.",
+            doc: " Caches a value as if the function had returned it; `false` where it is not cached.",
             attrs: &attributes.companion,
             waits: true,
             params,
@@ -234,7 +234,7 @@ impl Call<'_> {
         let (invalidate, wait) = self.verb("invalidate");
         Companion {
             name: "invalidate",
-            doc: "Removes what is cached for a call.",
+            doc: " Removes what is cached for a call.",
             attrs: &attributes.companion,
             waits: true,
             params,
