@@ -45,8 +45,8 @@ struct Users {
 
 impl Users {
     #[cached(kind = "of_method", ttl = "1h", key(self.tenant, id))]
-    pub fn number(&self, id: u8) -> u32 {
-        u32::from(id) * 1000 + next()
+    pub(crate) fn number(&self, id: u8) -> String {
+        format!("{}/{id}/{}", self.tenant, next())
     }
 
     #[invalidates(key(self.number(id)))]
@@ -55,7 +55,7 @@ impl Users {
     }
 
     #[cached(kind = "of_type", ttl = "1h", method)]
-    pub fn made(id: u8) -> u32 {
+    pub(crate) fn made(id: u8) -> u32 {
         u32::from(id) * 1000 + next()
     }
 }

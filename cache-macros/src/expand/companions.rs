@@ -131,7 +131,7 @@ impl Call<'_> {
             /// The function itself, past the cache.
             #(#attrs)*
             #[allow(
-                dead_code, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc,
+                dead_code, unreachable_pub, clippy::missing_const_for_fn, clippy::missing_errors_doc, clippy::missing_panics_doc,
                 clippy::must_use_candidate, clippy::too_many_arguments
             )]
             #vis #sig #body

@@ -74,14 +74,12 @@ impl Call<'_> {
         let params: Vec<_> = self.function.params.iter().collect();
         let (scope, lookup) = (self.scope(&params, true), self.lookup());
         let load = self.load(&self.uncached_call());
-        quote! {
-            #(#attrs)*
-            #vis #sig {
-                #scope
-                let __ticket = #lookup;
-                #load
-            }
-        }
+        let body = self.function.braced(quote! {
+            #scope
+            let __ticket = #lookup;
+            #load
+        });
+        quote!(#(#attrs)* #vis #sig #body)
     }
 
     /// All in one function, which may stand where nothing else may be declared.
@@ -100,19 +98,17 @@ impl Call<'_> {
             self.nested_body()
         };
         let load = self.load(&body);
-        quote! {
-            #(#attrs)*
-            #vis #sig {
-                #items
-                let __ticket = {
-                    enum __Here {}
-                    #site
-                    #scope
-                    #lookup
-                };
-                #load
-            }
-        }
+        let body = self.function.braced(quote! {
+            #items
+            let __ticket = {
+                enum __Here {}
+                #site
+                #scope
+                #lookup
+            };
+            #load
+        });
+        quote!(#(#attrs)* #vis #sig #body)
     }
 
     /// The body as a block, since only there it can use `self` and `Self`.

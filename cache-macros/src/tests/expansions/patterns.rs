@@ -76,6 +76,7 @@ impl sum {
     #[allow(
         dead_code,
         unreachable_pub,
+        clippy::missing_const_for_fn,
         clippy::missing_errors_doc,
         clippy::missing_panics_doc,
         clippy::must_use_candidate,

@@ -78,6 +78,7 @@ impl parsed {
     #[allow(
         dead_code,
         unreachable_pub,
+        clippy::missing_const_for_fn,
         clippy::missing_errors_doc,
         clippy::missing_panics_doc,
         clippy::must_use_candidate,
