@@ -14,6 +14,7 @@ mod tests;
 mod validate;
 
 use proc_macro2::TokenStream;
+use quote::quote;
 
 use crate::args::{Cached, Invalidates};
 use crate::errors::Errors;
@@ -71,7 +72,8 @@ use crate::model::Function;
 /// # Companions
 ///
 /// A free function has an enum of its own name beside it, so that one `use` brings both; its name
-/// can't also be a type's or a module's in the same place. A method has methods beside it.
+/// can't also be a type's or a module's in the same place, unless `companions = false` does without.
+/// A method has methods beside it.
 ///
 /// | function | method | what it does |
 /// | --- | --- | --- |
@@ -192,11 +194,14 @@ fn expand_cached(options: TokenStream, item: &TokenStream) -> TokenStream {
     if let Some(function) = &function {
         validate::cached(&args, function, &mut errors);
     }
+    let settled = errors.settled();
     match (errors.into_compile_errors(), function) {
         (None, Some(function)) => expand::cached(&args, &function),
-        (errors, function) => {
-            fallback::cached(&errors.unwrap_or_default(), item, &args, function.as_ref())
+        (errors, Some(function)) => {
+            let function = fallback::cached(item, args, &function, settled);
+            quote!(#errors #function)
         }
+        (errors, None) => quote!(#errors #item),
     }
 }
 
@@ -209,7 +214,7 @@ fn expand_invalidates(options: TokenStream, item: &TokenStream) -> TokenStream {
     }
     match (errors.into_compile_errors(), function) {
         (None, Some(function)) => expand::invalidates(&args, &function),
-        (errors, _) => fallback::invalidates(&errors.unwrap_or_default(), item),
+        (errors, _) => quote!(#errors #item),
     }
 }
 

@@ -29,12 +29,14 @@ const CACHED: Known = Known {
         "method",
     ],
     repeatable: &[],
+    aside: &["kind", "ttl", "tags", "schema"],
 };
 
 const INVALIDATES: Known = Known {
     attribute: "invalidates",
     names: &["tags", "kind", "key", "cache"],
     repeatable: &["kind"],
+    aside: &[],
 };
 
 /// How long a value is fresh.
@@ -234,7 +236,7 @@ fn tags(name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Resul
     for expr in list::<Expr>(name, input, "tags(\"user:{id}\")")? {
         match template::from_expr(&expr) {
             Ok(template) => templates.push(template),
-            Err(error) => errors.add(error),
+            Err(error) => errors.aside(error),
         }
     }
     Ok(templates)

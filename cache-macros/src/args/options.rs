@@ -16,6 +16,8 @@ pub(crate) struct Known {
     pub(crate) names: &'static [&'static str],
     /// Those that may be given more than once.
     pub(crate) repeatable: &'static [&'static str],
+    /// Those that companions don't depend on.
+    pub(crate) aside: &'static [&'static str],
 }
 
 impl Known {
@@ -28,8 +30,13 @@ impl Known {
     ) {
         let mut seen: Vec<Ident> = Vec::new();
         while !input.is_empty() {
+            let aside = self.is_aside(input);
             if let Err(error) = self.one(input, &mut seen, errors, &mut each) {
-                errors.add(error);
+                if aside {
+                    errors.aside(error);
+                } else {
+                    errors.add(error);
+                }
                 skip_to_comma(input);
             }
             if input.is_empty() {
@@ -81,6 +88,19 @@ impl Known {
 }
 
 impl Known {
+    /// Whether the option that comes next, as it is or as it was meant, can be wrong without harm
+    /// to anything else.
+    fn is_aside(&self, input: ParseStream<'_>) -> bool {
+        let Ok(name) = input.fork().call(Ident::parse_any) else {
+            return true;
+        };
+        let name = name.to_string();
+        let meant = self.names.iter().find(|known| **known == name).copied();
+        meant
+            .or_else(|| suggest::nearest(&name, self.names))
+            .is_none_or(|meant| self.aside.contains(&meant))
+    }
+
     /// Something that doesn't begin with a name.
     fn nameless(&self, input: ParseStream<'_>) -> syn::Error {
         let takes = suggest::list(self.names);

@@ -51,8 +51,12 @@ impl<'a> Call<'a> {
     /// The site's static. `marker` is an item whose path tells the function's place.
     pub(crate) fn site_static(&self, marker: &TokenStream) -> TokenStream {
         let name = self.function.name();
-        // A wrong kind was reported; then this is not emitted.
-        let kind = &self.args.kind;
+        // A wrong kind was reported; what is emitted then never runs.
+        let kind = self
+            .args
+            .kind
+            .as_ref()
+            .map_or_else(|| quote!(""), |kind| quote!(#kind));
         let ttl = match &self.args.ttl {
             None => quote!(::core::option::Option::None),
             Some(Ttl::Millis(millis)) => {

@@ -19,11 +19,6 @@ use crate::model::{Function, Param};
 
 pub(crate) use self::invalidates::invalidates;
 
-/// The attributes that belong on an item beside the function.
-pub(crate) fn attributes_of_item(attrs: &[syn::Attribute]) -> Vec<syn::Attribute> {
-    Attributes::sort(attrs).item
-}
-
 /// The expansion of `#[cached(..)]`.
 pub(crate) fn cached(args: &Cached, function: &Function) -> TokenStream {
     let call = Call::new(args, function);
@@ -34,18 +29,35 @@ pub(crate) fn cached(args: &Cached, function: &Function) -> TokenStream {
     }
 }
 
+/// The companions alone, without the function; empty, if it is not `known` what they take.
+pub(crate) fn companions(args: &Cached, function: &Function, known: bool) -> TokenStream {
+    let call = Call::new(args, function);
+    let attributes = Attributes::sort(&function.attrs);
+    let companions = if known {
+        call.companions(&attributes)
+    } else {
+        TokenStream::new()
+    };
+    match call.layout {
+        Layout::Namespace => call.namespace_of(&attributes, &companions),
+        Layout::Siblings => companions,
+        Layout::Inline => TokenStream::new(),
+    }
+}
+
 impl Call<'_> {
     fn namespace(&self) -> TokenStream {
         let attributes = Attributes::sort(&self.function.attrs);
-        let (name, vis, item) = (
-            &self.function.sig.ident,
-            &self.function.vis,
-            &attributes.item,
-        );
         let (function, companions) = (self.outer(&attributes), self.companions(&attributes));
-        quote! {
-            #function
+        let namespace = self.namespace_of(&attributes, &companions);
+        quote!(#function #namespace)
+    }
 
+    /// The enum of the function's name, with its companions.
+    fn namespace_of(&self, attributes: &Attributes, companions: &TokenStream) -> TokenStream {
+        let (name, vis) = (&self.function.sig.ident, &self.function.vis);
+        let item = &attributes.item;
+        quote! {
             #(#item)*
             #[doc(hidden)]
             #[allow(non_camel_case_types, dead_code, unreachable_pub, clippy::all, clippy::nursery, clippy::pedantic)]

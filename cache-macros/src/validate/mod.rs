@@ -18,13 +18,13 @@ use crate::model::Function;
 /// What `#[cached(..)]` asks of its options and its function together.
 pub(crate) fn cached(args: &Cached, function: &Function, errors: &mut Errors) {
     if !args.kind_written {
-        errors.at(
+        errors.aside(syn::Error::new(
             Span::call_site(),
             format!(
                 "`kind` is missing: write `kind = \"{}\"`",
                 example_kind(function)
             ),
-        );
+        ));
     }
     qualifiers("cached", function, errors);
     returned(args, function, errors);
@@ -100,15 +100,15 @@ fn ttl(args: &Cached, function: &Function, errors: &mut Errors) {
         .chain(generic)
         .find(|name| mentions(expr, name))
     {
-        errors.on(
+        errors.aside(syn::Error::new_spanned(
             expr,
             format!("`ttl` is the same for all calls, so it can't use `{name}`: write a constant, a text or a number"),
-        );
+        ));
     } else if mentions_self_type(expr.to_token_stream()) {
-        errors.on(
+        errors.aside(syn::Error::new_spanned(
             expr,
             "`ttl` is evaluated outside the `impl`: write the type's name instead of `Self`",
-        );
+        ));
     }
 }
 
