@@ -1,6 +1,7 @@
 //! What the macros' output calls. Not public API: it changes with the macros, which are pinned to
 //! this very version.
 
+mod bounds;
 mod invalidates;
 pub mod shape;
 
@@ -18,6 +19,7 @@ use crate::key::args_text;
 use crate::metrics::Count;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag};
 
+pub use self::bounds::{argument, checked};
 pub use self::invalidates::{Armed, Plan};
 pub use crate::registry::{Instance, Site, Spec};
 pub use crate::tag::Part;
