@@ -16,7 +16,7 @@ use redis::{Pipeline, Value};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::config::Endpoint;
-use crate::dial::{Dialled, dial};
+use crate::dial::{Dialled, Traffic, dial};
 use crate::failure::{Failure, is_read_only};
 
 /// What a connection is for.
@@ -63,6 +63,7 @@ enum Phase {
 #[derive(Clone)]
 struct Live {
     connection: MultiplexedConnection,
+    traffic: Arc<Traffic>,
     state: Arc<LiveState>,
 }
 
@@ -141,8 +142,7 @@ impl Link {
                 }
             }
             Err(error) => {
-                let failure = Failure::of_client(&error, &self.shared.endpoint.secrets)
-                    .at(&self.shared.endpoint.described);
+                let failure = Failure::of_client(&error, &self.shared.endpoint.secrets);
                 call.live.state.condemn(failure.clone());
                 Err(failure)
             }
@@ -243,31 +243,41 @@ impl Drop for Unanswered<'_> {
 }
 
 impl Shared {
-    /// Sends a PING; without an answer the connection is given up. To be run in a task.
+    /// Sends a PING. Without an answer, and without a byte of another answer meanwhile, the connection
+    /// is given up: one that is busy with a large value is not silent. To be run in a task.
     async fn check(&self, mut live: Live) -> Result<(), Failure> {
         let ping = redis::cmd("PING");
         let timeout = self.endpoint.ping_timeout;
-        let failure = tokio::select! {
-            answer = live.connection.send_packed_command(&ping) => match answer {
-                // A user without the right to PING has been answered all the same.
-                Ok(Value::ServerError(error)) if error.code() != "NOPERM" => {
-                    return Err(self.of_server(&error));
+        let mut answer = pin!(live.connection.send_packed_command(&ping));
+        let mut heard = live.traffic.heard();
+        let failure = loop {
+            tokio::select! {
+                answer = answer.as_mut() => match answer {
+                    // A user without the right to PING has been answered all the same.
+                    Ok(Value::ServerError(error)) if error.code() != "NOPERM" => {
+                        return Err(self.of_server(&error));
+                    }
+                    Ok(_) => return Ok(()),
+                    Err(error) => break Failure::of_client(&error, &self.endpoint.secrets),
+                },
+                () = self.env.sleep(timeout) => {
+                    let now = live.traffic.heard();
+                    if now == heard {
+                        break Failure::new(
+                            ErrorKind::Timeout,
+                            format!("no answer to a PING within {timeout:?}"),
+                        );
+                    }
+                    heard = now;
                 }
-                Ok(_) => return Ok(()),
-                Err(error) => Failure::of_client(&error, &self.endpoint.secrets),
-            },
-            () = self.env.sleep(timeout) => Failure::new(
-                ErrorKind::Timeout,
-                format!("no answer to a PING within {timeout:?}"),
-            ),
-        }
-        .at(&self.endpoint.described);
+            }
+        };
         live.state.condemn(failure.clone());
         Err(failure)
     }
 
     fn of_server(&self, error: &redis::ServerError) -> Failure {
-        Failure::of_server(error, &self.endpoint.secrets).at(&self.endpoint.described)
+        Failure::of_server(error, &self.endpoint.secrets)
     }
 
     fn observe(&self, event: Event) {
@@ -278,7 +288,7 @@ impl Shared {
 
     /// The loop. It ends when the link is dropped, and the connection with it.
     async fn run(&self, phase: watch::Sender<Phase>) {
-        let place = &self.endpoint.described;
+        let url = &self.endpoint.described;
         let mut lost = false;
         let mut attempt = 0;
         let mut streak = 0;
@@ -292,13 +302,13 @@ impl Shared {
                 Err(failure) => {
                     streak += 1;
                     if streak == 1 {
-                        tracing::warn!(role = ?self.role, %failure, "no connection to Redis");
+                        tracing::warn!(role = ?self.role, %url, %failure, "no connection to Redis");
                     }
                     failure
                 }
                 Ok(dialled) => {
                     if lost || streak > 0 {
-                        tracing::info!(role = ?self.role, %place, "connected to Redis again");
+                        tracing::info!(role = ?self.role, %url, "connected to Redis again");
                     }
                     if lost {
                         // Before the first caller gets it: nothing read earlier counts any more.
@@ -309,7 +319,7 @@ impl Shared {
                         return;
                     };
                     lost = true;
-                    tracing::warn!(role = ?self.role, %failure, "lost the connection to Redis");
+                    tracing::warn!(role = ?self.role, %url, %failure, "lost the connection to Redis");
                     if self.env.now().saturating_sub(since) >= STEADY {
                         streak = 0;
                         continue;
@@ -333,10 +343,15 @@ impl Shared {
     /// Lends a connection out until it ends; says why it did, or nothing if nobody wants it any
     /// more.
     async fn serve(&self, dialled: Dialled, phase: &watch::Sender<Phase>) -> Option<Failure> {
-        let Dialled { connection, driver } = dialled;
+        let Dialled {
+            connection,
+            traffic,
+            driver,
+        } = dialled;
         let state = Arc::new(LiveState::default());
         phase.send_replace(Phase::Up(Live {
             connection,
+            traffic,
             state: state.clone(),
         }));
         tokio::select! {
@@ -353,9 +368,7 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        Some(cause.unwrap_or_else(|| {
-            Failure::unavailable("the server closed the connection").at(&self.endpoint.described)
-        }))
+        Some(cause.unwrap_or_else(|| Failure::unavailable("the server closed the connection")))
     }
 }
 

@@ -121,6 +121,11 @@ impl RedisStore {
         Ok(self.replies(values))
     }
 
+    /// Names the place in an error: a program may have several.
+    fn told<T>(&self, outcome: Result<T, Failure>) -> Result<T> {
+        outcome.map_err(|failure| failure.at(&self.endpoint.described).into())
+    }
+
     fn replies(&self, values: Vec<Value>) -> Replies<'_> {
         Replies::new(values, &self.endpoint.secrets)
     }
@@ -141,17 +146,18 @@ impl RedisStore {
         }
 
         // One byte more than allowed tells what is too large, without any of it being sent in full.
+        let limit = request.limit.min(LONGEST);
         let mut commands = Pipeline::new();
-        range(&mut commands, &entry, 0, request.limit);
+        range(&mut commands, &entry, 0, limit);
         // Once more, even where they were read above: stamps are only good if read after the entry.
         stamps(&mut commands, keys, request.tags);
         let mut replies = self.replies(data.call(&commands).await?);
         let known = request.known.as_ref().map(|id| id.0.as_slice());
-        let found = replies.entry(request.limit, known)?;
+        let found = replies.entry(limit, known)?;
         let stamps = replies.stamps(request.tags.len())?;
         let found = match found {
             Some(found) => found,
-            None => Found::TooLarge(self.size(data, &entry, request.limit).await?),
+            None => Found::TooLarge(self.size(data, &entry, limit).await?),
         };
         Ok(Reading::new(found, stamps))
     }
@@ -184,7 +190,7 @@ impl RedisStore {
                     .arg(millis(request.lease))
                     .arg(u8::from(request.force))
                     .arg(seen)
-                    .arg(request.limit);
+                    .arg(request.limit.min(LONGEST));
                 for tag in request.tags {
                     let fresh = env.draw().max(1);
                     scripts::STAMP
@@ -351,15 +357,15 @@ impl Store for RedisStore {
     }
 
     fn read<'a>(&'a self, request: Read<'a>) -> BoxFuture<'a, Result<Reading>> {
-        Box::pin(async move { Ok(self.read_now(&request).await?) })
+        Box::pin(async move { self.told(self.read_now(&request).await) })
     }
 
     fn begin<'a>(&'a self, request: Begin<'a>) -> BoxFuture<'a, Result<Beginning>> {
-        Box::pin(async move { Ok(self.begin_now(&request).await?) })
+        Box::pin(async move { self.told(self.begin_now(&request).await) })
     }
 
     fn fill<'a>(&'a self, request: Fill<'a>) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(async move { Ok(self.fill_now(&request).await?) })
+        Box::pin(async move { self.told(self.fill_now(&request).await) })
     }
 
     fn renew<'a>(
@@ -368,23 +374,23 @@ impl Store for RedisStore {
         token: Token,
         lease: Duration,
     ) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(async move { Ok(self.renew_now(key, token, lease).await?) })
+        Box::pin(async move { self.told(self.renew_now(key, token, lease).await) })
     }
 
     fn release<'a>(&'a self, key: &'a str, token: Token) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { Ok(self.release_now(key, token).await?) })
+        Box::pin(async move { self.told(self.release_now(key, token).await) })
     }
 
     fn remove<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { Ok(self.remove_now(keys).await?) })
+        Box::pin(async move { self.told(self.remove_now(keys).await) })
     }
 
     fn invalidate<'a>(&'a self, tags: &'a [String]) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { Ok(self.invalidate_now(tags).await?) })
+        Box::pin(async move { self.told(self.invalidate_now(tags).await) })
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move { Ok(self.probe_now().await?) })
+        Box::pin(async move { self.told(self.probe_now().await) })
     }
 
     fn describe(&self) -> String {
@@ -400,6 +406,9 @@ impl fmt::Debug for RedisStore {
             .finish_non_exhaustive()
     }
 }
+
+/// Redis's own bound on a string, far below where its numbers end.
+const LONGEST: usize = 512 << 20;
 
 /// Asks for the bytes from `first` to `last`, both included.
 fn range(commands: &mut Pipeline, entry: &str, first: usize, last: usize) {
