@@ -290,6 +290,7 @@ impl Shared {
     async fn run(&self, phase: watch::Sender<Phase>) {
         let url = &self.endpoint.described;
         let mut lost = false;
+        let mut told = false;
         let mut attempt = 0;
         let mut streak = 0;
         loop {
@@ -301,19 +302,22 @@ impl Shared {
             let failure = match dialled {
                 Err(failure) => {
                     streak += 1;
-                    if streak == 1 {
+                    // Once for each outage: the attempts go on for as long as it lasts.
+                    if !told {
                         tracing::warn!(role = ?self.role, %url, %failure, "no connection to Redis");
+                        told = true;
                     }
                     failure
                 }
                 Ok(dialled) => {
-                    if lost || streak > 0 {
+                    if lost || told {
                         tracing::info!(role = ?self.role, %url, "connected to Redis again");
                     }
                     if lost {
                         // Before the first caller gets it: nothing read earlier counts any more.
                         self.observe(Event::Proven);
                     }
+                    told = false;
                     let since = self.env.now();
                     let Some(failure) = self.serve(dialled, &phase).await else {
                         return;

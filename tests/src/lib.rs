@@ -2,4 +2,5 @@
 //! cache's stand-in for a store to be attached to.
 
 pub mod fixture;
+pub mod proxy;
 pub mod server;

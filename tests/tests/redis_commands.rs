@@ -422,6 +422,33 @@ async fn what_is_sent_again_is_sent_with_new_random_numbers() {
 }
 
 #[tokio::test]
+async fn one_leads_while_scripts_keep_going_missing() {
+    let fixture = fixture();
+    for number in 0..20 {
+        let key = format!("key{number}");
+        let begin = async |byte| {
+            let request = Begin::new(&key, token(byte), &fixture.tags).lease(MINUTE);
+            fixture.store.begin(request).await.unwrap()
+        };
+        let flush = || fixture.server.command::<()>(&["SCRIPT", "FLUSH"]);
+        flush();
+        let (first, (), second, (), third, fourth) = tokio::join!(
+            begin(1),
+            async { flush() },
+            begin(2),
+            async { flush() },
+            begin(3),
+            begin(4)
+        );
+        let all = [first, second, third, fourth];
+        let granted = all.iter().filter(|one| one.turn == Turn::Granted).count();
+        assert_eq!(granted, 1, "{all:?}");
+        assert!(all.iter().all(|one| one.stamps == all[0].stamps), "{all:?}");
+        assert!(all[0].stamps.iter().all(Option::is_some));
+    }
+}
+
+#[tokio::test]
 async fn nothing_asked_is_nothing_done() {
     let fixture = fixture();
     fixture.store.remove(&[]).await.unwrap();
