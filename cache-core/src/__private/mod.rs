@@ -1,89 +1,273 @@
 //! What the macros' output calls. Not public API: it changes with the macros, which are pinned to
 //! this very version.
 
+mod invalidates;
 pub mod shape;
 
-use std::any::TypeId;
-use std::fmt::Display;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::pin::Pin;
 
 use serde::Serialize;
 
-use self::shape::{Shape, Success};
-use crate::{Cache, Error, Invalidation, Key};
+use self::shape::Shape;
+use crate::cache::with_current;
+use crate::driver::block_on;
+use crate::engine::{Call, Engine, Function, Targets};
+use crate::key::args_text;
+use crate::metrics::Count;
+use crate::{Cache, Error, Invalidation, Key, Result, Tag};
 
+pub use self::invalidates::{Armed, Plan};
+pub use crate::registry::{Instance, Site, Spec};
+pub use crate::tag::Part;
 pub use crate::{__shape as shape, __success as success};
 
-/// What the attribute says of a function, known at compile time.
-#[derive(Debug)]
-#[allow(missing_docs)]
-pub struct Spec {
-    pub module: &'static str,
-    pub name: &'static str,
-    pub kind: &'static str,
-    pub file: &'static str,
-    pub line: u32,
-    pub column: u32,
-    /// `type_name` of an item declared inside the function, or of its companion.
-    pub path: fn() -> &'static str,
-    pub ttl: fn() -> Option<Duration>,
-    pub schema: Option<u64>,
-}
-
-/// A cached function in the source: one static each.
-#[derive(Debug)]
-pub struct Site {
-    pub(crate) spec: Spec,
-}
-
-impl Site {
-    /// The site of `spec`.
-    #[must_use]
-    pub const fn new(spec: Spec) -> Self {
-        Self { spec }
-    }
-}
-
-/// One instantiation of a site: the types its static cannot tell apart.
-#[derive(Clone, Copy, Debug)]
-pub struct Instance {
-    pub(crate) id: TypeId,
-    pub(crate) name: fn() -> &'static str,
-}
-
-/// A part of a tag's template.
-#[derive(Clone, Copy)]
-#[allow(missing_debug_implementations, missing_docs)]
-pub enum Part<'a> {
-    Text(&'a str),
-    Value(&'a dyn Display),
+/// The reference in a `cache = expression` option.
+pub fn cache<C: AsRef<Cache> + ?Sized>(cache: &C) -> &Cache {
+    cache.as_ref()
 }
 
 /// Collects the tags of a call.
-#[derive(Debug, Default)]
-pub struct Tags(());
+#[derive(Debug)]
+pub struct Tags(std::result::Result<Vec<String>, Error>);
 
 impl Tags {
+    /// The tags that every entry of a kind carries: the namespace's and the kind's.
+    fn of_kind(kind: &str) -> Self {
+        Self(Ok(vec![
+            Tag::namespace().as_str().to_owned(),
+            Tag::of_kind(kind).as_str().to_owned(),
+        ]))
+    }
+
     /// Adds one tag.
-    pub fn tag(&mut self, _parts: &[Part<'_>]) {}
+    pub fn tag(&mut self, parts: &[Part<'_>]) {
+        let Ok(tags) = &mut self.0 else {
+            return;
+        };
+        match Tag::from_parts(parts) {
+            Ok(tag) if tags.iter().any(|known| known == tag.as_str()) => {}
+            Ok(tag) => tags.push(tag.as_str().to_owned()),
+            // Without all of its tags an entry would outlive an invalidation.
+            Err(error) => self.0 = Err(error),
+        }
+    }
 }
 
-/// A call that found nothing local.
-#[derive(Debug)]
-pub struct Ticket<R, S>(PhantomData<fn() -> (R, S)>);
+/// A call that found nothing it could use in the local tier.
+pub struct Ticket<R, S> {
+    shape: S,
+    /// `None`: past the cache.
+    call: Option<Box<Call>>,
+    returned: PhantomData<fn() -> R>,
+}
 
-// The bodies below stand in for the engine while it is being built.
+impl<R, S> std::fmt::Debug for Ticket<R, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").finish_non_exhaustive()
+    }
+}
 
-#[allow(missing_docs, clippy::result_large_err)]
+impl<R, S: Shape<R>> Ticket<R, S> {
+    fn bypass(shape: S) -> Self {
+        Self {
+            shape,
+            call: None,
+            returned: PhantomData,
+        }
+    }
+
+    async fn run(self, body: impl Future<Output = R>) -> (R, bool) {
+        match self.call {
+            Some(call) => call.run(self.shape, body).await,
+            None => (body.await, false),
+        }
+    }
+
+    fn run_blocking(mut self, body: impl FnOnce() -> R) -> (R, bool) {
+        match &mut self.call {
+            Some(call) => {
+                call.blocking = true;
+                block_on(self.run(async move { body() }))
+            }
+            None => (body(), false),
+        }
+    }
+}
+
+/// The function, if its calls are cached here.
+fn served<'a, R, S: Shape<R>>(
+    engine: &'a Engine,
+    site: &'static Site,
+    instance: Instance,
+    shape: S,
+) -> Option<&'a std::sync::Arc<Function>> {
+    let registered = site.registered(instance);
+    let function = engine.function::<R, S::Value>(registered, shape.plain());
+    if engine.enabled && !function.bypassed {
+        return Some(function);
+    }
+    function.kind.counters.count(Count::Bypassed);
+    None
+}
+
+/// Looks for a value; a miss gives the ticket with which to load it.
 pub fn lookup<R, S: Shape<R>, A: Serialize>(
-    _site: &'static Site,
-    _instance: Instance,
-    _shape: S,
-    _cache: Option<&Cache>,
-    _args: &A,
-    _tags: impl FnOnce(&mut Tags),
-) -> Result<R, Ticket<R, S>> {
-    Err(Ticket(PhantomData))
+    site: &'static Site,
+    instance: Instance,
+    shape: S,
+    cache: Option<&Cache>,
+    args: &A,
+    tags: impl FnOnce(&mut Tags),
+) -> std::result::Result<R, Ticket<R, S>> {
+    with_current(cache, |engine, _| {
+        let Some(function) = served(engine, site, instance, shape) else {
+            return Err(Ticket::bypass(shape));
+        };
+        let counters = &function.kind.counters;
+        let Ok(args) = args_text(args) else {
+            // An argument that can't be told apart must not share a key.
+            counters.count(Count::Unkeyed);
+            return Err(Ticket::bypass(shape));
+        };
+        if engine.trusts_local() {
+            let key = crate::local::KeyRef {
+                function: function.number,
+                args: args.as_str(),
+            };
+            let now = engine.env.coarse();
+            if let Some(value) = engine.local.hit::<S::Value>(key, engine.epoch(), now) {
+                counters.count(Count::HitLocal);
+                return Ok(shape.join(value));
+            }
+        }
+        Err(ticket(engine, function, shape, &args, tags))
+    })
+}
+
+/// Like [`lookup`], but looks nowhere: for `refresh` and `put`.
+pub fn refresh<R, S: Shape<R>, A: Serialize>(
+    site: &'static Site,
+    instance: Instance,
+    shape: S,
+    cache: Option<&Cache>,
+    args: &A,
+    tags: impl FnOnce(&mut Tags),
+) -> Ticket<R, S> {
+    with_current(cache, |engine, _| {
+        let Some(function) = served(engine, site, instance, shape) else {
+            return Ticket::bypass(shape);
+        };
+        let Ok(args) = args_text(args) else {
+            function.kind.counters.count(Count::Unkeyed);
+            return Ticket::bypass(shape);
+        };
+        let mut ticket = ticket(engine, function, shape, &args, tags);
+        if let Some(call) = &mut ticket.call {
+            call.refresh = true;
+        }
+        ticket
+    })
+}
+
+fn ticket<R, S: Shape<R>>(
+    engine: &std::sync::Arc<Engine>,
+    function: &std::sync::Arc<Function>,
+    shape: S,
+    args: &crate::key::ArgsText,
+    tags: impl FnOnce(&mut Tags),
+) -> Ticket<R, S> {
+    let mut collected = Tags::of_kind(&function.kind.name);
+    tags(&mut collected);
+    let call = match collected.0 {
+        Ok(tags) => Some(Box::new(Call::new(engine, function, args, tags))),
+        Err(_) => {
+            function.kind.counters.count(Count::Unkeyed);
+            None
+        }
+    };
+    Ticket {
+        shape,
+        call,
+        returned: PhantomData,
+    }
+}
+
+/// Loads what was missed, or waits for who is loading it.
+///
+/// A plain function that returns a boxed future, so that a hit never pays for the body's, and
+/// recursive functions have a size.
+pub fn load<R, S: Shape<R>, F: Future<Output = R>>(
+    ticket: Ticket<R, S>,
+    body: F,
+) -> Pin<Box<impl Future<Output = R>>> {
+    Box::pin(async move { ticket.run(body).await.0 })
+}
+
+/// [`load`] for a plain function.
+pub fn load_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, body: impl FnOnce() -> R) -> R {
+    ticket.run_blocking(body).0
+}
+
+/// Stores what the function would have returned, as a load that began at this call; `false` where it
+/// is not stored.
+pub async fn put<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
+    ticket.run(ready(value)).await.1
+}
+
+/// [`put`] for a plain function.
+pub fn put_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
+    ticket.run_blocking(|| value).1
+}
+
+/// The key of a call.
+pub fn key<A: Serialize>(site: &'static Site, instance: Instance, args: &A) -> Result<Key> {
+    let registered = site.registered(instance);
+    let args = args_text(args)?;
+    let key = Key::new(registered.kind.into(), registered.name.clone(), &args);
+    Ok(key.or_under(registered.other.clone()))
+}
+
+/// What is cached for a call, without loading it.
+pub async fn peek<R, S: Shape<R>, A: Serialize>(
+    site: &'static Site,
+    instance: Instance,
+    shape: S,
+    cache: Option<&Cache>,
+    args: &A,
+) -> Option<R> {
+    let call = with_current(cache, |engine, _| {
+        let registered = site.registered(instance);
+        let function = engine.function::<R, S::Value>(registered, shape.plain());
+        if !engine.enabled || function.bypassed {
+            return None;
+        }
+        let tags = Tags::of_kind(&function.kind.name).0.ok()?;
+        Some(Call::new(engine, function, &args_text(args).ok()?, tags))
+    })?;
+    call.peek::<S::Value>().await.map(|value| shape.join(value))
+}
+
+/// [`peek`] for a plain function.
+pub fn peek_blocking<R, S: Shape<R>, A: Serialize>(
+    site: &'static Site,
+    instance: Instance,
+    shape: S,
+    cache: Option<&Cache>,
+    args: &A,
+) -> Option<R> {
+    block_on(peek(site, instance, shape, cache, args))
+}
+
+/// Removes the entry at a key.
+pub async fn invalidate(cache: Option<&Cache>, key: Result<Key>) -> Result<Invalidation> {
+    let key = key?;
+    let engine = with_current(cache, |engine, _| std::sync::Arc::clone(engine));
+    Ok(engine.invalidate(Targets::key(key)).await)
+}
+
+/// [`invalidate`] for a plain function.
+pub fn invalidate_blocking(cache: Option<&Cache>, key: Result<Key>) -> Result<Invalidation> {
+    block_on(invalidate(cache, key))
 }

@@ -31,6 +31,11 @@ pub trait Shape<R>: Copy + Send + Sync + fmt::Debug + 'static {
     /// What the function would have returned with this value.
     fn join(self, value: Self::Value) -> R;
 
+    /// Whether it is an `Err`.
+    fn is_error(self, _returned: &R) -> bool {
+        false
+    }
+
     /// Whether this shape takes everything for a value, because nothing else was seen in the type.
     fn plain(self) -> bool {
         false
@@ -120,6 +125,10 @@ impl<T: CacheValue, E> Shape<Result<T, E>> for Fallible {
     fn join(self, value: T) -> Result<T, E> {
         Ok(value)
     }
+
+    fn is_error(self, returned: &Result<T, E>) -> bool {
+        returned.is_err()
+    }
 }
 
 impl<T: CacheValue, E> Shape<Result<Option<T>, E>> for FallibleOptional {
@@ -135,6 +144,10 @@ impl<T: CacheValue, E> Shape<Result<Option<T>, E>> for FallibleOptional {
     fn join(self, value: T) -> Result<Option<T>, E> {
         Ok(Some(value))
     }
+
+    fn is_error(self, returned: &Result<Option<T>, E>) -> bool {
+        returned.is_err()
+    }
 }
 
 impl<T: CacheValue, E> Shape<Option<Result<T, E>>> for OptionalFallible {
@@ -149,6 +162,10 @@ impl<T: CacheValue, E> Shape<Option<Result<T, E>>> for OptionalFallible {
 
     fn join(self, value: T) -> Option<Result<T, E>> {
         Some(Ok(value))
+    }
+
+    fn is_error(self, returned: &Option<Result<T, E>>) -> bool {
+        matches!(returned, Some(Err(_)))
     }
 }
 
@@ -215,23 +232,43 @@ macro_rules! __success {
 mod tests {
     use super::*;
 
-    type Alias<T> = Result<T, std::fmt::Error>;
+    type Alias<T> = Result<T, fmt::Error>;
+
+    fn cached<R, S: Shape<R>>(shape: S, returned: R) -> bool {
+        shape.split(returned).is_ok()
+    }
 
     #[test]
     fn shapes_are_seen_through_aliases_and_nesting() {
-        assert!(crate::__shape!(u8).split(1).is_ok());
-        assert!(crate::__shape!(Option<u8>).split(None).is_err());
-        assert_eq!(crate::__shape!(Option<u8>).split(Some(1)), Ok(1));
-        assert_eq!(crate::__shape!(Alias<u8>).split(Ok(1)), Ok(1));
-        assert!(crate::__shape!(Alias<u8>).split(Err(std::fmt::Error)).is_err());
-        assert_eq!(crate::__shape!(Alias<Option<u8>>).split(Ok(None)), Err(Ok(None)));
-        assert_eq!(crate::__shape!(Alias<Option<u8>>).join(3), Ok(Some(3)));
-        assert!(crate::__shape!(Option<Alias<u8>>).split(Some(Err(std::fmt::Error))).is_err());
-        assert_eq!(crate::__shape!(Vec<u8>).split(vec![1]), Ok(vec![1]));
+        assert!(cached(crate::__shape!(u8), 1_u8));
+        assert!(cached(crate::__shape!(Vec<u8>), vec![1_u8]));
+        assert!(cached(crate::__shape!(Option<u8>), Some(1_u8)));
+        assert!(!cached(crate::__shape!(Option<u8>), None::<u8>));
+        assert!(cached::<Alias<u8>, _>(crate::__shape!(Alias<u8>), Ok(1)));
+        assert!(!cached::<Alias<u8>, _>(
+            crate::__shape!(Alias<u8>),
+            Err(fmt::Error)
+        ));
+        assert!(!cached::<Alias<Option<u8>>, _>(
+            crate::__shape!(Alias<Option<u8>>),
+            Ok(None)
+        ));
+        assert!(!cached::<Option<Alias<u8>>, _>(
+            crate::__shape!(Option<Alias<u8>>),
+            Some(Err(fmt::Error))
+        ));
+    }
+
+    #[test]
+    fn what_was_split_is_joined_again() {
+        let joined: Alias<Option<u8>> = crate::__shape!(Alias<Option<u8>>).join(3);
+        assert_eq!(joined, Ok(Some(3)));
+        let joined: Option<Alias<u8>> = crate::__shape!(Option<Alias<u8>>).join(3);
+        assert_eq!(joined, Some(Ok(3)));
     }
 
     fn generic<T: CacheValue>(value: Result<T, ()>) -> bool {
-        crate::__shape!(Result<T, ()>).split(value).is_ok()
+        cached(crate::__shape!(Result<T, ()>), value)
     }
 
     #[test]
@@ -242,10 +279,12 @@ mod tests {
 
     #[test]
     fn only_an_err_is_a_failure() {
-        assert!(crate::__success!(u8).succeeded(&1));
+        let ok: Alias<()> = Ok(());
+        let err: Alias<()> = Err(fmt::Error);
+        assert!(crate::__success!(u8).succeeded(&1_u8));
         assert!(crate::__success!(()).succeeded(&()));
-        assert!(crate::__success!(Option<u8>).succeeded(&None));
-        assert!(crate::__success!(Alias<()>).succeeded(&Ok(())));
-        assert!(!crate::__success!(Alias<()>).succeeded(&Err(std::fmt::Error)));
+        assert!(crate::__success!(Option<u8>).succeeded(&None::<u8>));
+        assert!(crate::__success!(Alias<()>).succeeded(&ok));
+        assert!(!crate::__success!(Alias<()>).succeeded(&err));
     }
 }

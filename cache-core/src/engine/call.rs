@@ -1,0 +1,425 @@
+//! One call after a local miss: join the flight of its key or lead it, fetch or load, store, share.
+
+use std::future::Future;
+use std::mem::size_of;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fetch::{Fetched, Tagged, unencodable};
+use super::lease::LeaseGuard;
+use super::{Carrier, Engine, Function};
+use crate::__private::shape::Shape;
+use crate::entry::{self, EntryId, Header};
+use crate::flight::{Followed, Joined, Seat, Sharing};
+use crate::key::ArgsText;
+use crate::local::{Dependency, Head, Held, LocalKey, Stored};
+use crate::metrics::Count;
+use crate::store::Fill;
+use crate::{Codec, Result};
+
+/// What is added to the bytes of a local entry for the map, the queues and the heads.
+const BOOKKEEPING: usize = 160;
+/// After how many flights that brought nothing a call runs the function by itself: callers of a
+/// function that keeps failing must not queue up behind each other.
+const FRUITLESS: u32 = 2;
+
+/// A call that found nothing it could use in the local tier.
+pub(crate) struct Call {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) function: Arc<Function>,
+    pub(crate) key: LocalKey,
+    pub(crate) tags: Vec<String>,
+    /// When it began (guard G6).
+    pub(crate) began: u64,
+    /// Whether it loads whatever is there.
+    pub(crate) refresh: bool,
+    /// Whether the function is a plain one.
+    pub(crate) blocking: bool,
+}
+
+/// What will become of a load's value.
+enum Plan {
+    /// It goes into both tiers.
+    Shared {
+        lease: LeaseGuard,
+        deps: Vec<Dependency>,
+    },
+    /// It goes into the local tier.
+    Local { deps: Vec<Dependency> },
+    /// It goes to the caller.
+    Bare,
+}
+
+impl Call {
+    pub(crate) fn new(
+        engine: &Arc<Engine>,
+        function: &Arc<Function>,
+        args: &ArgsText,
+        tags: Vec<String>,
+    ) -> Self {
+        Self {
+            key: LocalKey::new(function.number, args.as_str()),
+            engine: Arc::clone(engine),
+            function: Arc::clone(function),
+            tags,
+            began: engine.flights.call_begins(),
+            refresh: false,
+            blocking: false,
+        }
+    }
+
+    /// The key in the shared tier.
+    pub(super) fn shared_key(&self) -> String {
+        format!("{}{}", self.function.prefix, self.key.args)
+    }
+
+    /// What a local entry with a value of this many encoded bytes takes.
+    pub(super) fn weight<V>(&self, encoded: usize) -> usize {
+        size_of::<Stored<V>>() + self.key.args.len() + encoded + BOOKKEEPING
+    }
+
+    fn count(&self, count: Count) {
+        self.function.kind.counters.count(count);
+    }
+
+    /// Runs the call to its end: returns what the function returned or would have returned, and
+    /// whether the value is stored.
+    pub(crate) async fn run<R, S, F>(self, shape: S, body: F) -> (R, bool)
+    where
+        S: Shape<R>,
+        F: Future<Output = R>,
+    {
+        let mut body = pin!(body);
+        let mut waits = self.function.settings.wait;
+        // All that this call waits for the store, in all.
+        let mut budget = self.engine.store_timeout;
+        let seat = match self.take_seat::<S::Value>(&mut waits).await {
+            Ok(Some(seat)) => seat,
+            Ok(None) => {
+                let (returned, _) = self.load(shape, body.as_mut()).await;
+                return (returned, false);
+            }
+            Err(value) => {
+                self.count(Count::Coalesced);
+                return (shape.join(value), true);
+            }
+        };
+        let plan = match self.plan::<S::Value>(&seat, &mut waits, &mut budget).await {
+            Ok(plan) => plan,
+            Err((stored, point, was_local)) => {
+                let value = self.share_hit(seat, stored, point, was_local);
+                return (shape.join(value), true);
+            }
+        };
+        self.lead(shape, body.as_mut(), seat, plan, &mut budget)
+            .await
+    }
+
+    /// What is cached, without loading it.
+    pub(crate) async fn peek<V: crate::__private::shape::CacheValue>(&self) -> Option<V> {
+        self.engine.look(self).await
+    }
+
+    /// The leader's seat, or `None` where this call is better off alone, or the value of another
+    /// call's flight as the error.
+    async fn take_seat<V: Clone + 'static>(
+        &self,
+        waits: &mut Duration,
+    ) -> std::result::Result<Option<Seat>, V> {
+        let engine = &self.engine;
+        if self.refresh {
+            return Ok(Some(engine.flights.replace(&self.key, self.blocking)));
+        }
+        let mut fruitless = 0;
+        loop {
+            let joined = engine
+                .flights
+                .join(&self.key, self.began, engine.epoch(), self.blocking);
+            let follower = match joined {
+                Joined::Lead(seat) => return Ok(Some(seat)),
+                Joined::Own => return Ok(None),
+                Joined::Follow(follower) => follower,
+            };
+            let before = engine.env.now();
+            let followed = tokio::select! {
+                biased;
+                followed = follower.end() => followed,
+                () = engine.env.sleep(*waits) => return Ok(None),
+            };
+            *waits = waits.saturating_sub(engine.env.now().saturating_sub(before));
+            match followed {
+                Followed::Value(held) => {
+                    if let Some(stored) = held.typed::<V>() {
+                        return Err(stored.value.clone());
+                    }
+                }
+                Followed::Again => {}
+                Followed::Uncached => fruitless += 1,
+            }
+            if fruitless >= FRUITLESS || waits.is_zero() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Settles where the value will be stored, or finds it (as the error) in the shared tier.
+    async fn plan<V: crate::__private::shape::CacheValue>(
+        &self,
+        seat: &Seat,
+        waits: &mut Duration,
+        budget: &mut Duration,
+    ) -> std::result::Result<Plan, (Arc<Stored<V>>, u64, bool)> {
+        let engine = &self.engine;
+        let Some(store) = &engine.store else {
+            return Ok(self.plan_local(seat));
+        };
+        if !engine.outage.usable() {
+            return Ok(Plan::Bare);
+        }
+        match engine.fetch::<V>(self, seat, store, waits, budget).await {
+            Ok(Fetched::Hit {
+                stored,
+                point,
+                was_local,
+            }) => Err((stored, point, was_local)),
+            Ok(Fetched::Granted { lease, deps }) => Ok(Plan::Shared { lease, deps }),
+            Ok(Fetched::Bare) => Ok(Plan::Bare),
+            Err(error) => {
+                // Invariant 2: whatever is wrong with the store, the function runs.
+                self.count(Count::StoreError);
+                engine.store_failed(&error);
+                Ok(Plan::Bare)
+            }
+        }
+    }
+
+    /// Without a shared tier the cells themselves hold the stamps. They are taken before the load:
+    /// that is what makes a late insertion harmless.
+    fn plan_local(&self, seat: &Seat) -> Plan {
+        let engine = &self.engine;
+        let Tagged { cells, .. } = engine.tagged(self, "");
+        seat.note(engine.note(&cells));
+        let deps = cells
+            .into_iter()
+            .map(|cell| {
+                let stamp = cell.stamp_or_make(|| engine.env.draw())?;
+                Some(Dependency { cell, stamp })
+            })
+            .collect();
+        match deps {
+            Some(deps) => Plan::Local { deps },
+            None => Plan::Bare,
+        }
+    }
+
+    /// A value found in the shared tier: kept here if nothing moved, and shared with those for whom
+    /// it is new enough.
+    fn share_hit<V: Clone + Send + Sync + 'static>(
+        &self,
+        seat: Seat,
+        stored: Arc<Stored<V>>,
+        point: u64,
+        was_local: bool,
+    ) -> V {
+        let engine = &self.engine;
+        let epoch = engine.epoch();
+        let value = stored.value.clone();
+        let held: Arc<dyn Held> = stored;
+        let clean = if was_local {
+            self.count(Count::HitLocal);
+            seat.is_clean(epoch)
+        } else {
+            self.count(Count::HitShared);
+            seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch))
+        };
+        // Guard G11: where the local tier is checked on each call, a read that was on its way
+        // before a call began is nothing to go by; where it is trusted, a clean flight is.
+        let sharing = match (engine.trusts_local(), clean) {
+            (false, _) => Sharing::CallsBefore(point),
+            (true, true) => Sharing::Everyone,
+            (true, false) => Sharing::Nobody,
+        };
+        seat.end(held, sharing);
+        value
+    }
+
+    /// Steps 7 and 8: load, store, share.
+    async fn lead<R, S, F>(
+        &self,
+        shape: S,
+        body: Pin<&mut F>,
+        seat: Seat,
+        plan: Plan,
+        budget: &mut Duration,
+    ) -> (R, bool)
+    where
+        S: Shape<R>,
+        F: Future<Output = R>,
+    {
+        let engine = &self.engine;
+        let token = match &plan {
+            Plan::Shared { lease, .. } => Some(lease.token),
+            Plan::Local { .. } | Plan::Bare => None,
+        };
+        let point = seat.load_begins(token);
+        let (returned, cost) = self.load(shape, body).await;
+        let value = match shape.split(returned) {
+            Ok(value) => value,
+            Err(returned) => {
+                // The lease, if there is one, is given up as the plan is dropped.
+                drop(plan);
+                seat.end_uncached();
+                return (returned, false);
+            }
+        };
+        let copy = value.clone();
+        let epoch = engine.epoch();
+        let (keeps, id, deps, encoded) = match plan {
+            Plan::Bare => (false, EntryId([0; 16]), Vec::new(), 0),
+            Plan::Local { deps } => (true, EntryId([0; 16]), deps, weigh(&value)),
+            Plan::Shared { lease, deps } => {
+                let token = lease.token;
+                let (stored, encoded) = match self.function.carrier {
+                    Carrier::None => (seat.take_lease().is_some(), weigh(&value)),
+                    Carrier::Bytes { schema, codec } => {
+                        match self.encode(&value, token, &deps, cost, schema, codec) {
+                            Ok(bytes) => {
+                                let size = bytes.len();
+                                let stored = seat.take_lease().is_some()
+                                    && self.fill(lease, &bytes, budget).await;
+                                (stored, size)
+                            }
+                            Err(error) => {
+                                self.count(Count::FillRefused);
+                                engine.complaints.say(&engine.env, || {
+                                    tracing::warn!("{}", unencodable(self, &error));
+                                });
+                                (false, 0)
+                            }
+                        }
+                    }
+                };
+                (stored, token, deps, encoded)
+            }
+        };
+        let held: Arc<dyn Held> = Arc::new(Stored {
+            head: Head::new(
+                self.key.clone(),
+                engine.env.coarse() + self.function.settings.ttl,
+                epoch,
+                id,
+                deps.into_boxed_slice(),
+                self.weight::<S::Value>(encoded),
+            ),
+            value,
+        });
+        // Step 8: only if the fill was accepted and nothing moved since step 1.
+        let clean = keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
+        // Guard G6: to everybody only while nothing moved and events would have told; else to the
+        // calls that began before the load did.
+        let sharing = if clean && engine.trusts_local() {
+            Sharing::Everyone
+        } else {
+            Sharing::CallsBefore(point)
+        };
+        seat.end(held, sharing);
+        (shape.join(copy), keeps)
+    }
+
+    /// Runs the function, timed and counted.
+    async fn load<R, S, F>(&self, shape: S, body: Pin<&mut F>) -> (R, Duration)
+    where
+        S: Shape<R>,
+        F: Future<Output = R>,
+    {
+        self.count(Count::Miss);
+        self.count(Count::Load);
+        let before = self.engine.env.now();
+        let returned = body.await;
+        let cost = self.engine.env.now().saturating_sub(before);
+        self.function.kind.loads.record(cost);
+        if shape.is_error(&returned) {
+            self.count(Count::LoadError);
+        }
+        (returned, cost)
+    }
+
+    fn insert(&self, held: Arc<dyn Held>, epoch: u64) {
+        let engine = &self.engine;
+        for evicted in engine.local.insert(held, engine.env.coarse(), epoch) {
+            if let Some(function) = engine.functions.get(evicted) {
+                function.kind.counters.count(Count::Evicted);
+            }
+        }
+    }
+
+    fn encode<V: serde::Serialize>(
+        &self,
+        value: &V,
+        id: EntryId,
+        deps: &[Dependency],
+        cost: Duration,
+        schema: u64,
+        codec: Codec,
+    ) -> Result<Vec<u8>> {
+        let payload = codec.encode(value, self.function.settings.max_bytes)?;
+        let life = millis(self.function.settings.ttl);
+        let header = Header {
+            codec: codec.id(),
+            flags: 0,
+            id,
+            created_ms: millis(self.engine.env.wall()),
+            fresh_ms: life,
+            life_ms: life,
+            cost_us: u64::try_from(cost.as_micros()).unwrap_or(u64::MAX),
+            origin: self.function.origin,
+            schema,
+            tags: deps
+                .iter()
+                .map(|dependency| (dependency.cell.tag().into(), dependency.stamp))
+                .collect(),
+        };
+        entry::write(&header, &payload)
+    }
+
+    /// Stores an entry; `false` where the lease was gone, or the store failed.
+    async fn fill(&self, lease: LeaseGuard, bytes: &[u8], budget: &mut Duration) -> bool {
+        let engine = &self.engine;
+        let Some(store) = &engine.store else {
+            return false;
+        };
+        if !engine.outage.usable() {
+            return false;
+        }
+        let key = self.shared_key();
+        let request = Fill::new(&key, lease.token, bytes, self.function.settings.ttl);
+        match engine.bounded_by(budget, store.fill(request)).await {
+            Ok(stored) => {
+                lease.gone();
+                if !stored {
+                    self.count(Count::FillRefused);
+                }
+                stored
+            }
+            Err(error) => {
+                self.count(Count::StoreError);
+                engine.store_failed(&error);
+                false
+            }
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The encoded size of a value that is not encoded, as an estimate of what it takes.
+fn weigh<V: serde::Serialize>(value: &V) -> usize {
+    let mut size = bincode::enc::write::SizeWriter::default();
+    match bincode::serde::encode_into_writer(value, &mut size, bincode::config::standard()) {
+        Ok(()) => size.bytes_written,
+        Err(_) => 0,
+    }
+}

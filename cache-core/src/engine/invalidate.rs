@@ -1,0 +1,193 @@
+//! Invalidation: here at once, in the shared tier before it returns, or queued.
+
+use tokio::sync::oneshot;
+
+use super::Engine;
+use super::outage::shared_keys;
+use crate::Key;
+use crate::local::LocalKey;
+use crate::metrics::Count;
+use crate::tag::Tag;
+
+/// What became of an invalidation.
+///
+/// ```
+/// use cache_core::{Cache, Invalidation};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// # runtime.block_on(async {
+/// let cache = Cache::builder().build();
+/// let outcome = cache.invalidate_tag("user:42").await?;
+/// assert_eq!(outcome, Invalidation::Applied);
+/// # Ok::<(), cache_core::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Invalidation {
+    /// It holds: on this node at once, and everywhere within the bound of invariant 1.
+    Applied,
+    /// It holds on this node. The shared tier could not be reached; it is kept, and applied before
+    /// this node uses the shared tier again.
+    Queued,
+}
+
+/// What is to be invalidated.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Targets {
+    pub(crate) tags: Vec<String>,
+    pub(crate) keys: Vec<Key>,
+}
+
+impl Targets {
+    pub(crate) fn tag(tag: &Tag) -> Self {
+        Self {
+            tags: vec![tag.as_str().to_owned()],
+            keys: Vec::new(),
+        }
+    }
+
+    pub(crate) fn key(key: Key) -> Self {
+        Self {
+            tags: Vec::new(),
+            keys: vec![key],
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tags.is_empty() && self.keys.is_empty()
+    }
+
+    /// The tags to remove in the shared tier: those named, and the tag of each key, which values
+    /// carry that are not stored as bytes.
+    fn shared_tags(&self) -> Vec<String> {
+        let of_keys = self
+            .keys
+            .iter()
+            .flat_map(shared_keys)
+            .map(|key| own_tag(&key));
+        self.tags.iter().cloned().chain(of_keys).collect()
+    }
+}
+
+/// The tag of one key, for values that stay local: there is no entry in the shared tier whose
+/// removal could end them.
+pub(crate) fn own_tag(key: &str) -> String {
+    format!("~{key}")
+}
+
+impl Engine {
+    /// Invalidates, in a task that outlives its caller.
+    ///
+    /// Guard G4: the local effect happens before the store is asked and again when it has answered,
+    /// whatever became of the caller; a lookup in between may have learnt the old state again.
+    pub(crate) async fn invalidate(&self, targets: Targets) -> Invalidation {
+        let Some(answer) = self.start_invalidation(targets) else {
+            return Invalidation::Applied;
+        };
+        // The task only ends without an answer when the driver thread is gone with the process.
+        answer.await.unwrap_or(Invalidation::Queued)
+    }
+
+    /// Starts an invalidation whose local effect is there when this returns. `None`: it is done.
+    pub(crate) fn start_invalidation(
+        &self,
+        targets: Targets,
+    ) -> Option<oneshot::Receiver<Invalidation>> {
+        if targets.is_empty() {
+            return None;
+        }
+        self.apply_locally(&targets);
+        let (Some(store), Some(engine)) = (self.store.clone(), self.me.upgrade()) else {
+            self.count_invalidation(&targets, Invalidation::Applied);
+            return None;
+        };
+        let (tell, answer) = oneshot::channel();
+        self.env.spawn(async move {
+            let tags = targets.shared_tags();
+            let keys: Vec<String> = targets.keys.iter().flat_map(shared_keys).collect();
+            let asked = async {
+                if !engine.outage.usable() {
+                    return false;
+                }
+                // Tags first: the order does not matter, since nobody is told before both are done.
+                let tags_done = async {
+                    match tags.is_empty() {
+                        true => Ok(()),
+                        false => engine.bounded(store.invalidate(&tags)).await,
+                    }
+                };
+                let keys_done = async {
+                    match keys.is_empty() {
+                        true => Ok(()),
+                        false => engine.bounded(store.remove(&keys)).await,
+                    }
+                };
+                let (tags_done, keys_done) = tokio::join!(tags_done, keys_done);
+                for error in [&tags_done, &keys_done]
+                    .into_iter()
+                    .filter_map(|r| r.as_ref().err())
+                {
+                    engine.store_failed(error);
+                }
+                tags_done.is_ok() && keys_done.is_ok()
+            };
+            let outcome = if asked.await {
+                Invalidation::Applied
+            } else {
+                // Guard G10: the queue closes the shared tier to this node before the caller
+                // learns of it.
+                engine.queue_invalidation(&tags, &keys);
+                Invalidation::Queued
+            };
+            engine.apply_locally(&targets);
+            engine.count_invalidation(&targets, outcome);
+            // The caller may be gone; that changes nothing.
+            let _ = tell.send(outcome);
+        });
+        Some(answer)
+    }
+
+    /// The effect on this node.
+    pub(crate) fn apply_locally(&self, targets: &Targets) {
+        for tag in &targets.tags {
+            self.cells.advance(tag);
+        }
+        for key in &targets.keys {
+            for function in key.functions() {
+                self.cells.advance(&own_tag(&format!(
+                    "{}:{function}:{}",
+                    key.kind(),
+                    key.args()
+                )));
+                let Some(function) = self.function_named(key.kind(), function) else {
+                    continue;
+                };
+                let local = LocalKey::new(function.number, key.args());
+                let lease = self
+                    .flights
+                    .touch(&local, || self.local.remove(local.borrowed()));
+                if let Some(token) = lease {
+                    self.release_later(format!("{}{}", function.prefix, key.args()), token);
+                }
+            }
+        }
+        self.sweep_flights();
+    }
+
+    fn count_invalidation(&self, targets: &Targets, outcome: Invalidation) {
+        let count = match outcome {
+            Invalidation::Applied => Count::InvalidationApplied,
+            Invalidation::Queued => Count::InvalidationQueued,
+        };
+        self.totals.count(count);
+        let of_keys = targets.keys.iter().map(Key::kind);
+        let of_kinds = targets.tags.iter().filter_map(|tag| tag.strip_prefix('~'));
+        for kind in of_keys.chain(of_kinds).filter(|kind| !kind.is_empty()) {
+            if let Some(kind) = self.known_kind(kind) {
+                kind.counters.count(count);
+            }
+        }
+    }
+}

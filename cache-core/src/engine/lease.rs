@@ -1,0 +1,176 @@
+//! Leases held by this node: renewed while their load runs, given up when it is in vain.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use super::Engine;
+use crate::store::Token;
+
+/// How often a lease is renewed at most: a leader that is never polled again must not hold its key
+/// for ever.
+const RENEWALS: u32 = 60;
+
+/// The leases whose loads are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Leases {
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    leases: HashMap<Token, Lease>,
+    /// Whether the keeper runs.
+    kept: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Lease {
+    key: String,
+    lasts: Duration,
+    renew_at: Duration,
+    renewals: u32,
+}
+
+impl Leases {
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The load has ended, or its lease was given up.
+    pub(crate) fn forget(&self, token: Token) {
+        self.lock().leases.remove(&token);
+    }
+}
+
+impl Engine {
+    /// Renews a lease from here on until it is forgotten: a load may outlast it.
+    ///
+    /// One task for all leases of the node, so that the load of a plain function, which blocks its
+    /// thread, is kept as well.
+    pub(crate) fn keep_lease(&self, key: &str, token: Token, lasts: Duration) {
+        let start = {
+            let mut held = self.leases.lock();
+            held.leases.insert(
+                token,
+                Lease {
+                    key: key.to_owned(),
+                    lasts,
+                    renew_at: self.env.now() + lasts / 3,
+                    renewals: 0,
+                },
+            );
+            !std::mem::replace(&mut held.kept, true)
+        };
+        if start {
+            self.env.spawn(keep(self.me.clone(), lasts / 4));
+        }
+    }
+
+    /// The leases that are due, with the time of their next renewal noted.
+    fn due_leases(&self) -> Option<Vec<(Token, Lease)>> {
+        let now = self.env.now();
+        let mut held = self.leases.lock();
+        held.leases.retain(|_, lease| lease.renewals < RENEWALS);
+        if held.leases.is_empty() {
+            held.kept = false;
+            return None;
+        }
+        let mut due = Vec::new();
+        for (token, lease) in &mut held.leases {
+            if lease.renew_at <= now {
+                lease.renew_at = now + lease.lasts / 3;
+                lease.renewals += 1;
+                due.push((*token, lease.clone()));
+            }
+        }
+        Some(due)
+    }
+
+    /// Gives a lease up, in the background.
+    pub(crate) fn release_later(&self, key: String, token: Token) {
+        self.leases.forget(token);
+        let (Some(store), Some(engine)) = (self.store.clone(), self.me.upgrade()) else {
+            return;
+        };
+        if !self.outage.usable() {
+            // It runs out by itself.
+            return;
+        }
+        self.env.spawn(async move {
+            if let Err(error) = engine.bounded(store.release(&key, token)).await {
+                engine.store_failed(&error);
+            }
+        });
+    }
+}
+
+/// Renews the leases that are due, until there is none.
+async fn keep(engine: Weak<Engine>, pause: Duration) {
+    loop {
+        let Some(engine) = engine.upgrade() else {
+            return;
+        };
+        let Some(due) = engine.due_leases() else {
+            return;
+        };
+        if let (Some(store), true) = (engine.store.clone(), engine.outage.usable()) {
+            for (token, lease) in due {
+                match engine
+                    .bounded(store.renew(&lease.key, token, lease.lasts))
+                    .await
+                {
+                    Ok(true) => {}
+                    // It is another's by now: the fill will be refused.
+                    Ok(false) => engine.leases.forget(token),
+                    Err(error) => engine.store_failed(&error),
+                }
+            }
+        }
+        let sleep = engine.env.sleep(pause);
+        drop(engine);
+        sleep.await;
+    }
+}
+
+/// Gives a lease up when it is dropped, unless that was seen to.
+pub(super) struct LeaseGuard {
+    engine: Arc<Engine>,
+    key: String,
+    pub(super) token: Token,
+    armed: bool,
+}
+
+impl LeaseGuard {
+    /// Guards a lease that is about to be asked for: a caller that is cancelled before the answer
+    /// is there may have been granted it all the same.
+    pub(super) fn new(engine: &Arc<Engine>, key: &str, token: Token) -> Self {
+        Self {
+            engine: Arc::clone(engine),
+            key: key.to_owned(),
+            token,
+            armed: true,
+        }
+    }
+
+    /// It was granted: it is renewed from here on.
+    pub(super) fn granted(&self, lasts: Duration) {
+        self.engine.keep_lease(&self.key, self.token, lasts);
+    }
+
+    /// The lease is no longer there, or no longer ours: there is nothing to give up.
+    pub(super) fn gone(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for LeaseGuard {
+    fn drop(&mut self) {
+        if self.armed {
+            self.engine
+                .release_later(std::mem::take(&mut self.key), self.token);
+        } else {
+            self.engine.leases.forget(self.token);
+        }
+    }
+}

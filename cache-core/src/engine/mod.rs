@@ -1,0 +1,271 @@
+//! The engine: what a call does, step by step (DESIGN 4). One per cache; it decides everything, and
+//! takes time, random numbers, tasks and the shared tier from outside.
+
+mod call;
+mod complaints;
+mod fetch;
+mod function;
+mod invalidate;
+mod lease;
+mod observe;
+mod outage;
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+pub(crate) use call::Call;
+use complaints::Complaints;
+pub(crate) use function::Function;
+use function::{Carrier, KindState, Table};
+pub use invalidate::Invalidation;
+pub(crate) use invalidate::Targets;
+use lease::Leases;
+use outage::Outage;
+
+use crate::__private::shape::CacheValue;
+use crate::env::Env;
+use crate::flight::{Flights, Note};
+use crate::local::{Cell, Cells, Local};
+use crate::metrics::{Counters, KindSnapshot, Snapshot};
+use crate::policy::Policies;
+use crate::registry::Registered;
+use crate::store::{Attachment, Coherence, Observer, Store};
+use crate::{Error, ErrorKind, Result};
+
+/// What a cache is built from.
+pub(crate) struct Parts {
+    pub(crate) env: Env,
+    pub(crate) namespace: String,
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) policies: Policies,
+    pub(crate) enabled: bool,
+    pub(crate) capacity: usize,
+    pub(crate) store_timeout: Duration,
+}
+
+pub(crate) struct Engine {
+    pub(crate) env: Env,
+    pub(crate) namespace: String,
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) enabled: bool,
+    pub(crate) local: Local,
+    pub(crate) cells: Cells,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) outage: Outage,
+    /// What is counted for the cache as a whole.
+    pub(crate) totals: Counters,
+    leases: Leases,
+    complaints: Complaints,
+    coherence: Option<Coherence>,
+    /// Whether the store's events can be relied on at the moment.
+    proven: AtomicBool,
+    epoch: AtomicU64,
+    store_timeout: Duration,
+    policies: Policies,
+    functions: Table<Arc<Function>>,
+    kinds: Mutex<BTreeMap<String, Arc<KindState>>>,
+    /// By `kind:function:`.
+    names: RwLock<HashMap<String, Arc<Function>>>,
+    me: Weak<Engine>,
+}
+
+impl Engine {
+    /// Builds an engine and attaches it to its store.
+    pub(crate) fn new(parts: Parts) -> Result<Arc<Self>> {
+        let coherence = parts.store.as_ref().map(|store| store.coherence());
+        let engine = Arc::new_cyclic(|me| Self {
+            env: parts.env,
+            namespace: parts.namespace,
+            store: parts.store,
+            enabled: parts.enabled,
+            local: Local::new(parts.capacity),
+            // A cell takes about a tenth of the smallest entry.
+            cells: Cells::new((parts.capacity / 256).clamp(1_000, 1_000_000)),
+            flights: Arc::new(Flights::new()),
+            outage: Outage::new(),
+            totals: Counters::new(),
+            leases: Leases::default(),
+            complaints: Complaints::default(),
+            coherence,
+            proven: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
+            store_timeout: parts.store_timeout,
+            policies: parts.policies,
+            functions: Table::new(),
+            kinds: Mutex::default(),
+            names: RwLock::default(),
+            me: me.clone(),
+        });
+        if let Some(store) = &engine.store {
+            let observer: Weak<dyn Observer> = Arc::<Self>::downgrade(&engine);
+            store.attach(Attachment::new(
+                engine.namespace.clone(),
+                engine.env.clone(),
+                observer,
+            ))?;
+        }
+        Ok(engine)
+    }
+
+    /// The function, as this cache knows it.
+    pub(crate) fn function<R, V: CacheValue>(
+        &self,
+        registered: &Registered,
+        plain: bool,
+    ) -> &Arc<Function> {
+        if let Some(function) = self.functions.get(registered.number) {
+            return function;
+        }
+        self.functions.get_or_init(registered.number, || {
+            let kind = self.kind(registered.kind);
+            let function = Arc::new(Function::new::<R, V>(registered, kind, plain));
+            // Before anybody can call it: an event for one of its keys must find it.
+            self.names
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(function.prefix.clone(), Arc::clone(&function));
+            function
+        })
+    }
+
+    /// The function that stores its entries under this name, if it was ever called here.
+    fn function_named(&self, kind: &str, name: &str) -> Option<Arc<Function>> {
+        self.names
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&format!("{kind}:{name}:"))
+            .cloned()
+    }
+
+    fn kind(&self, name: &str) -> Arc<KindState> {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kind) = kinds.get(name) {
+            return Arc::clone(kind);
+        }
+        let kind = Arc::new(KindState::new(name, self.policies.of(name)));
+        kinds.insert(name.to_owned(), Arc::clone(&kind));
+        kind
+    }
+
+    fn known_kind(&self, name: &str) -> Option<Arc<KindState>> {
+        self.kinds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
+    }
+
+    /// Whether a local entry may be returned without asking the store.
+    pub(crate) fn trusts_local(&self) -> bool {
+        match self.coherence {
+            None => true,
+            Some(Coherence::Checked) => false,
+            Some(Coherence::Tracked) => self.proven.load(Ordering::Acquire) && self.outage.usable(),
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Nothing that was learnt before counts any more.
+    ///
+    /// Guard G12: every cell moves, every flight is dirty, every local entry ends, every waiter
+    /// wakes.
+    fn step_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.cells.advance_all();
+        self.sweep_flights();
+    }
+
+    /// Makes the flights dirty that depended on something that has moved; their leaders give up
+    /// their leases at once (guard G6), so that the next load need not wait for a useless one.
+    fn sweep_flights(&self) {
+        for (key, token) in self.flights.sweep_dirty(self.epoch()) {
+            if let Some(function) = self.functions.get(key.function) {
+                self.release_later(format!("{}{}", function.prefix, key.args), token);
+            }
+        }
+    }
+
+    fn note(&self, cells: &[Arc<Cell>]) -> Note {
+        Note::take(self.epoch(), cells.iter())
+    }
+
+    /// A call to the store, bounded by the store's timeout.
+    async fn bounded<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut left = self.store_timeout;
+        self.bounded_by(&mut left, asked).await
+    }
+
+    /// A call to the store, bounded by what is left of a budget, and charged to it.
+    async fn bounded_by<T>(
+        &self,
+        left: &mut Duration,
+        asked: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let before = self.env.now();
+        let answered = tokio::select! {
+            biased;
+            answer = asked => Some(answer),
+            () = self.env.sleep(*left) => None,
+        };
+        let budget = *left;
+        *left = left.saturating_sub(self.env.now().saturating_sub(before));
+        match answered {
+            Some(answer) => {
+                if answer.is_ok() {
+                    self.outage.succeeded();
+                }
+                answer
+            }
+            None => Err(Error::new(
+                ErrorKind::Timeout,
+                format!("no answer from the store within {budget:?}"),
+            )),
+        }
+    }
+
+    /// Asks the store whether it answers.
+    pub(crate) async fn check_store(&self) -> Result<()> {
+        let Some(store) = &self.store else {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "this cache has no shared tier: give it one with Cache::builder().shared(..)",
+            ));
+        };
+        self.bounded(store.probe()).await?;
+        if self.outage.usable() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            "the store answers, but queued invalidations have not all been applied yet",
+        ))
+    }
+
+    /// All figures at this moment.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let kinds = self
+            .kinds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut snapshot = Snapshot::of(&self.totals);
+        for (name, kind) in kinds {
+            let figures = KindSnapshot::of(&kind.counters, &kind.loads);
+            snapshot.kinds.insert(name, figures);
+        }
+        for function in self.functions.iter() {
+            let (entries, bytes) = self.local.size(function.number);
+            if let Some(kind) = snapshot.kinds.get_mut(&function.kind.name) {
+                kind.local_entries += entries as u64;
+                kind.local_bytes += bytes as u64;
+            }
+        }
+        snapshot
+    }
+}

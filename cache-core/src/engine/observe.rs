@@ -1,0 +1,53 @@
+//! What the store tells: mapped to entries, flights and tag cells, inside the store's reader (guard
+//! G5), so that nothing that comes after it on the wire is seen before it.
+
+use std::sync::atomic::Ordering;
+
+use super::Engine;
+use crate::local::LocalKey;
+use crate::store::{Event, Observer};
+
+impl Observer for Engine {
+    fn observe(&self, event: Event) {
+        match event {
+            Event::Entry(key) => {
+                if let Some(local) = self.local_key(&key) {
+                    let lease = self
+                        .flights
+                        .touch(&local, || self.local.remove(local.borrowed()));
+                    if let Some(token) = lease {
+                        self.release_later(key, token);
+                    }
+                }
+            }
+            Event::Lease(key) => {
+                if let Some(local) = self.local_key(&key) {
+                    self.flights.lease_changed(&local);
+                }
+            }
+            Event::Tag(tag) => {
+                self.cells.advance(&tag);
+                self.sweep_flights();
+            }
+            Event::Flushed => self.step_epoch(),
+            Event::Lost => {
+                self.proven.store(false, Ordering::Release);
+                self.step_epoch();
+            }
+            Event::Proven => {
+                self.step_epoch();
+                self.proven.store(true, Ordering::Release);
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// The local key of `kind:function:arguments`, if that function was ever called here.
+    fn local_key(&self, key: &str) -> Option<LocalKey> {
+        let (kind, rest) = key.split_once(':')?;
+        let (name, args) = rest.split_once(':')?;
+        let function = self.function_named(kind, name)?;
+        Some(LocalKey::new(function.number, args))
+    }
+}

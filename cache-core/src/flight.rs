@@ -1,0 +1,426 @@
+//! Single-flight: calls of one key in one process share one load, where that is right. A flight is
+//! cancel-safe (its end is sent from `Drop`) and can be made dirty by an invalidation.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+
+use tokio::sync::{Notify, watch};
+
+use crate::local::{Cell, Held, LocalKey};
+
+/// What a flight knew of the world at one moment: anything that has moved since makes it dirty.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Note {
+    pub(crate) epoch: u64,
+    pub(crate) cells: Vec<(Arc<Cell>, u64)>,
+}
+
+impl Note {
+    /// Notes how often each cell has moved.
+    pub(crate) fn take<'a>(epoch: u64, cells: impl Iterator<Item = &'a Arc<Cell>>) -> Self {
+        Self {
+            epoch,
+            cells: cells.map(|cell| (Arc::clone(cell), cell.moved())).collect(),
+        }
+    }
+
+    /// Whether nothing has moved since.
+    pub(crate) fn holds(&self, epoch: u64) -> bool {
+        self.epoch == epoch
+            && self
+                .cells
+                .iter()
+                .all(|(cell, noted)| cell.moved() == *noted)
+    }
+}
+
+/// Whom a flight's value may be given to besides its leader (guard G6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Every follower: nothing moved until the end.
+    Everyone,
+    /// Calls that began before this point: what they get was loaded, or read, after they began.
+    CallsBefore(u64),
+    /// Nobody.
+    Nobody,
+}
+
+impl Sharing {
+    fn allows(self, began: u64) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::CallsBefore(point) => began < point,
+            Self::Nobody => false,
+        }
+    }
+}
+
+/// How a flight ended.
+#[derive(Clone)]
+enum Outcome {
+    Value(Arc<dyn Held>, Sharing),
+    /// The function returned something that is not cached.
+    Uncached,
+    /// The leader was cancelled, panicked, or has nothing to share.
+    Abandoned,
+}
+
+/// What a follower is to do.
+pub(crate) enum Followed {
+    /// Take this value.
+    Value(Arc<dyn Held>),
+    /// Start over: the flight was abandoned, or its value is not for this call.
+    Again,
+    /// Start over, knowing that the function returned something that is not cached.
+    Uncached,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    note: Note,
+    dirty: bool,
+    loading: bool,
+    /// The lease the leader holds, so that whoever makes the flight dirty can give it up.
+    lease: Option<crate::store::Token>,
+}
+
+/// One load under way, or about to be.
+pub(crate) struct Flight {
+    state: Mutex<State>,
+    outcome: watch::Sender<Option<Outcome>>,
+    bell: Bell,
+    /// The thread that runs the load of a plain function: its own calls must not wait for it.
+    thread: Option<ThreadId>,
+}
+
+impl Flight {
+    fn new(blocking: bool) -> Self {
+        Self {
+            state: Mutex::default(),
+            outcome: watch::Sender::new(None),
+            bell: Bell::default(),
+            thread: blocking.then(|| thread::current().id()),
+        }
+    }
+
+    /// Whether nothing has moved since the flight's note.
+    fn is_clean(&self, epoch: u64) -> bool {
+        let state = self.lock();
+        !state.dirty && state.note.holds(epoch)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Flight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flight").finish_non_exhaustive()
+    }
+}
+
+/// Wakes a leader that waits for another node. Rings are counted, so that one between arming and
+/// waiting is not lost (guard G14).
+#[derive(Debug, Default)]
+struct Bell {
+    rung: AtomicU64,
+    notify: Notify,
+}
+
+impl Bell {
+    fn ring(&self) {
+        self.rung.fetch_add(1, Ordering::AcqRel);
+        self.notify.notify_waiters();
+    }
+
+    fn armed(&self) -> u64 {
+        self.rung.load(Ordering::Acquire)
+    }
+
+    async fn wait(&self, armed: u64) {
+        // Made before the count is compared, so that a ring after the comparison wakes it.
+        let notified = self.notify.notified();
+        if self.armed() == armed {
+            notified.await;
+        }
+    }
+}
+
+const SHARDS: usize = 32;
+
+/// The flights of a node, by key. A shard's lock is also the lock under which the local tier is
+/// changed at the keys of that shard (guard G7).
+pub(crate) struct Flights {
+    hasher: RandomState,
+    shards: [Mutex<HashMap<LocalKey, Arc<Flight>>>; SHARDS],
+    /// Counts the moments at which a value may have been taken from its source. A call that began
+    /// before such a moment may share what was taken then.
+    points: AtomicU64,
+}
+
+/// What a call does about its key.
+pub(crate) enum Joined {
+    /// Another is at it.
+    Follow(Follower),
+    /// Nobody is: this call leads.
+    Lead(Seat),
+    /// This very thread is at it, further up its stack: waiting would be for ever.
+    Own,
+}
+
+impl Flights {
+    pub(crate) fn new() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            shards: Default::default(),
+            points: AtomicU64::new(1),
+        }
+    }
+
+    /// The moment a call begins.
+    pub(crate) fn call_begins(&self) -> u64 {
+        self.points.load(Ordering::SeqCst)
+    }
+
+    /// The moment a value is asked for: calls that began earlier have a smaller number.
+    pub(crate) fn source_asked(&self) -> u64 {
+        self.points.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Joins the flight of a key, or starts one.
+    ///
+    /// Guard G6: nobody joins a load that has become dirty, since its value is from before an
+    /// invalidation that may have been acknowledged before this call began. A new flight takes its
+    /// place in the map.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        key: &LocalKey,
+        began: u64,
+        epoch: u64,
+        blocking: bool,
+    ) -> Joined {
+        let mut shard = self.shard(key);
+        if let Some(flight) = shard.get(key) {
+            if blocking && flight.thread == Some(thread::current().id()) {
+                return Joined::Own;
+            }
+            let loading = flight.lock().loading;
+            if !loading || flight.is_clean(epoch) {
+                return Joined::Follow(Follower {
+                    outcome: flight.outcome.subscribe(),
+                    began,
+                });
+            }
+        }
+        let flight = Arc::new(Flight::new(blocking));
+        shard.insert(key.clone(), Arc::clone(&flight));
+        Joined::Lead(Seat {
+            flights: Arc::clone(self),
+            key: key.clone(),
+            flight,
+            closed: false,
+        })
+    }
+
+    /// Takes the place of whatever flight there is, which is dirty from then on: for a load that
+    /// replaces what is there.
+    pub(crate) fn replace(self: &Arc<Self>, key: &LocalKey, blocking: bool) -> Seat {
+        let flight = Arc::new(Flight::new(blocking));
+        let replaced = self.shard(key).insert(key.clone(), Arc::clone(&flight));
+        if let Some(replaced) = replaced {
+            replaced.lock().dirty = true;
+            replaced.bell.ring();
+        }
+        Seat {
+            flights: Arc::clone(self),
+            key: key.clone(),
+            flight,
+            closed: false,
+        }
+    }
+
+    /// An entry or a key was invalidated: `change` is made to the local tier in one step with it.
+    /// Returns the lease that the key's leader now holds in vain.
+    pub(crate) fn touch(
+        &self,
+        key: &LocalKey,
+        change: impl FnOnce(),
+    ) -> Option<crate::store::Token> {
+        let shard = self.shard(key);
+        change();
+        let flight = shard.get(key)?;
+        let lease = {
+            let mut state = flight.lock();
+            state.dirty = true;
+            state.lease.take()
+        };
+        flight.bell.ring();
+        lease
+    }
+
+    /// The lease of a key changed hands or ended. Whoever loads under it loads in vain.
+    pub(crate) fn lease_changed(&self, key: &LocalKey) {
+        if let Some(flight) = self.shard(key).get(key) {
+            let mut state = flight.lock();
+            if state.lease.take().is_some() {
+                state.dirty = true;
+            }
+            drop(state);
+            flight.bell.ring();
+        }
+    }
+
+    /// Tags moved, or the epoch did: every flight that depended on them is dirty. Returns the
+    /// leases that are now held in vain.
+    pub(crate) fn sweep_dirty(&self, epoch: u64) -> Vec<(LocalKey, crate::store::Token)> {
+        let mut vain = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for (key, flight) in shard.iter() {
+                let mut state = flight.lock();
+                if state.loading && (state.dirty || !state.note.holds(epoch)) {
+                    state.dirty = true;
+                    vain.extend(state.lease.take().map(|token| (key.clone(), token)));
+                }
+                drop(state);
+                flight.bell.ring();
+            }
+        }
+        vain
+    }
+
+    fn shard(&self, key: &LocalKey) -> MutexGuard<'_, HashMap<LocalKey, Arc<Flight>>> {
+        #[allow(clippy::cast_possible_truncation)]
+        let shard = self.hasher.hash_one(key) as usize % SHARDS;
+        self.shards[shard]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A follower's end of a flight.
+pub(crate) struct Follower {
+    outcome: watch::Receiver<Option<Outcome>>,
+    began: u64,
+}
+
+impl Follower {
+    /// Waits for the flight to end. The caller bounds the wait.
+    pub(crate) async fn end(mut self) -> Followed {
+        let outcome = match self.outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone(),
+            Err(_) => None,
+        };
+        match outcome {
+            Some(Outcome::Value(value, sharing)) if sharing.allows(self.began) => {
+                Followed::Value(value)
+            }
+            Some(Outcome::Uncached) => Followed::Uncached,
+            Some(Outcome::Value(..) | Outcome::Abandoned) | None => Followed::Again,
+        }
+    }
+}
+
+/// The leader's seat. Dropped before the end, by a cancelled or panicking leader, it wakes the
+/// followers, one of whom takes over.
+pub(crate) struct Seat {
+    flights: Arc<Flights>,
+    key: LocalKey,
+    flight: Arc<Flight>,
+    closed: bool,
+}
+
+impl Seat {
+    /// Notes what the flight depends on from here on; what moved before no longer makes it dirty.
+    pub(crate) fn note(&self, note: Note) {
+        let mut state = self.flight.lock();
+        state.note = note;
+        state.dirty = false;
+    }
+
+    /// The load begins, under this lease if there is one.
+    pub(crate) fn load_begins(&self, lease: Option<crate::store::Token>) -> u64 {
+        let mut state = self.flight.lock();
+        state.loading = true;
+        state.lease = lease;
+        drop(state);
+        self.flights.source_asked()
+    }
+
+    /// The load has ended: whether the lease is still the leader's as far as is known here.
+    pub(crate) fn take_lease(&self) -> Option<crate::store::Token> {
+        self.flight.lock().lease.take()
+    }
+
+    /// Arms the bell (guard G14: before the read).
+    pub(crate) fn arm(&self) -> u64 {
+        self.flight.bell.armed()
+    }
+
+    /// Waits until the bell has been rung since it was armed.
+    pub(crate) async fn rung(&self, armed: u64) {
+        self.flight.bell.wait(armed).await;
+    }
+
+    /// Whether nothing the flight depends on has moved.
+    pub(crate) fn is_clean(&self, epoch: u64) -> bool {
+        self.flight.is_clean(epoch)
+    }
+
+    /// Runs `insert` if the flight is clean, and says whether it was.
+    ///
+    /// Guard G7: in one step under the lock that an invalidation of this key takes too. A tag that
+    /// moves right after the check ends the entry by its cell, and an epoch step by its epoch.
+    pub(crate) fn insert_if_clean(&self, epoch: u64, insert: impl FnOnce()) -> bool {
+        let _shard = self.flights.shard(&self.key);
+        let clean = self.flight.is_clean(epoch);
+        if clean {
+            insert();
+        }
+        clean
+    }
+
+    /// Ends the flight with a value.
+    pub(crate) fn end(mut self, value: Arc<dyn Held>, sharing: Sharing) {
+        self.close(Outcome::Value(value, sharing));
+    }
+
+    /// Ends the flight with something that is not cached.
+    pub(crate) fn end_uncached(mut self) {
+        self.close(Outcome::Uncached);
+    }
+
+    fn close(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        let mut shard = self.flights.shard(&self.key);
+        match shard.get(&self.key) {
+            // A replaced flight removes only itself.
+            Some(current) if Arc::ptr_eq(current, &self.flight) => {
+                shard.remove(&self.key);
+            }
+            // Guard G14: the flight that took this one's place may wait for just this end, and the
+            // store tells nobody of its own node's fill or release.
+            Some(current) => current.bell.ring(),
+            None => {}
+        }
+        drop(shard);
+        self.flight.outcome.send_replace(Some(outcome));
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.close(Outcome::Abandoned);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+use std::time::Duration;
+
+use super::*;
+use crate::driver::block_on;
+use crate::entry::EntryId;
+use crate::local::{Head, Stored};
+
+fn value(number: u64) -> Arc<dyn Held> {
+    Arc::new(Stored {
+        head: Head::new(
+            LocalKey::new(1, "7"),
+            Duration::from_secs(1),
+            0,
+            EntryId([0; 16]),
+            Box::default(),
+            100,
+        ),
+        value: number,
+    })
+}
+
+fn key() -> LocalKey {
+    LocalKey::new(1, "7")
+}
+
+fn lead(flights: &Arc<Flights>) -> Seat {
+    match flights.join(&key(), flights.call_begins(), 0, false) {
+        Joined::Lead(seat) => seat,
+        Joined::Follow(_) | Joined::Own => panic!("somebody else leads"),
+    }
+}
+
+fn follow(flights: &Arc<Flights>) -> Follower {
+    match flights.join(&key(), flights.call_begins(), 0, false) {
+        Joined::Follow(follower) => follower,
+        Joined::Lead(_) | Joined::Own => panic!("nobody leads"),
+    }
+}
+
+fn number(followed: &Followed) -> Option<u64> {
+    match followed {
+        Followed::Value(held) => held.typed::<u64>().map(|stored| stored.value),
+        Followed::Again | Followed::Uncached => None,
+    }
+}
+
+#[test]
+fn followers_get_the_leaders_value() {
+    let flights = Arc::new(Flights::new());
+    let seat = lead(&flights);
+    let follower = follow(&flights);
+    seat.load_begins(None);
+    seat.end(value(7), Sharing::Everyone);
+    assert_eq!(number(&block_on(follower.end())), Some(7));
+}
+
+#[test]
+fn a_cancelled_leader_hands_over() {
+    let flights = Arc::new(Flights::new());
+    let seat = lead(&flights);
+    let follower = follow(&flights);
+    drop(seat);
+    assert!(matches!(block_on(follower.end()), Followed::Again));
+    drop(lead(&flights));
+}
+
+#[test]
+fn a_call_that_began_after_the_load_shares_only_what_everyone_may() {
+    let flights = Arc::new(Flights::new());
+    let seat = lead(&flights);
+    let early = follow(&flights);
+    let point = seat.load_begins(None);
+    let late = follow(&flights);
+    seat.end(value(7), Sharing::CallsBefore(point));
+    assert_eq!(number(&block_on(early.end())), Some(7));
+    assert!(matches!(block_on(late.end()), Followed::Again));
+}
+
+#[test]
+fn nobody_joins_a_dirty_load_and_its_lease_is_named() {
+    let flights = Arc::new(Flights::new());
+    let token = EntryId([1; 16]);
+    let seat = lead(&flights);
+    seat.load_begins(Some(token));
+    assert_eq!(flights.touch(&key(), || ()), Some(token));
+    assert_eq!(flights.touch(&key(), || ()), None, "it is named once");
+    let successor = lead(&flights);
+    assert!(!seat.insert_if_clean(0, || panic!("a dirty flight inserts nothing")));
+    // The replaced flight removes only itself.
+    seat.end(value(7), Sharing::Nobody);
+    let follower = follow(&flights);
+    successor.end(value(8), Sharing::Everyone);
+    assert_eq!(number(&block_on(follower.end())), Some(8));
+}
+
+#[test]
+fn a_tag_that_moves_makes_the_flights_on_it_dirty() {
+    let flights = Arc::new(Flights::new());
+    let cell = Arc::new(Cell::new("user:1"));
+    let token = EntryId([1; 16]);
+    let seat = lead(&flights);
+    seat.note(Note::take(0, std::iter::once(&cell)));
+    seat.load_begins(Some(token));
+    assert!(flights.sweep_dirty(0).is_empty());
+    cell.advance();
+    assert_eq!(flights.sweep_dirty(0), [(key(), token)]);
+    assert!(!seat.is_clean(0));
+}
+
+#[test]
+fn an_epoch_step_makes_every_load_dirty() {
+    let flights = Arc::new(Flights::new());
+    let seat = lead(&flights);
+    seat.load_begins(None);
+    assert!(seat.is_clean(0) && !seat.is_clean(1));
+    flights.sweep_dirty(1);
+    let other = match flights.join(&key(), 9, 1, false) {
+        Joined::Lead(seat) => seat,
+        Joined::Follow(_) | Joined::Own => panic!("a load of another epoch was joined"),
+    };
+    drop((seat, other));
+}
+
+#[test]
+fn a_ring_between_arming_and_waiting_is_not_lost() {
+    let flights = Arc::new(Flights::new());
+    let seat = lead(&flights);
+    let armed = seat.arm();
+    flights.lease_changed(&key());
+    block_on(seat.rung(armed));
+}
+
+#[test]
+fn the_end_of_a_replaced_flight_wakes_its_successor() {
+    let flights = Arc::new(Flights::new());
+    let seat = lead(&flights);
+    seat.load_begins(None);
+    flights.touch(&key(), || ());
+    let successor = lead(&flights);
+    let armed = successor.arm();
+    drop(seat);
+    block_on(successor.rung(armed));
+}
+
+#[test]
+fn a_plain_function_does_not_wait_for_itself() {
+    let flights = Arc::new(Flights::new());
+    let Joined::Lead(seat) = flights.join(&key(), 0, 0, true) else {
+        panic!("nobody else is there");
+    };
+    assert!(matches!(flights.join(&key(), 0, 0, true), Joined::Own));
+    drop(seat);
+}

@@ -1,0 +1,212 @@
+//! The values with parts: sequences, tuples and structs, which are written as they come, and
+//! maps, which are sorted first, so that a `HashMap`'s order does not matter.
+
+use serde::ser::{
+    Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
+    SerializeTuple, SerializeTupleStruct, SerializeTupleVariant,
+};
+
+use super::sink::Sink;
+use super::text::{Refusal, Text, put_ident};
+
+/// How a value with parts is joined and ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Close {
+    /// The arguments themselves: `a:b`.
+    Top,
+    /// A sequence: `[a,b]`.
+    Square,
+    /// A tuple: `(a,b)`, and `(a,)` and `(,)`, to tell it from a newtype and from a unit.
+    Tuple,
+    /// What has exactly one part: `some(a)`.
+    Bracket,
+    /// A struct: `<f=a,g=b>`.
+    Angle,
+}
+
+/// A value being written part by part.
+pub(super) struct Parts<'s, S> {
+    text: Text<'s, S>,
+    close: Close,
+    parts: usize,
+}
+
+impl<'s, S: Sink> Parts<'s, S> {
+    pub(super) fn new(text: Text<'s, S>, close: Close) -> Self {
+        Self {
+            text,
+            close,
+            parts: 0,
+        }
+    }
+
+    /// The one part there is.
+    pub(super) fn only<T: Serialize + ?Sized>(mut self, value: &T) -> Result<(), Refusal> {
+        self.part(value)?;
+        self.finish()
+    }
+
+    #[inline]
+    fn join(&mut self) {
+        if self.parts > 0 {
+            self.text
+                .sink
+                .put(if self.close == Close::Top { b":" } else { b"," });
+        }
+        self.parts += 1;
+    }
+
+    #[inline]
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
+        value.serialize(Text {
+            sink: &mut *self.text.sink,
+            depth: self.text.depth,
+        })
+    }
+
+    #[inline]
+    fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
+        self.join();
+        self.value(value)
+    }
+
+    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Refusal> {
+        self.join();
+        put_ident(self.text.sink, name, false);
+        self.text.sink.put(b"=");
+        self.value(value)
+    }
+
+    #[inline]
+    fn finish(self) -> Result<(), Refusal> {
+        let close: &[u8] = match self.close {
+            Close::Top => b"",
+            Close::Square => b"]",
+            Close::Tuple if self.parts < 2 => b",)",
+            Close::Tuple | Close::Bracket => b")",
+            Close::Angle => b">",
+        };
+        self.text.sink.put(close);
+        Ok(())
+    }
+}
+
+/// The traits of values with parts that differ in the name of the method only.
+macro_rules! unnamed {
+    ($($name:ident::$method:ident),*) => {$(
+        impl<S: Sink> $name for Parts<'_, S> {
+            type Ok = ();
+            type Error = Refusal;
+
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
+                self.part(value)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), Refusal> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+unnamed!(
+    SerializeSeq::serialize_element,
+    SerializeTuple::serialize_element,
+    SerializeTupleStruct::serialize_field,
+    SerializeTupleVariant::serialize_field
+);
+
+macro_rules! named {
+    ($($name:ident),*) => {$(
+        impl<S: Sink> $name for Parts<'_, S> {
+            type Ok = ();
+            type Error = Refusal;
+
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), Refusal> {
+                self.field(name, value)
+            }
+
+            fn end(self) -> Result<(), Refusal> {
+                self.finish()
+            }
+        }
+    )*};
+}
+
+named!(SerializeStruct, SerializeStructVariant);
+
+/// A map being collected: each entry's text, and where in it the key ends.
+pub(super) struct Map<'s, S> {
+    text: Text<'s, S>,
+    entries: Vec<(Vec<u8>, usize)>,
+    open: Option<(Vec<u8>, usize)>,
+}
+
+impl<'s, S: Sink> Map<'s, S> {
+    pub(super) fn new(text: Text<'s, S>, len: Option<usize>) -> Self {
+        Self {
+            text,
+            // A length is only what the value says of itself.
+            entries: Vec::with_capacity(len.unwrap_or(0).min(1024)),
+            open: None,
+        }
+    }
+
+    fn write<T: Serialize + ?Sized>(&self, value: &T, into: &mut Vec<u8>) -> Result<(), Refusal> {
+        value.serialize(Text {
+            sink: into,
+            depth: self.text.depth,
+        })
+    }
+}
+
+impl<S: Sink> SerializeMap for Map<'_, S> {
+    type Ok = ();
+    type Error = Refusal;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refusal> {
+        if self.open.is_some() {
+            return Err(Refusal::custom("a map has a key without a value"));
+        }
+        let mut entry = Vec::new();
+        self.write(key, &mut entry)?;
+        let end = entry.len();
+        self.open = Some((entry, end));
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
+        let Some((mut entry, end)) = self.open.take() else {
+            return Err(Refusal::custom("a map has a value without a key"));
+        };
+        entry.push(b'=');
+        self.write(value, &mut entry)?;
+        self.entries.push((entry, end));
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<(), Refusal> {
+        if self.open.is_some() {
+            return Err(Refusal::custom("a map has a key without a value"));
+        }
+        // A map that has a key twice is sorted by the values too.
+        self.entries
+            .sort_unstable_by(|(a, x), (b, y)| (&a[..*x], &a[*x..]).cmp(&(&b[..*y], &b[*y..])));
+        let sink = self.text.sink;
+        sink.put(b"<");
+        for (at, (entry, _)) in self.entries.iter().enumerate() {
+            if at > 0 {
+                sink.put(b",");
+            }
+            sink.put(entry);
+        }
+        sink.put(b">");
+        Ok(())
+    }
+}

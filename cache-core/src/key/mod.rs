@@ -1,0 +1,146 @@
+//! Keys: a kind, a function, and the arguments in a canonical, readable text that no two argument
+//! lists share. The same text names the entry in the local tier and in Redis.
+#![allow(dead_code)] // Until the engine uses all of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::{Error, ErrorKind, Result};
+
+mod compound;
+mod sink;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub(crate) use sink::Sink;
+
+use sink::Short;
+use text::Text;
+
+/// The longest arguments that are written out; longer ones are hashed.
+pub(crate) const LONGEST: usize = 96;
+
+/// How deep arguments may nest. Deeper ones would overflow the stack before they made a key.
+pub(crate) const DEPTH: u32 = 128;
+
+/// What one cached value is stored under. It shows as `kind:function:arguments`, as in Redis.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    kind: Arc<str>,
+    function: Arc<str>,
+    args: Arc<str>,
+    /// The name another process may store the same function under.
+    other: Option<Arc<str>>,
+}
+
+impl Key {
+    /// The key of a call of `function`, cached under `kind`.
+    pub(crate) fn new(kind: Arc<str>, function: Arc<str>, args: &ArgsText) -> Self {
+        Self {
+            kind,
+            function,
+            args: args.as_str().into(),
+            other: None,
+        }
+    }
+
+    /// Adds the name that another process may store the function under: removing the key removes
+    /// both.
+    pub(crate) fn or_under(mut self, other: Arc<str>) -> Self {
+        self.other = Some(other);
+        self
+    }
+
+    /// The function's names, the one in use here first.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.function).chain(self.other.as_deref())
+    }
+
+    /// The kind's name.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The function's name, with a suffix where two functions of one name share a kind.
+    pub fn function(&self) -> &str {
+        &self.function
+    }
+
+    /// The arguments' canonical text: `42:'ann'`, or `#` and a hash where it is longer than 96
+    /// bytes.
+    pub fn args(&self) -> &str {
+        &self.args
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.kind, self.function, self.args)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({self})")
+    }
+}
+
+/// The canonical text of one call's arguments, on the stack.
+#[derive(Clone, Copy)]
+pub(crate) struct ArgsText {
+    buf: [u8; LONGEST],
+    len: u8,
+}
+
+impl ArgsText {
+    /// The text's bytes, which is what a lookup hashes and compares.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.buf[..usize::from(self.len)]
+    }
+
+    /// The text.
+    pub(crate) fn as_str(&self) -> &str {
+        // The serializer writes whole `str`s and ASCII only.
+        std::str::from_utf8(self.as_bytes()).expect("a key's text is UTF-8")
+    }
+}
+
+impl PartialEq for ArgsText {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for ArgsText {}
+
+impl fmt::Debug for ArgsText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ArgsText({})", self.as_str())
+    }
+}
+
+/// The text of `args`, which is a tuple of a call's arguments, such as `&(&id, &name)`.
+///
+/// # Errors
+/// [`ErrorKind::Key`] where an argument refuses to be serialized or nests deeper than 128 levels:
+/// such a call is not cached.
+#[inline]
+pub(crate) fn args_text<A: Serialize + ?Sized>(args: &A) -> Result<ArgsText> {
+    let mut short = Short::new();
+    write_args(args, &mut short)?;
+    Ok(short.finish())
+}
+
+/// Writes the whole text of `args` into `sink`, however long it is.
+#[inline]
+pub(crate) fn write_args<A: Serialize + ?Sized, S: Sink>(args: &A, sink: &mut S) -> Result<()> {
+    args.serialize(Text::new(sink)).map_err(|refusal| {
+        Error::new(
+            ErrorKind::Key,
+            format!("no key for these arguments: {refusal}"),
+        )
+    })
+}

@@ -1,0 +1,389 @@
+//! The canonical text of a value as serde sees it. Two values share a text only if they make the
+//! same serde calls, so no argument can forge another's key.
+//!
+//! A text can be read back from the left without looking ahead: a number ends in its type (but
+//! `u64`, the most common, which has none), a quote or a bracket is closed, a name has only
+//! letters, digits and `_` (everything else in it is percent-escaped), and the few names that
+//! would read as something else have their first letter escaped.
+
+use std::fmt::{self, Display, Write as _};
+
+use serde::ser::{Error as _, Serialize, Serializer};
+
+use super::DEPTH;
+use super::compound::{Close, Map, Parts};
+use super::sink::Sink;
+
+/// Why a value has no text. Boxed, so that the way of no error stays narrow.
+#[derive(Debug)]
+pub(super) struct Refusal(Box<str>);
+
+impl Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl serde::ser::Error for Refusal {
+    fn custom<T: Display>(message: T) -> Self {
+        Self(message.to_string().into())
+    }
+}
+
+/// Writes one value into a sink. At depth 0 it is the tuple of all arguments, whose elements are
+/// joined by `:` instead.
+pub(super) struct Text<'s, S> {
+    pub(super) sink: &'s mut S,
+    pub(super) depth: u32,
+}
+
+impl<'s, S: Sink> Text<'s, S> {
+    pub(super) fn new(sink: &'s mut S) -> Self {
+        Self { sink, depth: 0 }
+    }
+
+    /// The writer for what is inside this value.
+    fn inside(self) -> Result<Self, Refusal> {
+        if self.depth == DEPTH {
+            return Err(Refusal::custom(format_args!(
+                "a value nests deeper than {DEPTH} levels"
+            )));
+        }
+        Ok(Self {
+            depth: self.depth + 1,
+            ..self
+        })
+    }
+
+    fn put(self, text: &str) -> Result<(), Refusal> {
+        self.sink.put(text.as_bytes());
+        Ok(())
+    }
+
+    /// Whole numbers: the digits, then the type.
+    fn whole(self, negative: bool, digits: u128, suffix: &str) -> Result<(), Refusal> {
+        if negative {
+            self.sink.put(b"-");
+        }
+        match u64::try_from(digits) {
+            Ok(digits) => put_u64(self.sink, digits),
+            Err(_) => put_fmt(self.sink, format_args!("{digits}"))?,
+        }
+        self.put(suffix)
+    }
+
+    fn opened(self, open: &str, close: Close) -> Result<Parts<'s, S>, Refusal> {
+        self.sink.put(open.as_bytes());
+        Ok(Parts::new(self.inside()?, close))
+    }
+}
+
+impl<'s, S: Sink> Serializer for Text<'s, S> {
+    type Ok = ();
+    type Error = Refusal;
+    type SerializeSeq = Parts<'s, S>;
+    type SerializeTuple = Parts<'s, S>;
+    type SerializeTupleStruct = Parts<'s, S>;
+    type SerializeTupleVariant = Parts<'s, S>;
+    type SerializeMap = Map<'s, S>;
+    type SerializeStruct = Parts<'s, S>;
+    type SerializeStructVariant = Parts<'s, S>;
+
+    #[inline]
+    fn serialize_u64(self, v: u64) -> Result<(), Refusal> {
+        put_u64(self.sink, v);
+        Ok(())
+    }
+
+    fn serialize_bool(self, v: bool) -> Result<(), Refusal> {
+        self.put(if v { "true" } else { "false" })
+    }
+
+    fn serialize_i8(self, v: i8) -> Result<(), Refusal> {
+        self.whole(v < 0, v.unsigned_abs().into(), "i8")
+    }
+
+    fn serialize_i16(self, v: i16) -> Result<(), Refusal> {
+        self.whole(v < 0, v.unsigned_abs().into(), "i16")
+    }
+
+    fn serialize_i32(self, v: i32) -> Result<(), Refusal> {
+        self.whole(v < 0, v.unsigned_abs().into(), "i32")
+    }
+
+    fn serialize_i64(self, v: i64) -> Result<(), Refusal> {
+        self.whole(v < 0, v.unsigned_abs().into(), "i64")
+    }
+
+    fn serialize_i128(self, v: i128) -> Result<(), Refusal> {
+        self.whole(v < 0, v.unsigned_abs(), "i128")
+    }
+
+    fn serialize_u8(self, v: u8) -> Result<(), Refusal> {
+        self.whole(false, v.into(), "u8")
+    }
+
+    fn serialize_u16(self, v: u16) -> Result<(), Refusal> {
+        self.whole(false, v.into(), "u16")
+    }
+
+    fn serialize_u32(self, v: u32) -> Result<(), Refusal> {
+        self.whole(false, v.into(), "u32")
+    }
+
+    fn serialize_u128(self, v: u128) -> Result<(), Refusal> {
+        self.whole(false, v, "u128")
+    }
+
+    fn serialize_f32(self, v: f32) -> Result<(), Refusal> {
+        if v.is_nan() {
+            return put_fmt(self.sink, format_args!("nan{:08x}f32", v.to_bits()));
+        }
+        put_fmt(self.sink, format_args!("{v:?}f32"))
+    }
+
+    fn serialize_f64(self, v: f64) -> Result<(), Refusal> {
+        if v.is_nan() {
+            return put_fmt(self.sink, format_args!("nan{:016x}f64", v.to_bits()));
+        }
+        // Debug has the shortest digits that read back as the same bits, the sign of zero, and
+        // an exponent where Display would write hundreds of digits.
+        put_fmt(self.sink, format_args!("{v:?}f64"))
+    }
+
+    fn serialize_char(self, v: char) -> Result<(), Refusal> {
+        self.sink.put(b"c'");
+        put_quoted(self.sink, v.encode_utf8(&mut [0; 4]));
+        self.put("'")
+    }
+
+    fn serialize_str(self, v: &str) -> Result<(), Refusal> {
+        self.sink.put(b"'");
+        put_quoted(self.sink, v);
+        self.put("'")
+    }
+
+    fn serialize_bytes(self, v: &[u8]) -> Result<(), Refusal> {
+        self.sink.put(b"x'");
+        for byte in v {
+            self.sink.put(&[hex(byte >> 4, b'a'), hex(byte & 15, b'a')]);
+        }
+        self.put("'")
+    }
+
+    /// As the text it would be, without making a `String` of it.
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Refusal> {
+        self.sink.put(b"'");
+        write!(Quoted(self.sink), "{value}")
+            .map_err(|_| Refusal::custom("a value failed to format itself"))?;
+        self.put("'")
+    }
+
+    fn serialize_none(self) -> Result<(), Refusal> {
+        self.put("none")
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refusal> {
+        self.opened("some(", Close::Bracket)?.only(value)
+    }
+
+    fn serialize_unit(self) -> Result<(), Refusal> {
+        // The arguments of a function without any are `()`.
+        self.put_unless_top("()")
+    }
+
+    fn serialize_unit_struct(self, name: &'static str) -> Result<(), Refusal> {
+        put_name(self.sink, name);
+        Ok(())
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), Refusal> {
+        put_name(self.sink, name);
+        self.opened("(", Close::Bracket)?.only(value)
+    }
+
+    fn serialize_unit_variant(
+        self,
+        name: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), Refusal> {
+        put_variant(self.sink, name, variant);
+        Ok(())
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Refusal> {
+        put_variant(self.sink, name, variant);
+        self.opened("(", Close::Bracket)?.only(value)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Parts<'s, S>, Refusal> {
+        self.opened("[", Close::Square)
+    }
+
+    #[inline]
+    fn serialize_tuple(self, _: usize) -> Result<Parts<'s, S>, Refusal> {
+        if self.depth == 0 {
+            return Ok(Parts::new(Self { depth: 1, ..self }, Close::Top));
+        }
+        self.opened("(", Close::Tuple)
+    }
+
+    fn serialize_tuple_struct(self, name: &'static str, _: usize) -> Result<Parts<'s, S>, Refusal> {
+        put_name(self.sink, name);
+        self.opened("(", Close::Tuple)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        name: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Parts<'s, S>, Refusal> {
+        put_variant(self.sink, name, variant);
+        self.opened("(", Close::Tuple)
+    }
+
+    fn serialize_map(self, len: Option<usize>) -> Result<Map<'s, S>, Refusal> {
+        Ok(Map::new(self.inside()?, len))
+    }
+
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Parts<'s, S>, Refusal> {
+        put_name(self.sink, name);
+        self.opened("<", Close::Angle)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        name: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Parts<'s, S>, Refusal> {
+        put_variant(self.sink, name, variant);
+        self.opened("<", Close::Angle)
+    }
+}
+
+impl<S: Sink> Text<'_, S> {
+    fn put_unless_top(self, text: &str) -> Result<(), Refusal> {
+        if self.depth == 0 {
+            Ok(())
+        } else {
+            self.put(text)
+        }
+    }
+}
+
+/// The decimal digits, without the formatting machinery: this is on the way of every hit.
+#[inline]
+fn put_u64<S: Sink>(sink: &mut S, mut v: u64) {
+    // 20 digits hold the largest.
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (v % 10).to_le_bytes()[0];
+        v /= 10;
+        if v == 0 {
+            break;
+        }
+    }
+    sink.put(&digits[at..]);
+}
+
+fn put_fmt<S: Sink>(sink: &mut S, text: fmt::Arguments<'_>) -> Result<(), Refusal> {
+    struct Plain<'s, S>(&'s mut S);
+    impl<S: Sink> fmt::Write for Plain<'_, S> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.put(text.as_bytes());
+            Ok(())
+        }
+    }
+    Plain(sink)
+        .write_fmt(text)
+        .map_err(|_| Refusal::custom("a number failed to format itself"))
+}
+
+/// Escapes what is formatted through it.
+struct Quoted<'s, S>(&'s mut S);
+
+impl<S: Sink> fmt::Write for Quoted<'_, S> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        put_quoted(self.0, text);
+        Ok(())
+    }
+}
+
+/// The inside of a quote: what could be structure, here or in a Redis key, is percent-escaped.
+fn put_quoted<S: Sink>(sink: &mut S, text: &str) {
+    put_escaped(sink, text, |byte| {
+        byte <= b' ' || matches!(byte, b'%' | b'\'' | b'{' | b'}' | b':' | b',' | 0x7f)
+    });
+}
+
+/// A name where a value may begin: not to be taken for a number or a word of the grammar.
+fn put_name<S: Sink>(sink: &mut S, name: &'static str) {
+    let number = name.starts_with(|c: char| c.is_ascii_digit())
+        || name.ends_with("f32") && (name == "inff32" || name.starts_with("nan"))
+        || name.ends_with("f64") && (name == "inff64" || name.starts_with("nan"));
+    let word = matches!(name, "true" | "false" | "none" | "some");
+    if number || word {
+        put_percent(sink, name.as_bytes()[0]);
+        put_ident(sink, &name[1..], true);
+    } else {
+        put_ident(sink, name, false);
+    }
+}
+
+fn put_variant<S: Sink>(sink: &mut S, name: &'static str, variant: &'static str) {
+    put_name(sink, name);
+    sink.put(b".");
+    put_ident(sink, variant, false);
+}
+
+/// A name where nothing else can stand. An empty one, which a rename can make, is a lone `%`.
+pub(super) fn put_ident<S: Sink>(sink: &mut S, name: &str, begun: bool) {
+    if name.is_empty() && !begun {
+        sink.put(b"%");
+    }
+    put_escaped(sink, name, |byte| {
+        !(byte.is_ascii_alphanumeric() || byte == b'_')
+    });
+}
+
+#[inline]
+fn put_escaped<S: Sink>(sink: &mut S, text: &str, escape: impl Fn(u8) -> bool) {
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|&byte| escape(byte)) {
+        sink.put(&rest[..at]);
+        put_percent(sink, rest[at]);
+        rest = &rest[at + 1..];
+    }
+    sink.put(rest);
+}
+
+fn put_percent<S: Sink>(sink: &mut S, byte: u8) {
+    sink.put(&[b'%', hex(byte >> 4, b'A'), hex(byte & 15, b'A')]);
+}
+
+fn hex(digit: u8, ten: u8) -> u8 {
+    if digit < 10 {
+        b'0' + digit
+    } else {
+        ten + digit - 10
+    }
+}

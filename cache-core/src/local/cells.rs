@@ -1,0 +1,249 @@
+//! Tag cells: what this node knows of a tag. All local entries that carry a tag share its cell, so
+//! that invalidating it is one store, however many they are.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::store::Stamp;
+
+/// One tag, as this node knows it.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    tag: Box<str>,
+    /// The stamp; zero while it is not known.
+    stamp: AtomicU64,
+    /// How often it moved. Written under the lock only.
+    moved: AtomicU64,
+    /// Taken by whoever changes the cell. True once the cell is no longer in the registry: then no
+    /// invalidation would reach it, and it must never be learnt again.
+    killed: Mutex<bool>,
+}
+
+impl Cell {
+    pub(crate) fn new(tag: &str) -> Self {
+        Self {
+            tag: tag.into(),
+            stamp: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            killed: Mutex::new(false),
+        }
+    }
+
+    /// The tag's text.
+    pub(crate) fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// The stamp, if it is known.
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
+        match self.stamp.load(Ordering::Acquire) {
+            0 => None,
+            stamp => Some(stamp),
+        }
+    }
+
+    /// How often it moved: noted before a command is sent, compared when its reply is there.
+    pub(crate) fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Acquire)
+    }
+
+    /// Takes the stamp a reply brought.
+    ///
+    /// Guard G1: only if the cell has not moved since `noted`, which was before the command was
+    /// sent. Otherwise an invalidation came in between, and the reply's old stamp would outlive it,
+    /// or bring a dead local entry back to life.
+    pub(crate) fn learn(&self, noted: u64, stamp: Option<Stamp>) {
+        let killed = self.lock();
+        if !*killed && self.moved.load(Ordering::Acquire) == noted {
+            self.stamp.store(stamp.unwrap_or(0), Ordering::Release);
+        }
+    }
+
+    /// The stamp, made with `draw` where there is none: without a shared tier the cell is the only
+    /// place where the tag lives.
+    pub(crate) fn stamp_or_make(&self, draw: impl Fn() -> u64) -> Option<Stamp> {
+        let killed = self.lock();
+        if *killed {
+            return None;
+        }
+        if let Some(stamp) = self.stamp() {
+            return Some(stamp);
+        }
+        let stamp = draw().max(1);
+        self.stamp.store(stamp, Ordering::Release);
+        Some(stamp)
+    }
+
+    /// The tag was invalidated, or nothing is known of it any more.
+    pub(crate) fn advance(&self) {
+        let _killed = self.lock();
+        self.step();
+    }
+
+    /// The cell leaves the registry: entries on it end, and it stays unknown for ever.
+    fn kill(&self) {
+        let mut killed = self.lock();
+        *killed = true;
+        self.step();
+    }
+
+    fn step(&self) {
+        self.stamp.store(0, Ordering::Release);
+        self.moved.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.killed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const SHARDS: usize = 16;
+
+/// The cells by tag: bounded, so that a flood of tags costs hits, not memory.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    hasher: RandomState,
+    shards: [Mutex<HashMap<Box<str>, Arc<Cell>>>; SHARDS],
+    most_in_shard: usize,
+}
+
+impl Cells {
+    /// A registry for about `most` cells.
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            hasher: RandomState::new(),
+            shards: Default::default(),
+            most_in_shard: most.div_ceil(SHARDS).max(1),
+        }
+    }
+
+    /// The cell of a tag, made where there is none.
+    pub(crate) fn cell(&self, tag: &str) -> Arc<Cell> {
+        let mut shard = self.shard(tag);
+        if let Some(cell) = shard.get(tag) {
+            return Arc::clone(cell);
+        }
+        if shard.len() >= self.most_in_shard {
+            Self::make_room(&mut shard, self.most_in_shard);
+        }
+        let cell = Arc::new(Cell::new(tag));
+        shard.insert(tag.into(), Arc::clone(&cell));
+        cell
+    }
+
+    /// The tag was invalidated.
+    pub(crate) fn advance(&self, tag: &str) {
+        // Without a cell no entry and no flight of this node depends on the tag.
+        let cell = self.shard(tag).get(tag).map(Arc::clone);
+        if let Some(cell) = cell {
+            cell.advance();
+        }
+    }
+
+    /// Nothing is known any more of any tag (guard G12).
+    pub(crate) fn advance_all(&self) {
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.values().for_each(|cell| cell.advance());
+        }
+    }
+
+    /// Drops the cells that nothing depends on; if that is not enough, kills some of the others.
+    fn make_room(shard: &mut HashMap<Box<str>, Arc<Cell>>, most: usize) {
+        // Nobody can take a cell out while the shard is locked: a count of one stays one.
+        shard.retain(|_, cell| Arc::strong_count(cell) > 1);
+        let mut excess = (shard.len() + 1).saturating_sub(most - most / 4);
+        if shard.len() < most {
+            excess = 0;
+        }
+        shard.retain(|_, cell| {
+            if excess == 0 {
+                return true;
+            }
+            excess -= 1;
+            cell.kill();
+            false
+        });
+    }
+
+    fn shard(&self, tag: &str) -> MutexGuard<'_, HashMap<Box<str>, Arc<Cell>>> {
+        let hash = self.hasher.hash_one(tag);
+        #[allow(clippy::cast_possible_truncation)]
+        let shard = hash as usize % SHARDS;
+        self.shards[shard]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len())
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_older_than_an_invalidation_teaches_nothing() {
+        let cell = Cell::new("a");
+        let noted = cell.moved();
+        cell.advance();
+        cell.learn(noted, Some(7));
+        assert_eq!(cell.stamp(), None);
+        cell.learn(cell.moved(), Some(8));
+        assert_eq!(cell.stamp(), Some(8));
+    }
+
+    #[test]
+    fn a_killed_cell_is_never_known_again() {
+        let cell = Cell::new("a");
+        cell.learn(0, Some(7));
+        cell.kill();
+        cell.learn(cell.moved(), Some(7));
+        assert_eq!(cell.stamp(), None);
+        assert_eq!(cell.stamp_or_make(|| 9), None);
+    }
+
+    #[test]
+    fn a_made_stamp_stays_until_the_tag_is_invalidated() {
+        let cells = Cells::new(100);
+        let cell = cells.cell("user:1");
+        assert_eq!(cell.stamp_or_make(|| 5), Some(5));
+        assert_eq!(cells.cell("user:1").stamp_or_make(|| 6), Some(5));
+        cells.advance("user:1");
+        assert_eq!(cell.stamp(), None);
+        assert_eq!(cell.stamp_or_make(|| 6), Some(6));
+    }
+
+    #[test]
+    fn a_flood_of_tags_is_bounded_and_ends_what_it_pushes_out() {
+        let cells = Cells::new(160);
+        let held: Vec<_> = (0..1_000)
+            .map(|tag| {
+                let cell = cells.cell(&format!("held:{tag}"));
+                cell.stamp_or_make(|| 1);
+                cell
+            })
+            .collect();
+        assert!(cells.len() <= 160, "{} cells", cells.len());
+        for (tag, cell) in held.iter().enumerate() {
+            let reachable = Arc::ptr_eq(cell, &cells.cell(&format!("held:{tag}")));
+            assert!(
+                reachable || cell.stamp().is_none(),
+                "held:{tag} can't be invalidated"
+            );
+        }
+        for tag in 0..1_000 {
+            cells.cell(&format!("loose:{tag}"));
+        }
+        assert!(cells.len() <= 160);
+    }
+}

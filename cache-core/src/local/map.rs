@@ -1,0 +1,275 @@
+//! The map of local entries: found by function and canonical arguments, held as typed values,
+//! bounded by bytes.
+
+use std::any::Any;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use papaya::{Equivalent, HashMap};
+
+use super::cells::Cell;
+use super::eviction::Eviction;
+use crate::entry::EntryId;
+use crate::store::Stamp;
+
+/// Which entry: the function, as this process numbers them, and its arguments in canonical text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LocalKey {
+    pub(crate) function: u32,
+    pub(crate) args: Arc<str>,
+}
+
+/// The same, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyRef<'a> {
+    pub(crate) function: u32,
+    pub(crate) args: &'a str,
+}
+
+impl LocalKey {
+    pub(crate) fn new(function: u32, args: &str) -> Self {
+        Self {
+            function,
+            args: args.into(),
+        }
+    }
+
+    pub(crate) fn borrowed(&self) -> KeyRef<'_> {
+        KeyRef {
+            function: self.function,
+            args: &self.args,
+        }
+    }
+}
+
+impl Hash for LocalKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.borrowed().hash(state);
+    }
+}
+
+impl Hash for KeyRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u32(self.function);
+        state.write(self.args.as_bytes());
+    }
+}
+
+impl Equivalent<LocalKey> for KeyRef<'_> {
+    fn equivalent(&self, key: &LocalKey) -> bool {
+        self.function == key.function && *self.args == *key.args
+    }
+}
+
+/// What is known of a local entry besides its value.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) key: LocalKey,
+    /// When it ends, on the node's monotonic clock.
+    pub(crate) expires: Duration,
+    /// The epoch it belongs to: it ends with it.
+    pub(crate) epoch: u64,
+    /// The id of the entry in the shared tier that it is a copy of.
+    pub(crate) id: EntryId,
+    /// The tags it depends on, each with the stamp it was loaded under.
+    pub(crate) deps: Box<[Dependency]>,
+    /// Estimated, of key, value and bookkeeping.
+    pub(crate) bytes: usize,
+    /// How often it was hit lately, up to three: what eviction goes by.
+    pub(super) used: AtomicU8,
+    /// No longer in the map.
+    pub(super) gone: AtomicBool,
+}
+
+/// A tag an entry depends on.
+#[derive(Clone, Debug)]
+pub(crate) struct Dependency {
+    pub(crate) cell: Arc<Cell>,
+    pub(crate) stamp: Stamp,
+}
+
+impl Head {
+    pub(crate) fn new(
+        key: LocalKey,
+        expires: Duration,
+        epoch: u64,
+        id: EntryId,
+        deps: Box<[Dependency]>,
+        bytes: usize,
+    ) -> Self {
+        Self {
+            key,
+            expires,
+            epoch,
+            id,
+            deps,
+            bytes,
+            used: AtomicU8::new(0),
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether nothing this node was told of speaks against it.
+    pub(crate) fn holds(&self, epoch: u64, now: Duration) -> bool {
+        now < self.expires
+            && self.epoch == epoch
+            && self
+                .deps
+                .iter()
+                .all(|dependency| dependency.cell.stamp() == Some(dependency.stamp))
+    }
+
+    fn mark_used(&self) {
+        // A word that is full is not written again: readers of a hot entry share no written line.
+        let used = self.used.load(Ordering::Relaxed);
+        if used < 3 {
+            self.used.store(used + 1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A value and its head, in one allocation.
+#[derive(Debug)]
+pub(crate) struct Stored<V> {
+    pub(crate) head: Head,
+    pub(crate) value: V,
+}
+
+/// A [`Stored`] of any type.
+pub(crate) trait Held: Any + Send + Sync {
+    fn head(&self) -> &Head;
+}
+
+impl<V: Send + Sync + 'static> Held for Stored<V> {
+    fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl dyn Held {
+    pub(crate) fn typed<V: 'static>(&self) -> Option<&Stored<V>> {
+        (self as &dyn Any).downcast_ref()
+    }
+}
+
+/// The local tier.
+pub(crate) struct Local {
+    map: HashMap<LocalKey, Arc<dyn Held>>,
+    eviction: Eviction,
+    /// Entries and bytes per function, by its number, for the metrics.
+    sizes: HashMap<u32, Arc<Size>>,
+}
+
+/// What a function's local entries take.
+#[derive(Debug, Default)]
+pub(crate) struct Size {
+    pub(crate) entries: AtomicUsize,
+    pub(crate) bytes: AtomicUsize,
+}
+
+impl Local {
+    /// A tier of at most `capacity` bytes.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            map: HashMap::new(),
+            eviction: Eviction::new(capacity),
+            sizes: HashMap::new(),
+        }
+    }
+
+    /// The value at a key, cloned, if it holds.
+    pub(crate) fn hit<V: Clone + 'static>(
+        &self,
+        key: KeyRef<'_>,
+        epoch: u64,
+        now: Duration,
+    ) -> Option<V> {
+        let map = self.map.pin();
+        let held = map.get(&key)?;
+        let stored = held.typed::<V>()?;
+        if !stored.head.holds(epoch, now) {
+            return None;
+        }
+        stored.head.mark_used();
+        Some(stored.value.clone())
+    }
+
+    /// Whatever is at a key, to be checked with the store before it is used.
+    pub(crate) fn find(&self, key: KeyRef<'_>) -> Option<Arc<dyn Held>> {
+        let map = self.map.pin();
+        let held = map.get(&key)?;
+        held.head().mark_used();
+        Some(Arc::clone(held))
+    }
+
+    /// Puts an entry in. Who calls this holds the key's flight shard (guard G7). Returns the
+    /// functions whose entries had to make room, once for each.
+    pub(crate) fn insert(&self, entry: Arc<dyn Held>, now: Duration, epoch: u64) -> Vec<u32> {
+        if entry.head().bytes > self.eviction.largest() {
+            // It would push everything else out.
+            self.remove(entry.head().key.borrowed());
+            return Vec::new();
+        }
+        let key = entry.head().key.clone();
+        self.account(&entry, true);
+        if let Some(old) = self.map.pin().insert(key, Arc::clone(&entry)) {
+            self.forget(old);
+        }
+        let mut evicted = Vec::new();
+        for victim in self.eviction.admit(entry, now, epoch) {
+            let key = victim.head().key.clone();
+            // Only if it is still this very entry: another may have taken its place.
+            let removed = self
+                .map
+                .pin()
+                .remove_if(&key, |_, held| Arc::ptr_eq(held, &victim))
+                .is_ok_and(|removed| removed.is_some());
+            if removed {
+                self.account(&victim, false);
+                if victim.head().holds(epoch, now) {
+                    evicted.push(key.function);
+                }
+            }
+        }
+        evicted
+    }
+
+    /// Takes an entry out. Who calls this holds the key's flight shard (guard G7).
+    pub(crate) fn remove(&self, key: KeyRef<'_>) {
+        if let Some((_, old)) = self.map.pin().remove_entry(&key) {
+            self.forget(old);
+        }
+    }
+
+    pub(crate) fn size(&self, function: u32) -> (usize, usize) {
+        self.sizes.pin().get(&function).map_or((0, 0), |size| {
+            (
+                size.entries.load(Ordering::Relaxed),
+                size.bytes.load(Ordering::Relaxed),
+            )
+        })
+    }
+
+    fn forget(&self, old: &Arc<dyn Held>) {
+        self.account(old, false);
+        self.eviction.forget(old);
+    }
+
+    fn account(&self, entry: &Arc<dyn Held>, added: bool) {
+        let head = entry.head();
+        let sizes = self.sizes.pin();
+        let size = sizes.get_or_insert_with(head.key.function, Arc::default);
+        if added {
+            size.entries.fetch_add(1, Ordering::Relaxed);
+            size.bytes.fetch_add(head.bytes, Ordering::Relaxed);
+        } else {
+            size.entries.fetch_sub(1, Ordering::Relaxed);
+            size.bytes.fetch_sub(head.bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

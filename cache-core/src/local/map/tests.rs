@@ -1,0 +1,146 @@
+use super::*;
+
+const NEVER: Duration = Duration::from_hours(1);
+const NOW: Duration = Duration::ZERO;
+
+fn entry(args: &str, bytes: usize, expires: Duration) -> Arc<Stored<String>> {
+    Arc::new(Stored {
+        head: Head::new(
+            LocalKey::new(1, args),
+            expires,
+            0,
+            EntryId([0; 16]),
+            Box::default(),
+            bytes,
+        ),
+        value: args.to_owned(),
+    })
+}
+
+fn hit(local: &Local, args: &str) -> Option<String> {
+    local.hit::<String>(KeyRef { function: 1, args }, 0, NOW)
+}
+
+#[test]
+fn what_is_inserted_is_hit_under_its_own_key_and_type_only() {
+    let local = Local::new(10_000);
+    local.insert(entry("7", 100, NEVER), NOW, 0);
+    assert_eq!(hit(&local, "7").as_deref(), Some("7"));
+    assert_eq!(hit(&local, "8"), None);
+    let other = KeyRef {
+        function: 2,
+        args: "7",
+    };
+    assert_eq!(local.hit::<String>(other, 0, NOW), None);
+    let key = KeyRef {
+        function: 1,
+        args: "7",
+    };
+    assert_eq!(local.hit::<u64>(key, 0, NOW), None);
+}
+
+#[test]
+fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
+    let local = Local::new(10_000);
+    let cell = Arc::new(Cell::new("a"));
+    let stamp = cell.stamp_or_make(|| 5).expect("a fresh cell");
+    let tagged = Stored {
+        head: Head::new(
+            LocalKey::new(1, "7"),
+            Duration::from_secs(10),
+            0,
+            EntryId([0; 16]),
+            Box::new([Dependency {
+                cell: Arc::clone(&cell),
+                stamp,
+            }]),
+            100,
+        ),
+        value: 7_u64,
+    };
+    local.insert(Arc::new(tagged), NOW, 0);
+    let key = KeyRef {
+        function: 1,
+        args: "7",
+    };
+    assert_eq!(local.hit::<u64>(key, 0, NOW), Some(7));
+    assert_eq!(local.hit::<u64>(key, 0, Duration::from_secs(10)), None);
+    assert_eq!(local.hit::<u64>(key, 1, NOW), None);
+    cell.advance();
+    assert_eq!(local.hit::<u64>(key, 0, NOW), None);
+}
+
+#[test]
+fn bytes_are_bounded_and_accounted() {
+    let local = Local::new(10_000);
+    let mut evicted = 0;
+    for args in 0..1_000 {
+        evicted += local
+            .insert(entry(&args.to_string(), 100, NEVER), NOW, 0)
+            .len();
+    }
+    let (entries, bytes) = local.size(1);
+    assert!(
+        bytes <= 10_000 && entries >= 90,
+        "{entries} entries, {bytes} bytes"
+    );
+    assert_eq!(evicted + entries, 1_000);
+    assert_eq!(bytes, entries * 100);
+}
+
+#[test]
+fn what_is_hit_outlives_a_scan() {
+    let local = Local::new(10_000);
+    local.insert(entry("hot", 100, NEVER), NOW, 0);
+    for args in 0..10_000 {
+        assert!(hit(&local, "hot").is_some(), "lost after {args} newcomers");
+        local.insert(entry(&args.to_string(), 100, NEVER), NOW, 0);
+    }
+}
+
+#[test]
+fn an_entry_too_large_for_the_tier_is_not_kept_nor_is_its_predecessor() {
+    let local = Local::new(1_000);
+    local.insert(entry("7", 100, NEVER), NOW, 0);
+    local.insert(entry("7", 500, NEVER), NOW, 0);
+    assert_eq!(hit(&local, "7"), None);
+    assert_eq!(local.size(1), (0, 0));
+}
+
+#[test]
+fn replacing_one_key_for_ever_does_not_grow() {
+    let local = Local::new(1_000_000);
+    let first = entry("7", 100, NEVER);
+    let watched = Arc::downgrade(&first);
+    local.insert(first, NOW, 0);
+    for _ in 0..1_000 {
+        local.insert(entry("7", 100, NEVER), NOW, 0);
+    }
+    assert_eq!(local.size(1), (1, 100));
+    // The map lets go of what it replaced once no reader can hold it any more.
+    for _ in 0..1_000 {
+        hit(&local, "7");
+        local.insert(entry("8", 100, NEVER), NOW, 0);
+    }
+    assert!(watched.upgrade().is_none(), "the first value is still held");
+}
+
+#[test]
+fn what_has_ended_makes_room_without_pressure() {
+    let local = Local::new(1_000_000);
+    for args in 0..100 {
+        local.insert(
+            entry(&args.to_string(), 100, Duration::from_secs(1)),
+            NOW,
+            0,
+        );
+    }
+    for args in 100..200 {
+        local.insert(
+            entry(&args.to_string(), 100, NEVER),
+            Duration::from_secs(2),
+            0,
+        );
+    }
+    assert_eq!(local.size(1).0, 100);
+}

@@ -1,0 +1,469 @@
+//! A store in memory: what Redis is to the engine, inside one process. For tests, for the simulation,
+//! and for several caches of one process that are to be coherent.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::entry::{EntryId, ID};
+use crate::env::Env;
+use crate::store::{
+    Attachment, Begin, Beginning, BoxFuture, Coherence, Event, Fill, Found, Read, Reading, Stamp,
+    Store, Token, Turn,
+};
+use crate::{Error, ErrorKind, Result};
+
+/// The server that [`MemoryStore`]s are clients of. Cloning shares it.
+///
+/// ```
+/// use cache_core::{Cache, Env};
+/// use cache_core::memory::MemoryServer;
+///
+/// let server = MemoryServer::new(Env::system());
+/// let one = Cache::builder().shared(server.store()).build();
+/// let other = Cache::builder().shared(server.store()).build();
+/// # drop((one, other));
+/// ```
+#[derive(Clone, Debug)]
+pub struct MemoryServer {
+    state: Arc<Mutex<State>>,
+    env: Env,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: HashMap<String, Expiring<Arc<[u8]>>>,
+    /// The order in which entries were stored, by a number each: the oldest makes room.
+    order: BTreeMap<u64, String>,
+    stored: u64,
+    bytes: usize,
+    leases: HashMap<String, Expiring<Token>>,
+    stamps: HashMap<String, Expiring<Stamp>>,
+    clients: Vec<Attachment>,
+    trouble: Trouble,
+    calls: u64,
+}
+
+#[derive(Debug)]
+struct Expiring<T> {
+    value: T,
+    until: Duration,
+    number: u64,
+}
+
+/// What is wrong with a [`MemoryServer`], for tests of outages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// Nothing.
+    #[default]
+    None,
+    /// Every call fails at once: connection refused.
+    Down,
+    /// No call is answered.
+    Hung,
+    /// Whatever would write is refused: full, or read-only.
+    ReadOnly,
+}
+
+/// The bytes of entries that are kept; the oldest make room.
+const CAPACITY: usize = 64 << 20;
+
+impl MemoryServer {
+    /// An empty server that lives by `env`'s clock.
+    pub fn new(env: Env) -> Self {
+        Self {
+            state: Arc::default(),
+            env,
+        }
+    }
+
+    /// A client whose events can be trusted, so that local hits ask nobody.
+    pub fn store(&self) -> MemoryStore {
+        MemoryStore {
+            server: self.clone(),
+            coherence: Coherence::Tracked,
+            attached: Arc::default(),
+        }
+    }
+
+    /// A client without events: its local tier checks entry and stamps on each call.
+    pub fn checked_store(&self) -> MemoryStore {
+        MemoryStore {
+            coherence: Coherence::Checked,
+            ..self.store()
+        }
+    }
+
+    /// Puts the server in trouble, or out of it.
+    pub fn trouble(&self, trouble: Trouble) {
+        let mut state = self.lock();
+        if state.trouble == Trouble::None && trouble != Trouble::None {
+            state.tell(None, &Event::Lost);
+        } else if state.trouble != Trouble::None && trouble == Trouble::None {
+            state.tell(None, &Event::Proven);
+        }
+        state.trouble = trouble;
+    }
+
+    /// Forgets everything, as FLUSHALL does.
+    pub fn flush(&self) {
+        let mut state = self.lock();
+        state.entries.clear();
+        state.order.clear();
+        state.bytes = 0;
+        state.leases.clear();
+        state.stamps.clear();
+        state.tell(None, &Event::Flushed);
+    }
+
+    /// Puts these bytes at an entry's key, whatever they are.
+    pub fn plant(&self, key: &str, bytes: &[u8], life: Duration) {
+        let until = self.env.now() + life;
+        let mut state = self.lock();
+        state.put(key, bytes.into(), until);
+        state.tell(None, &Event::Entry(key.to_owned()));
+    }
+
+    /// The bytes at an entry's key.
+    pub fn dig(&self, key: &str) -> Option<Vec<u8>> {
+        let now = self.env.now();
+        self.lock().entry(key, now).map(|bytes| bytes.to_vec())
+    }
+
+    /// How many calls were made so far.
+    pub fn calls(&self) -> u64 {
+        self.lock().calls
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Tells all clients, or all but one, while the lock is held: in the order of the changes, and
+    /// before the reply of whoever made them.
+    fn tell(&self, but: Option<usize>, event: &Event) {
+        for (client, attachment) in self.clients.iter().enumerate() {
+            if but == Some(client) {
+                continue;
+            }
+            if let Some(observer) = attachment.observer.upgrade() {
+                observer.observe(event.clone());
+            }
+        }
+    }
+
+    fn entry(&mut self, key: &str, now: Duration) -> Option<Arc<[u8]>> {
+        self.expire(key, now);
+        self.entries.get(key).map(|entry| Arc::clone(&entry.value))
+    }
+
+    fn lease(&mut self, key: &str, now: Duration) -> Option<(Token, Duration)> {
+        if self.leases.get(key).is_some_and(|lease| lease.until <= now) {
+            self.leases.remove(key);
+        }
+        self.leases
+            .get(key)
+            .map(|lease| (lease.value, lease.until.saturating_sub(now)))
+    }
+
+    fn stamp(&mut self, tag: &str, now: Duration) -> Option<Stamp> {
+        if self.stamps.get(tag).is_some_and(|stamp| stamp.until <= now) {
+            self.stamps.remove(tag);
+        }
+        self.stamps.get(tag).map(|stamp| stamp.value)
+    }
+
+    fn put(&mut self, key: &str, bytes: Arc<[u8]>, until: Duration) {
+        self.take(key);
+        self.bytes += bytes.len();
+        self.stored += 1;
+        self.order.insert(self.stored, key.to_owned());
+        let entry = Expiring {
+            value: bytes,
+            until,
+            number: self.stored,
+        };
+        self.entries.insert(key.to_owned(), entry);
+        while self.bytes > CAPACITY {
+            let Some((_, oldest)) = self.order.pop_first() else {
+                break;
+            };
+            if let Some(entry) = self.entries.remove(&oldest) {
+                self.bytes -= entry.value.len();
+                self.tell(None, &Event::Entry(oldest));
+            }
+        }
+    }
+
+    fn take(&mut self, key: &str) -> bool {
+        let Some(entry) = self.entries.remove(key) else {
+            return false;
+        };
+        self.bytes -= entry.value.len();
+        self.order.remove(&entry.number);
+        true
+    }
+
+    fn expire(&mut self, key: &str, now: Duration) {
+        if self
+            .entries
+            .get(key)
+            .is_some_and(|entry| entry.until <= now)
+        {
+            self.take(key);
+        }
+    }
+}
+
+/// One client of a [`MemoryServer`]. It serves one cache.
+#[derive(Debug)]
+pub struct MemoryStore {
+    server: MemoryServer,
+    coherence: Coherence,
+    attached: Arc<Mutex<Option<Client>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Client {
+    number: usize,
+    namespace: String,
+    env: Env,
+}
+
+impl MemoryStore {
+    /// Runs one call on the server: all of it in one step.
+    fn call<'a, T: Send + 'a>(
+        &'a self,
+        writes: bool,
+        run: impl FnOnce(&mut State, &Client, Duration) -> T + Send + 'a,
+    ) -> BoxFuture<'a, Result<T>> {
+        let client = self
+            .attached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some(client) = client else {
+            return failed(ErrorKind::Config, "the store belongs to no cache yet");
+        };
+        Box::pin(async move {
+            match self.answer(writes, run, &client) {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    /// What a call comes to; `None` if it is never answered.
+    fn answer<T>(
+        &self,
+        writes: bool,
+        run: impl FnOnce(&mut State, &Client, Duration) -> T,
+        client: &Client,
+    ) -> Option<Result<T>> {
+        let now = self.server.env.now();
+        let mut state = self.server.lock();
+        state.calls += 1;
+        match state.trouble {
+            Trouble::Hung => None,
+            Trouble::Down => Some(Err(Error::new(
+                ErrorKind::Unavailable,
+                "connection refused",
+            ))),
+            Trouble::ReadOnly if writes => Some(Err(Error::new(
+                ErrorKind::Rejected,
+                "the store takes no writes",
+            ))),
+            Trouble::None | Trouble::ReadOnly => Some(Ok(run(&mut state, client, now))),
+        }
+    }
+}
+
+fn failed<'a, T: Send + 'a>(kind: ErrorKind, context: &str) -> BoxFuture<'a, Result<T>> {
+    Box::pin(ready(Err(Error::new(kind, context))))
+}
+
+impl Client {
+    fn name(&self, name: &str) -> String {
+        format!("{}:{name}", self.namespace)
+    }
+}
+
+fn found(bytes: Option<Arc<[u8]>>, known: Option<EntryId>, limit: usize) -> Found {
+    match bytes {
+        None => Found::Nothing,
+        Some(bytes) if known.is_some() && id_of(&bytes) == known => Found::Known,
+        Some(bytes) if bytes.len() > limit => Found::TooLarge(bytes.len()),
+        Some(bytes) => Found::Bytes(bytes),
+    }
+}
+
+fn id_of(bytes: &[u8]) -> Option<EntryId> {
+    Some(EntryId(bytes.get(ID)?.try_into().ok()?))
+}
+
+impl Store for MemoryStore {
+    fn attach(&self, attachment: Attachment) -> Result<()> {
+        let mut attached = self.attached.lock().unwrap_or_else(PoisonError::into_inner);
+        if attached.is_some() {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "this store serves another cache already: make one of its own for each cache",
+            ));
+        }
+        let observer = attachment.observer.upgrade();
+        let mut state = self.server.lock();
+        *attached = Some(Client {
+            number: state.clients.len(),
+            namespace: attachment.namespace.clone(),
+            env: attachment.env.clone(),
+        });
+        state.clients.push(attachment);
+        if let (Some(observer), Coherence::Tracked) = (observer, self.coherence) {
+            observer.observe(Event::Proven);
+        }
+        Ok(())
+    }
+
+    fn coherence(&self) -> Coherence {
+        self.coherence
+    }
+
+    fn read<'a>(&'a self, request: Read<'a>) -> BoxFuture<'a, Result<Reading>> {
+        self.call(false, move |state, client, now| {
+            let key = client.name(request.key);
+            let bytes = state.entry(&key, now);
+            let left = state.entries.get(&key).map(|entry| entry.until - now);
+            let stamps = request
+                .tags
+                .iter()
+                .map(|tag| state.stamp(&client.name(tag), now))
+                .collect();
+            Reading::new(found(bytes, request.known, request.limit), stamps).left(left)
+        })
+    }
+
+    fn begin<'a>(&'a self, request: Begin<'a>) -> BoxFuture<'a, Result<Beginning>> {
+        self.call(true, move |state, client, now| {
+            let key = client.name(request.key);
+            let entry = state.entry(&key, now);
+            let turn = if let (Some(bytes), false) = (&entry, request.force)
+                && (request.seen.is_none() || id_of(bytes) != request.seen)
+            {
+                Turn::Entry(found(entry, None, request.limit))
+            } else if let (Some((_, left)), false) = (state.lease(&key, now), request.force) {
+                Turn::Held(left)
+            } else {
+                state.leases.insert(
+                    key,
+                    Expiring {
+                        value: request.token,
+                        until: now + request.lease,
+                        number: 0,
+                    },
+                );
+                state.tell(Some(client.number), &Event::Lease(request.key.to_owned()));
+                Turn::Granted
+            };
+            let stamps = request
+                .tags
+                .iter()
+                .map(|tag| {
+                    let name = client.name(tag);
+                    let twice = now + request.life * 2;
+                    if state.stamp(&name, now).is_none() {
+                        let stamp = Expiring {
+                            // Guard G15: drawn for this very transmission.
+                            value: client.env.draw().max(1),
+                            until: twice,
+                            number: 0,
+                        };
+                        state.stamps.insert(name.clone(), stamp);
+                        state.tell(Some(client.number), &Event::Tag(tag.clone()));
+                    } else if let Some(stamp) = state.stamps.get_mut(&name)
+                        && stamp.until < now + request.life
+                    {
+                        stamp.until = twice;
+                    }
+                    state.stamp(&name, now)
+                })
+                .collect();
+            Beginning::new(turn, stamps)
+        })
+    }
+
+    fn fill<'a>(&'a self, request: Fill<'a>) -> BoxFuture<'a, Result<bool>> {
+        self.call(true, move |state, client, now| {
+            let key = client.name(request.key);
+            if state.lease(&key, now).map(|(token, _)| token) != Some(request.token) {
+                return false;
+            }
+            state.leases.remove(&key);
+            state.put(&key, request.bytes.into(), now + request.life);
+            state.tell(Some(client.number), &Event::Entry(request.key.to_owned()));
+            state.tell(Some(client.number), &Event::Lease(request.key.to_owned()));
+            true
+        })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        key: &'a str,
+        token: Token,
+        lease: Duration,
+    ) -> BoxFuture<'a, Result<bool>> {
+        self.call(true, move |state, client, now| {
+            let name = client.name(key);
+            let ours = state.lease(&name, now).map(|(held, _)| held) == Some(token);
+            if let (true, Some(held)) = (ours, state.leases.get_mut(&name)) {
+                held.until = now + lease;
+            }
+            ours
+        })
+    }
+
+    fn release<'a>(&'a self, key: &'a str, token: Token) -> BoxFuture<'a, Result<()>> {
+        self.call(true, move |state, client, now| {
+            let name = client.name(key);
+            if state.lease(&name, now).map(|(held, _)| held) == Some(token) {
+                state.leases.remove(&name);
+                state.tell(Some(client.number), &Event::Lease(key.to_owned()));
+            }
+        })
+    }
+
+    fn remove<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<()>> {
+        self.call(true, move |state, client, _| {
+            for key in keys {
+                let name = client.name(key);
+                if state.take(&name) {
+                    state.tell(None, &Event::Entry(key.clone()));
+                }
+                if state.leases.remove(&name).is_some() {
+                    state.tell(None, &Event::Lease(key.clone()));
+                }
+            }
+        })
+    }
+
+    fn invalidate<'a>(&'a self, tags: &'a [String]) -> BoxFuture<'a, Result<()>> {
+        self.call(true, move |state, client, _| {
+            for tag in tags {
+                if state.stamps.remove(&client.name(tag)).is_some() {
+                    state.tell(None, &Event::Tag(tag.clone()));
+                }
+            }
+        })
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<()>> {
+        self.call(false, |_, _, _| ())
+    }
+
+    fn describe(&self) -> String {
+        "memory".to_owned()
+    }
+}

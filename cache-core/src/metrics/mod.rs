@@ -1,0 +1,11 @@
+//! What is counted, per kind: counters owned by threads, a histogram of load times, and the plain
+//! data that readers get.
+
+mod counters;
+mod histogram;
+mod snapshot;
+
+pub(crate) use counters::{Count, Counters};
+pub use histogram::Distribution;
+pub(crate) use histogram::Histogram;
+pub use snapshot::{KindSnapshot, Snapshot};

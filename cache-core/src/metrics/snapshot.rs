@@ -1,0 +1,155 @@
+//! What readers of metrics get: plain data, per kind, with no name in it that can grow without bound.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Count, Counters, Distribution, Histogram};
+
+/// All figures of a cache at one moment, per kind.
+///
+/// Serializes to JSON for dashboards; its `Display` is a table.
+///
+/// ```
+/// use cache_core::Cache;
+///
+/// let cache = Cache::builder().build();
+/// assert!(cache.snapshot().kinds.is_empty());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The kinds that were used, by name.
+    pub kinds: BTreeMap<String, KindSnapshot>,
+    /// Invalidations, by tag, key or kind, that took effect everywhere before they returned.
+    pub invalidations_applied: u64,
+    /// Invalidations that were kept for when the store can be reached.
+    pub invalidations_queued: u64,
+}
+
+impl Snapshot {
+    pub(crate) fn of(totals: &Counters) -> Self {
+        Self {
+            kinds: BTreeMap::new(),
+            invalidations_applied: totals.sum(Count::InvalidationApplied),
+            invalidations_queued: totals.sum(Count::InvalidationQueued),
+        }
+    }
+}
+
+/// The figures of one kind since the process started.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct KindSnapshot {
+    /// Calls answered from the local tier.
+    pub hits_local: u64,
+    /// Calls answered from the shared tier.
+    pub hits_shared: u64,
+    /// Calls answered with a value past its time to live.
+    pub hits_stale: u64,
+    /// Calls answered with the value of another call of the same process, under way at the time.
+    pub coalesced: u64,
+    /// Calls that ran the function.
+    pub misses: u64,
+    /// Calls that went past the cache: the kind, or the cache, is switched off, or can't serve it.
+    pub bypassed: u64,
+    /// How often the function ran.
+    pub loads: u64,
+    /// How often it returned an `Err`.
+    pub load_errors: u64,
+    /// How long it took.
+    pub load_time: Distribution,
+    /// Loads whose value was not stored, because the lease was gone by then.
+    pub fills_refused: u64,
+    /// Invalidations that took effect everywhere before they returned.
+    pub invalidations_applied: u64,
+    /// Invalidations that were kept for when the store can be reached.
+    pub invalidations_queued: u64,
+    /// Calls to the store that failed or took too long.
+    pub store_errors: u64,
+    /// Entries whose bytes could not be trusted.
+    pub undecodable: u64,
+    /// Calls whose arguments could not be made a key.
+    pub unkeyed: u64,
+    /// Local entries there are.
+    pub local_entries: u64,
+    /// Bytes they take, estimated.
+    pub local_bytes: u64,
+    /// Local entries that had to make room.
+    pub evictions: u64,
+}
+
+impl KindSnapshot {
+    pub(crate) fn of(counters: &Counters, loads: &Histogram) -> Self {
+        Self {
+            hits_local: counters.sum(Count::HitLocal),
+            hits_shared: counters.sum(Count::HitShared),
+            hits_stale: counters.sum(Count::HitStale),
+            coalesced: counters.sum(Count::Coalesced),
+            misses: counters.sum(Count::Miss),
+            bypassed: counters.sum(Count::Bypassed),
+            loads: counters.sum(Count::Load),
+            load_errors: counters.sum(Count::LoadError),
+            load_time: loads.distribution(),
+            fills_refused: counters.sum(Count::FillRefused),
+            invalidations_applied: counters.sum(Count::InvalidationApplied),
+            invalidations_queued: counters.sum(Count::InvalidationQueued),
+            store_errors: counters.sum(Count::StoreError),
+            undecodable: counters.sum(Count::Undecodable),
+            unkeyed: counters.sum(Count::Unkeyed),
+            evictions: counters.sum(Count::Evicted),
+            ..Self::default()
+        }
+    }
+
+    /// Calls that were answered without running the function.
+    pub fn hits(&self) -> u64 {
+        self.hits_local + self.hits_shared + self.hits_stale + self.coalesced
+    }
+
+    /// Hits among all calls that asked the cache, from 0 to 1; `None` before the first.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn hit_ratio(&self) -> Option<f64> {
+        let asked = self.hits() + self.misses;
+        (asked > 0).then(|| self.hits() as f64 / asked as f64)
+    }
+
+    /// The time that hits saved: their number times the mean load time.
+    pub fn time_saved(&self) -> Duration {
+        let mean = self.load_time.mean().unwrap_or_default();
+        mean.saturating_mul(u32::try_from(self.hits()).unwrap_or(u32::MAX))
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.kinds.keys().map(String::len).max().unwrap_or(0).max(4);
+        writeln!(
+            f,
+            "{:<width$} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10}",
+            "kind", "hit %", "local", "shared", "joined", "miss", "entries", "load p50", "saved",
+        )?;
+        for (name, kind) in &self.kinds {
+            let ratio = kind
+                .hit_ratio()
+                .map_or_else(|| "-".to_owned(), |ratio| format!("{:.1}", ratio * 100.0));
+            let p50 = kind
+                .load_time
+                .quantile(0.5)
+                .map_or_else(|| "-".to_owned(), |time| format!("{time:.1?}"));
+            writeln!(
+                f,
+                "{name:<width$} {ratio:>7} {:>8} {:>8} {:>8} {:>8} {:>8} {p50:>10} {:>10}",
+                kind.hits_local,
+                kind.hits_shared,
+                kind.coalesced,
+                kind.misses,
+                kind.local_entries,
+                format!("{:.1?}", kind.time_saved()),
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,351 @@
+//! What this process knows of cached functions: who they are, and under which name they are stored.
+//! Identity is settled here, once, when a function is first called.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::kind::Kind;
+use crate::ttl;
+
+/// What the attribute says of a function, known at compile time.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Spec {
+    pub module: &'static str,
+    pub name: &'static str,
+    pub kind: &'static str,
+    pub file: &'static str,
+    pub line: u32,
+    pub column: u32,
+    /// `type_name` of an item declared inside the function, or of its companion.
+    pub path: fn() -> &'static str,
+    pub ttl: fn() -> Option<Duration>,
+    pub schema: Option<u64>,
+}
+
+/// One instantiation of a site: the types its static cannot tell apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Instance {
+    id: TypeId,
+    name: fn() -> &'static str,
+}
+
+impl Instance {
+    /// The instantiation for these types: `()` where there is only one. Lifetimes don't count.
+    #[must_use]
+    pub fn of<T: ?Sized>() -> Self {
+        Self {
+            id: typeid::of::<T>(),
+            name: std::any::type_name::<T>,
+        }
+    }
+}
+
+/// A cached function in the source: one static each.
+#[derive(Debug)]
+pub struct Site {
+    spec: Spec,
+    /// Most sites have one instance.
+    first: OnceLock<(TypeId, &'static Registered)>,
+    /// A `static` inside a generic function is shared by all of its instantiations.
+    rest: RwLock<Vec<(TypeId, &'static Registered)>>,
+}
+
+impl Site {
+    /// The site of `spec`.
+    #[must_use]
+    pub const fn new(spec: Spec) -> Self {
+        Self {
+            spec,
+            first: OnceLock::new(),
+            rest: RwLock::new(Vec::new()),
+        }
+    }
+
+    /// What this process knows of an instance of the site.
+    pub(crate) fn registered(&'static self, instance: Instance) -> &'static Registered {
+        let (id, first) = *self
+            .first
+            .get_or_init(|| (instance.id, register(&self.spec, instance)));
+        if id == instance.id {
+            return first;
+        }
+        let find = |rest: &[(TypeId, &'static Registered)]| {
+            rest.iter()
+                .find(|(id, _)| *id == instance.id)
+                .map(|(_, registered)| *registered)
+        };
+        if let Some(found) = find(&self.rest.read().unwrap_or_else(PoisonError::into_inner)) {
+            return found;
+        }
+        let mut rest = self.rest.write().unwrap_or_else(PoisonError::into_inner);
+        find(&rest).unwrap_or_else(|| {
+            let registered = register(&self.spec, instance);
+            rest.push((instance.id, registered));
+            registered
+        })
+    }
+}
+
+/// A function, instantiated, as this process knows it. Kept for ever: there are finitely many.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    /// Its number in this process.
+    pub(crate) number: u32,
+    pub(crate) kind: &'static str,
+    /// The name it is stored under.
+    pub(crate) name: Arc<str>,
+    /// The name that another process may store it under: a function's name gets a suffix only where
+    /// two of one name share a kind, and which of the two does, depends on who comes first.
+    pub(crate) other: Arc<str>,
+    /// Identity: in the header of every entry.
+    pub(crate) origin: u128,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) schema: Option<u64>,
+    /// Why it is not cached, if it is not.
+    pub(crate) fault: Option<String>,
+}
+
+#[derive(Default)]
+struct Known {
+    functions: u32,
+    /// By identity: where it was claimed.
+    identities: HashMap<String, String>,
+    /// By kind and plain name: whose it is.
+    names: HashMap<(&'static str, &'static str), String>,
+}
+
+fn register(spec: &Spec, instance: Instance) -> &'static Registered {
+    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+    let mut known: MutexGuard<'_, Known> = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let identity = identity(spec, (instance.name)());
+    let place = format!("{}:{}:{}", spec.file, spec.line, spec.column);
+    let ttl = (spec.ttl)();
+    let fault = fault(
+        spec,
+        ttl,
+        &identity,
+        known.identities.get(&identity),
+        &place,
+    );
+    known.identities.entry(identity.clone()).or_insert(place);
+
+    let digest = blake3::hash(identity.as_bytes());
+    let mut origin = [0; 16];
+    origin.copy_from_slice(&digest.as_bytes()[..16]);
+    let plain: Arc<str> = spec.name.into();
+    let suffixed: Arc<str> = format!("{}~{}", spec.name, &digest.to_hex()[..8]).into();
+    let owner = known
+        .names
+        .entry((spec.kind, spec.name))
+        .or_insert_with(|| identity.clone());
+    let (name, other) = if *owner == identity {
+        (plain, suffixed)
+    } else {
+        (suffixed, plain)
+    };
+    let number = known.functions;
+    known.functions += 1;
+    Box::leak(Box::new(Registered {
+        number,
+        kind: spec.kind,
+        name,
+        other,
+        origin: u128::from_le_bytes(origin),
+        ttl,
+        schema: spec.schema,
+        fault,
+    }))
+}
+
+/// Why a function cannot be cached, logged once.
+fn fault(
+    spec: &Spec,
+    ttl: Option<Duration>,
+    identity: &str,
+    claimed: Option<&String>,
+    place: &str,
+) -> Option<String> {
+    let fault = if let Err(error) = Kind::new(spec.kind) {
+        error.to_string()
+    } else if let Some(error) = ttl.and_then(|ttl| ttl::check(ttl).err()) {
+        error.to_string()
+    } else if let Some(claimed) = claimed {
+        // Two functions that cannot be told apart must not meet in one entry: the second is run
+        // on each call.
+        format!(
+            "{identity} is claimed by {claimed} already, and nothing tells the two apart: \
+             give one of them another name, or move it to a module of its own"
+        )
+    } else {
+        return None;
+    };
+    let fault = format!("{place}: {} is not cached: {fault}", spec.name);
+    tracing::error!(kind = spec.kind, "{fault}");
+    Some(fault)
+}
+
+/// The full path of the function, `Self`, the instantiation. A function inside another one's body
+/// is known by its position too, since the path does not say in which block it stands.
+fn identity(spec: &Spec, instance: &str) -> String {
+    let path = (spec.path)();
+    let mut identity = format!("{}::{} <{instance}>", spec.module, spec.name);
+    if !is_at_module_level(path, spec.module, spec.name) {
+        use std::fmt::Write as _;
+        let _ = write!(
+            identity,
+            " in {path} at {}:{}:{}",
+            spec.file, spec.line, spec.column
+        );
+    }
+    identity
+}
+
+/// Whether the path of an item in a function (or of its companion) has nothing between the module
+/// and the function but, for a method, its type.
+fn is_at_module_level(path: &str, module: &str, name: &str) -> bool {
+    let path = path.strip_prefix('<').unwrap_or(path);
+    let Some(rest) = path
+        .strip_prefix(module)
+        .and_then(|rest| rest.strip_prefix("::"))
+    else {
+        return false;
+    };
+    let name = name.strip_prefix("r#").unwrap_or(name);
+    // The companion of a function, or an item inside it.
+    if rest == name
+        || rest
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with("::"))
+    {
+        return true;
+    }
+    // A method: `Type::name::Item`, `Type<..>::name::Item` or `Type<..> as Trait>::name::Item`.
+    let after_type = rest
+        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .map_or("", |end| &rest[end..]);
+    let after_generics = skip_generics(after_type);
+    if after_generics.starts_with(" as ") {
+        return true;
+    }
+    after_generics
+        .strip_prefix("::")
+        .and_then(|rest| rest.strip_prefix(name))
+        .is_some_and(|rest| rest.starts_with("::"))
+}
+
+fn skip_generics(text: &str) -> &str {
+    if !text.starts_with('<') {
+        return text;
+    }
+    let mut depth = 0_usize;
+    for (at, character) in text.char_indices() {
+        match character {
+            '<' => depth += 1,
+            '>' if !text[..at].ends_with('-') => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return &text[at + 1..];
+        }
+    }
+    ""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_and_methods_at_module_level_are_told_from_nested_ones() {
+        for path in [
+            "a::m::get",
+            "a::m::get::Marker",
+            "a::m::get::{{closure}}::Marker",
+            "a::m::A::get::Marker",
+            "a::m::A<_>::get::Marker",
+            "a::m::A<fn(u8) -> a::m::B<u8>>::get::Marker",
+            "<a::m::A<u8> as a::m::Trait>::get::Marker",
+        ] {
+            assert!(is_at_module_level(path, "a::m", "get"), "{path}");
+        }
+        for path in [
+            "a::m::outer::get",
+            "a::m::outer::A::get::Marker",
+            "a::m::outer::{{closure}}::get",
+            "<a::m::outer::A as a::m::Trait>::get::Marker",
+            "a::other::A::get::Marker",
+        ] {
+            assert!(!is_at_module_level(path, "a::m", "get"), "{path}");
+        }
+    }
+
+    const fn spec(kind: &'static str, module: &'static str, line: u32) -> Spec {
+        Spec {
+            module,
+            name: "get",
+            kind,
+            file: "registry.rs",
+            line,
+            column: 1,
+            path: || "nested::somewhere::get",
+            ttl: || Some(Duration::from_secs(1)),
+            schema: None,
+        }
+    }
+
+    #[test]
+    fn two_functions_of_one_name_in_a_kind_get_two_names_that_each_knows_of() {
+        static ONE: Site = Site::new(spec("registry_two", "one", 1));
+        static TWO: Site = Site::new(spec("registry_two", "two", 2));
+        let one = ONE.registered(Instance::of::<()>());
+        let two = TWO.registered(Instance::of::<()>());
+        assert_eq!(&*one.name, "get");
+        assert!(two.name.starts_with("get~"), "{}", two.name);
+        assert_eq!(&*two.other, "get");
+        assert!(one.other.starts_with("get~"));
+        assert_ne!(one.other, two.name);
+        assert_ne!(one.origin, two.origin);
+        assert!(one.fault.is_none() && two.fault.is_none());
+    }
+
+    #[test]
+    fn a_site_that_claims_another_ones_identity_is_refused() {
+        static ONE: Site = Site::new(spec("registry_same", "same", 1));
+        static TWO: Site = Site::new(spec("registry_same", "same", 1));
+        assert!(ONE.registered(Instance::of::<()>()).fault.is_none());
+        let fault = TWO.registered(Instance::of::<()>()).fault.as_deref();
+        assert!(
+            fault.is_some_and(|fault| fault.contains("claimed")),
+            "{fault:?}"
+        );
+    }
+
+    #[test]
+    fn instantiations_of_one_site_are_told_apart_and_found_again() {
+        static SITE: Site = Site::new(spec("registry_generic", "generic", 1));
+        let bytes = SITE.registered(Instance::of::<(u8,)>());
+        let words = SITE.registered(Instance::of::<(u16,)>());
+        assert_ne!(bytes.origin, words.origin);
+        assert_ne!(bytes.name, words.name);
+        assert_eq!(
+            words.number,
+            SITE.registered(Instance::of::<(u16,)>()).number
+        );
+        assert_eq!(
+            bytes.number,
+            SITE.registered(Instance::of::<(u8,)>()).number
+        );
+    }
+
+    #[test]
+    fn a_ttl_of_zero_is_refused() {
+        static SITE: Site = Site::new(Spec {
+            ttl: || Some(Duration::ZERO),
+            ..spec("registry_zero", "zero", 1)
+        });
+        assert!(SITE.registered(Instance::of::<()>()).fault.is_some());
+    }
+}

@@ -1,0 +1,169 @@
+//! Reads `name = value`, `name(..)` and `name` one after the other: the one place that knows
+//! about unknown names, names given twice, and how to go on after a mistake.
+
+use proc_macro2::{Delimiter, Group, Ident, TokenTree};
+use syn::ext::IdentExt as _;
+use syn::parse::{Parse, ParseStream, Parser as _};
+use syn::punctuated::Punctuated;
+use syn::{Expr, LitBool, Token};
+
+use crate::errors::Errors;
+use crate::suggest;
+
+/// The options that an attribute takes.
+pub(crate) struct Known {
+    pub(crate) attribute: &'static str,
+    pub(crate) names: &'static [&'static str],
+    /// Those that may be given more than once.
+    pub(crate) repeatable: &'static [&'static str],
+}
+
+impl Known {
+    /// Reads all options; `each` reads what follows a known name.
+    pub(crate) fn read(
+        &self,
+        input: ParseStream<'_>,
+        errors: &mut Errors,
+        mut each: impl FnMut(&Ident, ParseStream<'_>, &mut Errors) -> syn::Result<()>,
+    ) {
+        let mut seen: Vec<Ident> = Vec::new();
+        while !input.is_empty() {
+            if let Err(error) = self.one(input, &mut seen, errors, &mut each) {
+                errors.add(error);
+                skip_to_comma(input);
+            }
+            if input.is_empty() {
+                break;
+            }
+            if let Err(error) = input.parse::<Token![,]>() {
+                errors.at(error.span(), "expected a comma between two options");
+                skip_to_comma(input);
+                let _ = input.parse::<Token![,]>();
+            }
+        }
+    }
+
+    fn one(
+        &self,
+        input: ParseStream<'_>,
+        seen: &mut Vec<Ident>,
+        errors: &mut Errors,
+        each: &mut impl FnMut(&Ident, ParseStream<'_>, &mut Errors) -> syn::Result<()>,
+    ) -> syn::Result<()> {
+        let Ok(name) = input.call(Ident::parse_any) else {
+            return Err(input.error(format!(
+                "expected an option by its name: #[{}] takes {}",
+                self.attribute,
+                suggest::list(self.names)
+            )));
+        };
+        let text = name.to_string();
+        if !self.names.contains(&text.as_str()) {
+            let meant = suggest::nearest(&text, self.names)
+                .map(|meant| format!(" (did you mean `{meant}`?)"))
+                .unwrap_or_default();
+            return Err(syn::Error::new(
+                name.span(),
+                format!(
+                    "unknown option `{text}`{meant}: #[{}] takes {}",
+                    self.attribute,
+                    suggest::list(self.names)
+                ),
+            ));
+        }
+        let again = seen.contains(&name) && !self.repeatable.contains(&text.as_str());
+        if again {
+            return Err(syn::Error::new(
+                name.span(),
+                format!("`{text}` is given twice: keep one"),
+            ));
+        }
+        seen.push(name.clone());
+        each(&name, input, errors)
+    }
+}
+
+/// After a mistake, goes on with the next option.
+fn skip_to_comma(input: ParseStream<'_>) {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        let _ = input.parse::<TokenTree>();
+    }
+}
+
+/// What follows `=`; `example` says what to write where there is none.
+pub(crate) fn value<T: Parse>(
+    name: &Ident,
+    input: ParseStream<'_>,
+    example: &str,
+) -> syn::Result<T> {
+    if !input.peek(Token![=]) {
+        return Err(syn::Error::new(
+            name.span(),
+            format!("`{name}` needs a value: write `{example}`"),
+        ));
+    }
+    input.parse::<Token![=]>()?;
+    if input.is_empty() || input.peek(Token![,]) {
+        return Err(syn::Error::new(
+            name.span(),
+            format!("`{name}` needs a value: write `{example}`"),
+        ));
+    }
+    input.parse()
+}
+
+/// What stands in the parentheses after a name: at least one item.
+pub(crate) fn list<T: Parse>(
+    name: &Ident,
+    input: ParseStream<'_>,
+    example: &str,
+) -> syn::Result<Vec<T>> {
+    let wrong = || {
+        syn::Error::new(
+            name.span(),
+            format!("`{name}` needs a list: write `{example}`"),
+        )
+    };
+    if !input.peek(syn::token::Paren) {
+        return Err(wrong());
+    }
+    let group: Group = input.parse()?;
+    debug_assert_eq!(group.delimiter(), Delimiter::Parenthesis);
+    if group.stream().is_empty() {
+        return Err(wrong());
+    }
+    let items = Punctuated::<T, Token![,]>::parse_terminated.parse2(group.stream())?;
+    Ok(items.into_iter().collect())
+}
+
+/// A name alone, or `name = true` or `name = false`.
+pub(crate) fn flag(name: &Ident, input: ParseStream<'_>) -> syn::Result<bool> {
+    if !input.peek(Token![=]) {
+        return Ok(true);
+    }
+    input.parse::<Token![=]>()?;
+    input
+        .parse::<LitBool>()
+        .map(|value| value.value)
+        .map_err(|error| {
+            syn::Error::new(
+                error.span(),
+                format!("`{name}` is on or off: write `{name}` or `{name} = false`"),
+            )
+        })
+}
+
+/// The name of a parameter, `self` included.
+pub(crate) struct Name(pub(crate) Ident);
+
+impl Parse for Name {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let expr: Expr = input.parse()?;
+        match &expr {
+            Expr::Path(path) => path.path.get_ident().cloned(),
+            _ => None,
+        }
+        .map(Self)
+        .ok_or_else(|| syn::Error::new_spanned(&expr, "expected the name of an argument"))
+    }
+}

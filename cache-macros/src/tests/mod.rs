@@ -1,0 +1,1 @@
+//! Expansions, read as a user would.
