@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use cache_core::Env;
@@ -14,13 +13,14 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, RedisError};
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use crate::config::{Endpoint, Target};
 use crate::failure::Failure;
+use crate::traffic::{SILENCE, TLS_ALERT, Traffic, Watched};
 
 /// A connection, and what reads and writes for it: without the driver being polled nothing moves,
 /// and with the driver dropped the socket is closed.
@@ -85,7 +85,7 @@ async fn attempt(
     let watched = traffic.clone();
     match &endpoint.target {
         Target::Unix(path) => {
-            let stream = watch(open_socket(path).await?, watched);
+            let stream = Watched::new(open_socket(path).await?, watched);
             stage.enter(Stage::GREET);
             greet(endpoint, stream, traffic, protocol).await
         }
@@ -95,7 +95,7 @@ async fn attempt(
             stage.enter(Stage::CONNECT);
             let stream = connect(&addresses, env).await?;
             tune(&stream);
-            let stream = watch(stream, watched);
+            let stream = Watched::new(stream, watched);
             if let Some(tls) = &endpoint.tls {
                 stage.enter(Stage::ENCRYPT);
                 let stream = encrypt(tls, host, stream).await?;
@@ -106,10 +106,6 @@ async fn attempt(
             greet(endpoint, stream, traffic, protocol).await
         }
     }
-}
-
-fn watch<S>(stream: S, traffic: Arc<Traffic>) -> Watched<S> {
-    Watched { stream, traffic }
 }
 
 async fn open_socket(path: &Path) -> Result<UnixStream, Failure> {
@@ -335,76 +331,5 @@ impl Stage {
             _ => "no connection",
         };
         Failure::unavailable(format!("{what} (waited {after:?})"))
-    }
-}
-
-/// What was heard over a connection: tells a silent one from a busy one, and a TLS server from Redis.
-/// What was written proves nothing: the kernel takes it while the server is stopped.
-#[derive(Default)]
-pub(crate) struct Traffic {
-    first: AtomicU8,
-    heard: AtomicU64,
-}
-
-/// No byte has come yet. Neither Redis nor TLS begins with a zero.
-const SILENCE: u8 = 0;
-/// How a TLS record begins that says what is wrong.
-const TLS_ALERT: u8 = 0x15;
-
-impl Traffic {
-    /// How many bytes were read so far.
-    pub(crate) fn heard(&self) -> u64 {
-        self.heard.load(Ordering::Relaxed)
-    }
-
-    fn first(&self) -> u8 {
-        self.first.load(Ordering::Relaxed)
-    }
-
-    fn hear(&self, bytes: &[u8]) {
-        if let Some(byte) = bytes.first()
-            && self.first() == SILENCE
-        {
-            self.first.store(*byte, Ordering::Relaxed);
-        }
-        let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.heard.fetch_add(count, Ordering::Relaxed);
-    }
-}
-
-/// A stream whose traffic is watched.
-struct Watched<S> {
-    stream: S,
-    traffic: Arc<Traffic>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.traffic.hear(&buffer.filled()[before..]);
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
