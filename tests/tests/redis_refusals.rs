@@ -285,6 +285,7 @@ async fn sockets_of_the_machine() {
         .arguments(["--unixsocket", path])
         .start();
     works(RedisConfig::new(&format!("unix://{path}?db=3")).unwrap()).await;
+    std::fs::remove_file(path).unwrap();
 }
 
 #[tokio::test]
