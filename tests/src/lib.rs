@@ -2,7 +2,9 @@
 //! whose loads can, a listener for logs, and the suite every store must pass.
 
 pub mod conformance;
+pub mod fixture;
 pub mod gate;
 pub mod logs;
+pub mod proxy;
 pub mod server;
 pub mod source;
