@@ -12,7 +12,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Monotonic time since an origin of the clock's own.
     fn now(&self) -> Duration;
 
-    /// Monotonic time, cheaper and possibly a few milliseconds behind. Default: [`now`](Clock::now).
+    /// Monotonic time, cheaper and possibly behind, by at most ten milliseconds, which is the
+    /// longest tick of a kernel's coarse clock. Default: [`now`](Clock::now).
     fn coarse(&self) -> Duration {
         self.now()
     }

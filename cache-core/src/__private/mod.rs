@@ -133,12 +133,12 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
             counters.count(Count::Unkeyed);
             return Err(Ticket::bypass(shape));
         };
-        if engine.trusts_local() {
+        let now = engine.env.coarse();
+        if engine.trusts_local(now) {
             let key = crate::local::KeyRef {
                 function: function.number,
                 args: args.as_str(),
             };
-            let now = engine.env.coarse();
             if let Some(value) = engine.local.hit::<S::Value>(key, engine.epoch(), now) {
                 counters.count(Count::HitLocal);
                 return Ok(shape.join(value));

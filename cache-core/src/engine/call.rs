@@ -235,7 +235,7 @@ impl Call {
         };
         // Guard G11: where the local tier is checked on each call, a read that was on its way
         // before a call began is nothing to go by; where it is trusted, a clean flight is.
-        let sharing = match (engine.trusts_local(), clean) {
+        let sharing = match (engine.trusts_local(engine.env.coarse()), clean) {
             (false, _) => Sharing::CallsBefore(point),
             (true, true) => Sharing::Everyone,
             (true, false) => Sharing::Nobody,
@@ -275,6 +275,8 @@ impl Call {
         };
         let copy = value.clone();
         let epoch = engine.epoch();
+        // Taken before the fill is sent: the local copy must not outlive the entry.
+        let expires = engine.env.coarse() + self.function.settings.ttl;
         let (keeps, id, deps, encoded) = match plan {
             Plan::Bare => (false, EntryId([0; 16]), Vec::new(), 0),
             Plan::Local { deps } => (true, EntryId([0; 16]), deps, weigh(&value)),
@@ -309,7 +311,7 @@ impl Call {
         let held: Arc<dyn Held> = Arc::new(Stored {
             head: Head::new(
                 self.key.clone(),
-                engine.env.coarse() + self.function.settings.ttl,
+                expires,
                 epoch,
                 id,
                 deps.into_boxed_slice(),
@@ -321,7 +323,7 @@ impl Call {
         let clean = keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
         // Guard G6: to everybody only while nothing moved and events would have told; else to the
         // calls that began before the load did.
-        let sharing = if clean && engine.trusts_local() {
+        let sharing = if clean && engine.trusts_local(engine.env.coarse()) {
             Sharing::Everyone
         } else {
             Sharing::CallsBefore(point)

@@ -36,7 +36,7 @@ struct State {
 }
 
 /// Invalidations to be replayed, coalesced.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
     tags: BTreeSet<String>,
     keys: BTreeSet<String>,
@@ -47,9 +47,20 @@ impl Queue {
     ///
     /// The queue is bounded by widening, never by dropping: too many keys become the tags of their
     /// kinds, and too many tags the namespace's own, which every entry carries.
-    fn add(&mut self, tags: &[String], keys: &[String]) {
+    pub(super) fn add(&mut self, tags: &[String], keys: &[String]) {
         self.tags.extend(tags.iter().cloned());
         self.keys.extend(keys.iter().cloned());
+        self.widen();
+    }
+
+    /// Adds what another queue holds.
+    pub(super) fn join(&mut self, other: Self) {
+        self.tags.extend(other.tags);
+        self.keys.extend(other.keys);
+        self.widen();
+    }
+
+    fn widen(&mut self) {
         if self.len() > QUEUE {
             let kinds = std::mem::take(&mut self.keys);
             self.tags.extend(
@@ -64,7 +75,7 @@ impl Queue {
         }
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.tags.len() + self.keys.len()
     }
 }
@@ -136,6 +147,18 @@ impl Engine {
         self.open(state);
     }
 
+    /// Queues the invalidations of the last few seconds once more: with the connection, the server
+    /// may have lost what it had acknowledged.
+    pub(super) fn queue_recent(&self) {
+        let recent = self.recent.since_window(self.env.now());
+        if recent.len() == 0 {
+            return;
+        }
+        let mut state = self.outage.lock();
+        state.queue.join(recent);
+        self.open(state);
+    }
+
     fn open(&self, mut state: MutexGuard<'_, State>) {
         self.outage.usable.store(false, Ordering::Release);
         if std::mem::replace(&mut state.healing, true) {
@@ -161,6 +184,7 @@ impl Engine {
             }
             let tags: Vec<String> = taken.tags.into_iter().collect();
             let keys: Vec<String> = taken.keys.into_iter().collect();
+            self.recent.note(self.env.now(), &tags, &keys);
             let replayed = async {
                 for tags in tags.chunks(BATCH) {
                     self.bounded(store.invalidate(tags)).await?;

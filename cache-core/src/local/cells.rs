@@ -137,13 +137,11 @@ impl Cells {
         cell
     }
 
-    /// The tag was invalidated.
-    pub(crate) fn advance(&self, tag: &str) {
-        // Without a cell no entry and no flight of this node depends on the tag.
+    /// The tag was invalidated. Returns whether there is a cell: without one, no entry and no flight
+    /// of this node depends on the tag.
+    pub(crate) fn advance(&self, tag: &str) -> bool {
         let cell = self.shard(tag).get(tag).map(Arc::clone);
-        if let Some(cell) = cell {
-            cell.advance();
-        }
+        cell.inspect(|cell| cell.advance()).is_some()
     }
 
     /// Nothing is known any more of any tag (guard G12).
