@@ -666,7 +666,14 @@ async fn events(server: &impl Server) {
         "{told:?}"
     );
 
-    two.entry("events").await;
+    // Told of its end or not, a local copy ends with it.
+    let reading = two.store.read(Read::new("events", &[])).await;
+    let left = reading.expect("a read").left.expect("how long it has left");
+    assert!(left > MINUTE / 2 && left <= MINUTE, "{left:?}");
+    let begun = two.store.begin(Begin::new("events", token(), &[])).await;
+    let left = begun.expect("a begin").left.expect("how long it has left");
+    assert!(left > MINUTE / 2 && left <= MINUTE, "{left:?}");
+
     one.invalidate(&["events"]).await;
     assert_eq!(two.told().await, [Event::Tag("events".to_owned())]);
     one.remove(&["events"]).await;

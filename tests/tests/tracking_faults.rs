@@ -254,6 +254,26 @@ fn redis_pipe(server: &RedisServer) -> u64 {
 }
 
 #[tokio::test]
+async fn what_still_stands_after_a_loss_is_local_again() {
+    let server = RedisServer::start();
+    let node = node(&server.url());
+    let source = Source::default();
+    warm(&node, &source, 10).await;
+    let loads = source.loads();
+    for _ in 0..3 {
+        server.command::<u64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        until("the loss is noticed", async || !node.health().trusted).await;
+        until("it asks nobody again", async || {
+            let before = server.commands();
+            assert_eq!(get(&node, &source).await, 10);
+            node.health().trusted && server.commands() == before
+        })
+        .await;
+    }
+    assert_eq!(source.loads(), loads, "nothing was loaded again");
+}
+
+#[tokio::test]
 async fn a_restart_that_forgets_everything_is_not_slept_through() {
     let mut server = RedisServer::start();
     let node = node(&server.url());

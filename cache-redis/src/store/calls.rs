@@ -265,6 +265,8 @@ impl Back {
         match turn {
             Turn::Granted => self.holder.as_deref() == Some(token.as_bytes()),
             Turn::Entry(Found::Bytes(bytes)) => id_of(bytes) == Some(&*self.id),
+            // Gone or filled in between, it would be waited for in vain.
+            Turn::Held(_) => self.holder.is_some(),
             _ => true,
         }
     }
