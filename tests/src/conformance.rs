@@ -3,6 +3,9 @@
 //! It is given clients of one server, and a way to put bytes there behind the stores' backs. What
 //! it checks, it checks on what every client says, never on what one remembers.
 
+// What is begun is the answer to a begin.
+#![allow(clippy::similar_names)]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -589,7 +592,7 @@ async fn namespaces(server: &impl Server) {
 /// A call that is dropped does no harm to those that follow.
 async fn cancelled_calls(server: &impl Server) {
     let client = Client::of(server);
-    let (_, stored) = client.store("cancel", &[7; 100_000]).await;
+    let (_, stored) = client.store("cancel", &vec![7; 100_000]).await;
     for polls in 0..20 {
         let mut read = client.store.read(Read::new("cancel", &[]));
         for _ in 0..polls {

@@ -28,9 +28,10 @@ impl Memory {
 
 impl Server for Memory {
     fn client(&self) -> Box<dyn Store> {
-        Box::new(match self.tracked {
-            true => self.server.store(),
-            false => self.server.checked_store(),
+        Box::new(if self.tracked {
+            self.server.store()
+        } else {
+            self.server.checked_store()
         })
     }
 
