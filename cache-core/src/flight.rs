@@ -25,15 +25,17 @@ impl Note {
     pub(crate) fn take<'a>(epoch: u64, cells: impl Iterator<Item = &'a Arc<Cell>>) -> Self {
         Self {
             epoch,
-            cells: cells
-                .map(|cell| (Arc::clone(cell), cell.moved()))
-                .collect(),
+            cells: cells.map(|cell| (Arc::clone(cell), cell.moved())).collect(),
         }
     }
 
     /// Whether nothing has moved since.
     pub(crate) fn holds(&self, epoch: u64) -> bool {
-        self.epoch == epoch && self.cells.iter().all(|(cell, noted)| cell.moved() == *noted)
+        self.epoch == epoch
+            && self
+                .cells
+                .iter()
+                .all(|(cell, noted)| cell.moved() == *noted)
     }
 }
 
@@ -222,6 +224,7 @@ impl Flights {
             flights: Arc::clone(self),
             key: key.clone(),
             flight,
+            closed: false,
         })
     }
 
@@ -238,6 +241,7 @@ impl Flights {
             flights: Arc::clone(self),
             key: key.clone(),
             flight,
+            closed: false,
         }
     }
 
@@ -329,6 +333,7 @@ pub(crate) struct Seat {
     flights: Arc<Flights>,
     key: LocalKey,
     flight: Arc<Flight>,
+    closed: bool,
 }
 
 impl Seat {
@@ -382,16 +387,19 @@ impl Seat {
     }
 
     /// Ends the flight with a value.
-    pub(crate) fn end(self, value: Arc<dyn Held>, sharing: Sharing) {
+    pub(crate) fn end(mut self, value: Arc<dyn Held>, sharing: Sharing) {
         self.close(Outcome::Value(value, sharing));
     }
 
     /// Ends the flight with something that is not cached.
-    pub(crate) fn end_uncached(self) {
+    pub(crate) fn end_uncached(mut self) {
         self.close(Outcome::Uncached);
     }
 
-    fn close(&self, outcome: Outcome) {
+    fn close(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
         let mut shard = self.flights.shard(&self.key);
         match shard.get(&self.key) {
             // A replaced flight removes only itself.
@@ -404,19 +412,12 @@ impl Seat {
             None => {}
         }
         drop(shard);
-        self.flight.outcome.send_if_modified(|ended| {
-            let first = ended.is_none();
-            if first {
-                *ended = Some(outcome);
-            }
-            first
-        });
+        self.flight.outcome.send_replace(Some(outcome));
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        // After `end` this finds the flight ended, and changes nothing.
         self.close(Outcome::Abandoned);
     }
 }

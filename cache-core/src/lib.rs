@@ -35,4 +35,4 @@ pub use key::Key;
 pub use kind::Kind;
 pub use metrics::{KindSnapshot, Snapshot};
 pub use policy::Policy;
-pub use tag::{Part, Tag};
+pub use tag::Tag;

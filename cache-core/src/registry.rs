@@ -123,7 +123,13 @@ fn register(spec: &Spec, instance: Instance) -> &'static Registered {
     let identity = identity(spec, (instance.name)());
     let place = format!("{}:{}:{}", spec.file, spec.line, spec.column);
     let ttl = (spec.ttl)();
-    let fault = fault(spec, ttl, &identity, known.identities.get(&identity), &place);
+    let fault = fault(
+        spec,
+        ttl,
+        &identity,
+        known.identities.get(&identity),
+        &place,
+    );
     known.identities.entry(identity.clone()).or_insert(place);
 
     let digest = blake3::hash(identity.as_bytes());
@@ -209,7 +215,11 @@ fn is_at_module_level(path: &str, module: &str, name: &str) -> bool {
     };
     let name = name.strip_prefix("r#").unwrap_or(name);
     // The companion of a function, or an item inside it.
-    if rest == name || rest.strip_prefix(name).is_some_and(|rest| rest.starts_with("::")) {
+    if rest == name
+        || rest
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with("::"))
+    {
         return true;
     }
     // A method: `Type::name::Item`, `Type<..>::name::Item` or `Type<..> as Trait>::name::Item`.
@@ -307,7 +317,10 @@ mod tests {
         static TWO: Site = Site::new(spec("registry_same", "same", 1));
         assert!(ONE.registered(Instance::of::<()>()).fault.is_none());
         let fault = TWO.registered(Instance::of::<()>()).fault.as_deref();
-        assert!(fault.is_some_and(|fault| fault.contains("claimed")), "{fault:?}");
+        assert!(
+            fault.is_some_and(|fault| fault.contains("claimed")),
+            "{fault:?}"
+        );
     }
 
     #[test]
@@ -317,8 +330,14 @@ mod tests {
         let words = SITE.registered(Instance::of::<(u16,)>());
         assert_ne!(bytes.origin, words.origin);
         assert_ne!(bytes.name, words.name);
-        assert_eq!(words.number, SITE.registered(Instance::of::<(u16,)>()).number);
-        assert_eq!(bytes.number, SITE.registered(Instance::of::<(u8,)>()).number);
+        assert_eq!(
+            words.number,
+            SITE.registered(Instance::of::<(u16,)>()).number
+        );
+        assert_eq!(
+            bytes.number,
+            SITE.registered(Instance::of::<(u8,)>()).number
+        );
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Tag {
     ///
     /// # Errors
     /// [`ErrorKind::Name`] where the result is empty, or a written piece is not allowed in a tag.
-    pub fn from_parts(parts: &[Part<'_>]) -> Result<Self> {
+    pub(crate) fn from_parts(parts: &[Part<'_>]) -> Result<Self> {
         let mut text = String::new();
         for part in parts {
             match part {

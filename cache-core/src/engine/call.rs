@@ -105,9 +105,7 @@ impl Call {
                 return (shape.join(value), true);
             }
         };
-        let plan = match self
-            .plan::<S::Value>(&seat, &mut waits, &mut budget)
-            .await {
+        let plan = match self.plan::<S::Value>(&seat, &mut waits, &mut budget).await {
             Ok(plan) => plan,
             Err((stored, point, was_local)) => {
                 let value = self.share_hit(seat, stored, point, was_local);
@@ -135,10 +133,9 @@ impl Call {
         }
         let mut fruitless = 0;
         loop {
-            let joined =
-                engine
-                    .flights
-                    .join(&self.key, self.began, engine.epoch(), self.blocking);
+            let joined = engine
+                .flights
+                .join(&self.key, self.began, engine.epoch(), self.blocking);
             let follower = match joined {
                 Joined::Lead(seat) => return Ok(Some(seat)),
                 Joined::Own => return Ok(None),
@@ -180,9 +177,7 @@ impl Call {
         if !engine.outage.usable() {
             return Ok(Plan::Bare);
         }
-        match engine
-            .fetch::<V>(self, seat, store, waits, budget)
-            .await {
+        match engine.fetch::<V>(self, seat, store, waits, budget).await {
             Ok(Fetched::Hit {
                 stored,
                 point,
@@ -320,8 +315,7 @@ impl Call {
             value,
         });
         // Step 8: only if the fill was accepted and nothing moved since step 1.
-        let clean =
-            keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
+        let clean = keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
         // Guard G6: to everybody only while nothing moved and events would have told; else to the
         // calls that began before the load did.
         let sharing = if clean && engine.trusts_local() {

@@ -111,7 +111,7 @@ impl Engine {
                         local.clone(),
                         &reading.entry,
                         (&tags, &reading.stamps),
-                        key_expiry(self, call),
+                        self.ends(call, reading.left),
                     ),
                 };
                 match judged {
@@ -151,31 +151,25 @@ impl Engine {
                 .life(settings.ttl)
                 .force(call.refresh || attempts > 1 || call.function.carrier == Carrier::None)
                 .limit(limit);
-            let beginning = self.bounded_by(budget, store.begin(request)).await;
-            let beginning = match beginning {
-                Ok(beginning) => beginning,
-                Err(error) => {
-                    // It may have been granted all the same.
-                    self.release_later(key, token);
-                    return Err(error);
-                }
-            };
+            let lease = LeaseGuard::new(self, &key, token);
+            let beginning = self.bounded_by(budget, store.begin(request)).await?;
             learn(&cells, &note, &beginning.stamps);
             match beginning.turn {
                 Turn::Granted => {
-                    let lease = LeaseGuard::new(self, &key, token, settings.lease);
+                    lease.granted(settings.lease);
                     if let Some(deps) = dependencies(&cells, &beginning.stamps) {
                         return Ok(Fetched::Granted { lease, deps });
                     }
                     // A stamp was removed the moment it was made.
                 }
                 Turn::Entry(found) => {
+                    lease.gone();
                     let judged = self.judge(
                         call,
                         None,
                         &found,
                         (own, &beginning.stamps),
-                        key_expiry(self, call),
+                        self.ends(call, None),
                     );
                     if let Judgement::Valid(stored) = judged {
                         return Ok(Fetched::Hit {
@@ -186,6 +180,7 @@ impl Engine {
                     }
                 }
                 Turn::Held(lasts) => {
+                    lease.gone();
                     if waits.is_zero() {
                         return Ok(Fetched::Bare);
                     }
@@ -259,6 +254,17 @@ impl Engine {
             }
         }
         None
+    }
+
+    /// When a local copy made now ends: never later than what it is a copy of.
+    fn ends(&self, call: &Call, left: Option<Duration>) -> Duration {
+        let now = self.env.coarse();
+        match left {
+            Some(left) => now + left.min(call.function.settings.ttl),
+            // Where each call asks the store, it is the store that knows the end.
+            None if !self.trusts_local() => now + call.function.settings.ttl,
+            None => now,
+        }
     }
 
     /// Step 3: valid only if it can be read, was stored by this very function with this very type,
@@ -339,8 +345,8 @@ impl Engine {
             return None;
         }
         let limit = call.function.settings.max_bytes;
-        let decoded = Codec::from_id(header.codec)
-            .and_then(|codec| codec.decode::<V>(payload, limit).ok());
+        let decoded =
+            Codec::from_id(header.codec).and_then(|codec| codec.decode::<V>(payload, limit).ok());
         let Some(value) = decoded else {
             call.function.kind.counters.count(Count::Undecodable);
             return None;
@@ -365,11 +371,6 @@ impl Engine {
             value,
         })
     }
-}
-
-/// When a local copy made now ends at the latest.
-fn key_expiry(engine: &Engine, call: &Call) -> Duration {
-    engine.env.coarse() + call.function.settings.ttl
 }
 
 /// The local value, if it is of the type.

@@ -1,14 +1,15 @@
 //! What a cache knows of a function it serves: its kind, its settings, how its values are carried.
 
 use std::any::type_name;
+use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock};
 
+use crate::__private::shape::CacheValue;
 use crate::codec::Codec;
 use crate::metrics::{Counters, Histogram};
 use crate::policy::{Policy, Settings};
 use crate::registry::Registered;
 use crate::schema::{self, Schema};
-use crate::__private::shape::CacheValue;
 
 /// A kind in one cache.
 #[derive(Debug)]
@@ -77,9 +78,7 @@ impl Function {
             number: registered.number,
             prefix: format!("{}:{}:", kind.name, registered.name),
             origin: registered.origin,
-            bypassed: hidden
-                || registered.fault.is_some()
-                || kind.policy.enabled == Some(false),
+            bypassed: hidden || registered.fault.is_some() || kind.policy.enabled == Some(false),
             settings,
             carrier,
             kind,
@@ -99,7 +98,12 @@ fn carrier<V: CacheValue>(
     kind: &KindState,
     codec: Option<Codec>,
 ) -> Carrier {
-    let (fingerprint, self_describing) = match schema::trace::<V>() {
+    // A type's own code runs here, on data it has never seen: a panic in it is its answer.
+    let traced = catch_unwind(schema::trace::<V>).unwrap_or_else(|_| Schema::Untraceable {
+        reason: "its Deserialize panicked while it was traced".to_owned(),
+        self_describing: false,
+    });
+    let (fingerprint, self_describing) = match traced {
         Schema::Traced {
             fingerprint,
             self_describing,

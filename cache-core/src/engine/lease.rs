@@ -142,15 +142,20 @@ pub(super) struct LeaseGuard {
 }
 
 impl LeaseGuard {
-    /// Guards a lease that was just granted, and has it renewed.
-    pub(super) fn new(engine: &Arc<Engine>, key: &str, token: Token, lasts: Duration) -> Self {
-        engine.keep_lease(key, token, lasts);
+    /// Guards a lease that is about to be asked for: a caller that is cancelled before the answer
+    /// is there may have been granted it all the same.
+    pub(super) fn new(engine: &Arc<Engine>, key: &str, token: Token) -> Self {
         Self {
             engine: Arc::clone(engine),
             key: key.to_owned(),
             token,
             armed: true,
         }
+    }
+
+    /// It was granted: it is renewed from here on.
+    pub(super) fn granted(&self, lasts: Duration) {
+        self.engine.keep_lease(&self.key, self.token, lasts);
     }
 
     /// The lease is no longer there, or no longer ours: there is nothing to give up.

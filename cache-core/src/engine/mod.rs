@@ -18,8 +18,8 @@ use std::time::Duration;
 
 pub(crate) use call::Call;
 use complaints::Complaints;
-use function::{Carrier, KindState, Table};
 pub(crate) use function::Function;
+use function::{Carrier, KindState, Table};
 pub use invalidate::Invalidation;
 pub(crate) use invalidate::Targets;
 use lease::Leases;
@@ -119,15 +119,16 @@ impl Engine {
         if let Some(function) = self.functions.get(registered.number) {
             return function;
         }
-        let function = self.functions.get_or_init(registered.number, || {
+        self.functions.get_or_init(registered.number, || {
             let kind = self.kind(registered.kind);
-            Arc::new(Function::new::<R, V>(registered, kind, plain))
-        });
-        self.names
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(function.prefix.clone(), Arc::clone(function));
-        function
+            let function = Arc::new(Function::new::<R, V>(registered, kind, plain));
+            // Before anybody can call it: an event for one of its keys must find it.
+            self.names
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(function.prefix.clone(), Arc::clone(&function));
+            function
+        })
     }
 
     /// The function that stores its entries under this name, if it was ever called here.
@@ -162,9 +163,7 @@ impl Engine {
         match self.coherence {
             None => true,
             Some(Coherence::Checked) => false,
-            Some(Coherence::Tracked) => {
-                self.proven.load(Ordering::Acquire) && self.outage.usable()
-            }
+            Some(Coherence::Tracked) => self.proven.load(Ordering::Acquire) && self.outage.usable(),
         }
     }
 

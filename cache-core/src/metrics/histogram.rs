@@ -111,7 +111,10 @@ mod tests {
             for offset in [0, 1, 3, 7] {
                 let micros = (1_u64 << shift) + offset;
                 let at = bucket(micros);
-                assert!(at == BUCKETS - 1 || micros < upper_bound(at), "{micros} in {at}");
+                assert!(
+                    at == BUCKETS - 1 || micros < upper_bound(at),
+                    "{micros} in {at}"
+                );
                 assert!(at == 0 || micros >= upper_bound(at - 1), "{micros} in {at}");
             }
         }
