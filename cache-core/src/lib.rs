@@ -17,6 +17,7 @@ mod local;
 pub mod memory;
 pub mod metrics;
 mod policy;
+mod refusal;
 mod registry;
 mod schema;
 pub mod store;

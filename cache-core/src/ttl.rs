@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// The longest time to live: a leap year. Longer ones are typing errors, and would come close to
 /// what Redis refuses as an expiry.
-pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+pub(crate) const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// The units, each with its milliseconds. `ms` comes before `m` and `s`, since the first that
 /// fits is taken.

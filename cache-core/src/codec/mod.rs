@@ -133,7 +133,7 @@ impl Codec {
             Self::MessagePack => messagepack::MessagePack::decode(bytes, &fuel),
             Self::Postcard => postcard::Postcard::decode(bytes, &fuel),
         }
-        .map_err(failed)
+        .map_err(|cause| failed(fuel.spent().map_or(cause, |spent| spent.to_string().into())))
     }
 }
 
