@@ -29,13 +29,13 @@ impl Note {
         }
     }
 
-    /// Whether nothing has moved since.
+    /// Whether nothing has moved since. Of a cell that was killed nobody would know.
     pub(crate) fn holds(&self, epoch: u64) -> bool {
         self.epoch == epoch
             && self
                 .cells
                 .iter()
-                .all(|(cell, noted)| cell.moved() == *noted)
+                .all(|(cell, noted)| *noted != Cell::KILLED && cell.moved() == *noted)
     }
 }
 
@@ -84,6 +84,9 @@ pub(crate) enum Followed {
 struct State {
     note: Note,
     dirty: bool,
+    /// Another flight has taken its place, and with it the word of what is invalidated: it is dirty
+    /// for good.
+    replaced: bool,
     loading: bool,
     /// The lease the leader holds, so that whoever makes the flight dirty can give it up.
     lease: Option<crate::store::Token>,
@@ -234,7 +237,10 @@ impl Flights {
         let flight = Arc::new(Flight::new(blocking));
         let replaced = self.shard(key).insert(key.clone(), Arc::clone(&flight));
         if let Some(replaced) = replaced {
-            replaced.lock().dirty = true;
+            let mut state = replaced.lock();
+            state.replaced = true;
+            state.dirty = true;
+            drop(state);
             replaced.bell.ring();
         }
         Seat {
@@ -272,6 +278,13 @@ impl Flights {
                 state.dirty = true;
             }
             drop(state);
+            flight.bell.ring();
+        }
+    }
+
+    /// Something that the key's leader may wait for has happened.
+    pub(crate) fn wake(&self, key: &LocalKey) {
+        if let Some(flight) = self.shard(key).get(key) {
             flight.bell.ring();
         }
     }
@@ -341,7 +354,7 @@ impl Seat {
     pub(crate) fn note(&self, note: Note) {
         let mut state = self.flight.lock();
         state.note = note;
-        state.dirty = false;
+        state.dirty = state.replaced;
     }
 
     /// The load begins, under this lease if there is one.
@@ -368,22 +381,30 @@ impl Seat {
         self.flight.bell.wait(armed).await;
     }
 
-    /// Whether nothing the flight depends on has moved.
-    pub(crate) fn is_clean(&self, epoch: u64) -> bool {
-        self.flight.is_clean(epoch)
-    }
-
-    /// Runs `insert` if the flight is clean, and says whether it was.
+    /// Runs `insert` if the flight is clean, and says whether it was. Then nobody joins it any more:
+    /// who began after an invalidation that comes right after this must not share its value.
     ///
     /// Guard G7: in one step under the lock that an invalidation of this key takes too. A tag that
     /// moves right after the check ends the entry by its cell, and an epoch step by its epoch.
     pub(crate) fn insert_if_clean(&self, epoch: u64, insert: impl FnOnce()) -> bool {
-        let _shard = self.flights.shard(&self.key);
+        let mut shard = self.flights.shard(&self.key);
         let clean = self.flight.is_clean(epoch);
         if clean {
             insert();
+            self.leave(&mut shard);
         }
         clean
+    }
+
+    /// A replaced flight removes only itself; says whether it was there.
+    fn leave(&self, shard: &mut HashMap<LocalKey, Arc<Flight>>) -> bool {
+        let current = shard
+            .get(&self.key)
+            .is_some_and(|current| Arc::ptr_eq(current, &self.flight));
+        if current {
+            shard.remove(&self.key);
+        }
+        current
     }
 
     /// Ends the flight with a value.
@@ -401,15 +422,12 @@ impl Seat {
             return;
         }
         let mut shard = self.flights.shard(&self.key);
-        match shard.get(&self.key) {
-            // A replaced flight removes only itself.
-            Some(current) if Arc::ptr_eq(current, &self.flight) => {
-                shard.remove(&self.key);
-            }
+        if !self.leave(&mut shard)
+            && let Some(current) = shard.get(&self.key)
+        {
             // Guard G14: the flight that took this one's place may wait for just this end, and the
             // store tells nobody of its own node's fill or release.
-            Some(current) => current.bell.ring(),
-            None => {}
+            current.bell.ring();
         }
         drop(shard);
         self.flight.outcome.send_replace(Some(outcome));

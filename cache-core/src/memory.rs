@@ -100,9 +100,9 @@ impl MemoryServer {
     pub fn trouble(&self, trouble: Trouble) {
         let mut state = self.lock();
         if state.trouble == Trouble::None && trouble != Trouble::None {
-            state.tell(None, &Event::Lost);
+            state.tell_all(&Event::Lost);
         } else if state.trouble != Trouble::None && trouble == Trouble::None {
-            state.tell(None, &Event::Proven);
+            state.tell_all(&Event::Proven);
         }
         state.trouble = trouble;
     }
@@ -115,21 +115,34 @@ impl MemoryServer {
         state.bytes = 0;
         state.leases.clear();
         state.stamps.clear();
-        state.tell(None, &Event::Flushed);
+        state.tell_all(&Event::Flushed);
     }
 
-    /// Puts these bytes at an entry's key, whatever they are.
+    /// Puts these bytes at an entry's key (`cache:kind:function:arguments`, with the namespace),
+    /// whatever they are.
     pub fn plant(&self, key: &str, bytes: &[u8], life: Duration) {
         let until = self.env.now() + life;
         let mut state = self.lock();
         state.put(key, bytes.into(), until);
-        state.tell(None, &Event::Entry(key.to_owned()));
+        state.tell(None, Event::Entry, key);
     }
 
-    /// The bytes at an entry's key.
+    /// The bytes at an entry's key, with the namespace as in [`plant`](Self::plant).
     pub fn dig(&self, key: &str) -> Option<Vec<u8>> {
         let now = self.env.now();
         self.lock().entry(key, now).map(|bytes| bytes.to_vec())
+    }
+
+    /// How long the entry at a key will still be there, with the namespace as in
+    /// [`plant`](Self::plant).
+    pub fn life(&self, key: &str) -> Option<Duration> {
+        let now = self.env.now();
+        let mut state = self.lock();
+        state.expire(key, now);
+        state
+            .entries
+            .get(key)
+            .map(|entry| entry.until.saturating_sub(now))
     }
 
     /// How many calls were made so far.
@@ -143,15 +156,27 @@ impl MemoryServer {
 }
 
 impl State {
-    /// Tells all clients, or all but one, while the lock is held: in the order of the changes, and
-    /// before the reply of whoever made them.
-    fn tell(&self, but: Option<usize>, event: &Event) {
-        for (client, attachment) in self.clients.iter().enumerate() {
-            if but == Some(client) {
-                continue;
-            }
+    /// Tells all clients, while the lock is held: in the order of the changes, and before the reply
+    /// of whoever made them.
+    fn tell_all(&self, event: &Event) {
+        for attachment in &self.clients {
             if let Some(observer) = attachment.observer.upgrade() {
                 observer.observe(event.clone());
+            }
+        }
+    }
+
+    /// Tells the clients of a name's namespace, or all but one of them, what became of it: under
+    /// the name they know, which is without the namespace.
+    fn tell(&self, but: Option<usize>, event: fn(String) -> Event, name: &str) {
+        for (client, attachment) in self.clients.iter().enumerate() {
+            let relative = name
+                .strip_prefix(&attachment.namespace)
+                .and_then(|name| name.strip_prefix(':'));
+            if let (Some(relative), Some(observer)) = (relative, attachment.observer.upgrade())
+                && but != Some(client)
+            {
+                observer.observe(event(relative.to_owned()));
             }
         }
     }
@@ -164,6 +189,7 @@ impl State {
     fn lease(&mut self, key: &str, now: Duration) -> Option<(Token, Duration)> {
         if self.leases.get(key).is_some_and(|lease| lease.until <= now) {
             self.leases.remove(key);
+            self.tell(None, Event::Lease, key);
         }
         self.leases
             .get(key)
@@ -173,6 +199,7 @@ impl State {
     fn stamp(&mut self, tag: &str, now: Duration) -> Option<Stamp> {
         if self.stamps.get(tag).is_some_and(|stamp| stamp.until <= now) {
             self.stamps.remove(tag);
+            self.tell(None, Event::Tag, tag);
         }
         self.stamps.get(tag).map(|stamp| stamp.value)
     }
@@ -194,7 +221,7 @@ impl State {
             };
             if let Some(entry) = self.entries.remove(&oldest) {
                 self.bytes -= entry.value.len();
-                self.tell(None, &Event::Entry(oldest));
+                self.tell(None, Event::Entry, &oldest);
             }
         }
     }
@@ -215,6 +242,7 @@ impl State {
             .is_some_and(|entry| entry.until <= now)
         {
             self.take(key);
+            self.tell(None, Event::Entry, key);
         }
     }
 }
@@ -336,7 +364,10 @@ impl Store for MemoryStore {
         self.call(false, move |state, client, now| {
             let key = client.name(request.key);
             let bytes = state.entry(&key, now);
-            let left = state.entries.get(&key).map(|entry| entry.until - now);
+            let left = state
+                .entries
+                .get(&key)
+                .map(|entry| entry.until.saturating_sub(now));
             let stamps = request
                 .tags
                 .iter()
@@ -349,23 +380,25 @@ impl Store for MemoryStore {
     fn begin<'a>(&'a self, request: Begin<'a>) -> BoxFuture<'a, Result<Beginning>> {
         self.call(true, move |state, client, now| {
             let key = client.name(request.key);
-            let entry = state.entry(&key, now);
-            let turn = if let (Some(bytes), false) = (&entry, request.force)
-                && (request.seen.is_none() || id_of(bytes) != request.seen)
-            {
-                Turn::Entry(found(entry, None, request.limit))
+            // What has no id, or is too large to be handed back, could not be named as seen.
+            let entry = state.entry(&key, now).filter(|bytes| {
+                let id = id_of(bytes);
+                id.is_some() && id != request.seen && bytes.len() <= request.limit
+            });
+            let turn = if let (Some(bytes), false) = (entry, request.force) {
+                Turn::Entry(Found::Bytes(bytes))
             } else if let (Some((_, left)), false) = (state.lease(&key, now), request.force) {
                 Turn::Held(left)
             } else {
                 state.leases.insert(
-                    key,
+                    key.clone(),
                     Expiring {
                         value: request.token,
                         until: now + request.lease,
                         number: 0,
                     },
                 );
-                state.tell(Some(client.number), &Event::Lease(request.key.to_owned()));
+                state.tell(Some(client.number), Event::Lease, &key);
                 Turn::Granted
             };
             let stamps = request
@@ -382,7 +415,7 @@ impl Store for MemoryStore {
                             number: 0,
                         };
                         state.stamps.insert(name.clone(), stamp);
-                        state.tell(Some(client.number), &Event::Tag(tag.clone()));
+                        state.tell(Some(client.number), Event::Tag, &name);
                     } else if let Some(stamp) = state.stamps.get_mut(&name)
                         && stamp.until < now + request.life
                     {
@@ -403,8 +436,8 @@ impl Store for MemoryStore {
             }
             state.leases.remove(&key);
             state.put(&key, request.bytes.into(), now + request.life);
-            state.tell(Some(client.number), &Event::Entry(request.key.to_owned()));
-            state.tell(Some(client.number), &Event::Lease(request.key.to_owned()));
+            state.tell(Some(client.number), Event::Entry, &key);
+            state.tell(Some(client.number), Event::Lease, &key);
             true
         })
     }
@@ -430,7 +463,7 @@ impl Store for MemoryStore {
             let name = client.name(key);
             if state.lease(&name, now).map(|(held, _)| held) == Some(token) {
                 state.leases.remove(&name);
-                state.tell(Some(client.number), &Event::Lease(key.to_owned()));
+                state.tell(Some(client.number), Event::Lease, &name);
             }
         })
     }
@@ -440,10 +473,10 @@ impl Store for MemoryStore {
             for key in keys {
                 let name = client.name(key);
                 if state.take(&name) {
-                    state.tell(None, &Event::Entry(key.clone()));
+                    state.tell(None, Event::Entry, &name);
                 }
                 if state.leases.remove(&name).is_some() {
-                    state.tell(None, &Event::Lease(key.clone()));
+                    state.tell(None, Event::Lease, &name);
                 }
             }
         })
@@ -452,8 +485,9 @@ impl Store for MemoryStore {
     fn invalidate<'a>(&'a self, tags: &'a [String]) -> BoxFuture<'a, Result<()>> {
         self.call(true, move |state, client, _| {
             for tag in tags {
-                if state.stamps.remove(&client.name(tag)).is_some() {
-                    state.tell(None, &Event::Tag(tag.clone()));
+                let name = client.name(tag);
+                if state.stamps.remove(&name).is_some() {
+                    state.tell(None, Event::Tag, &name);
                 }
             }
         })

@@ -230,10 +230,14 @@ fn is_at_module_level(path: &str, module: &str, name: &str) -> bool {
     if after_generics.starts_with(" as ") {
         return true;
     }
-    after_generics
-        .strip_prefix("::")
-        .and_then(|rest| rest.strip_prefix(name))
-        .is_some_and(|rest| rest.starts_with("::"))
+    // With companions, the item is in the function beside it that owns the site.
+    let owner = format!("__{name}_site");
+    after_generics.strip_prefix("::").is_some_and(|rest| {
+        [name, &owner].into_iter().any(|name| {
+            rest.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with("::"))
+        })
+    })
 }
 
 fn skip_generics(text: &str) -> &str {
@@ -266,6 +270,7 @@ mod tests {
             "a::m::get::{{closure}}::Marker",
             "a::m::A::get::Marker",
             "a::m::A<_>::get::Marker",
+            "a::m::A::__get_site::Marker",
             "a::m::A<fn(u8) -> a::m::B<u8>>::get::Marker",
             "<a::m::A<u8> as a::m::Trait>::get::Marker",
         ] {

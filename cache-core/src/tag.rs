@@ -1,6 +1,5 @@
 //! Tags: the names under which many entries are invalidated at once. A value that is put into one
 //! is escaped, so that no user's text can name another tag.
-#![allow(dead_code)] // Until the engine uses all of it.
 
 use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;

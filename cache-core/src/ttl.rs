@@ -1,6 +1,5 @@
 //! Times to live as people write them: `30m`, `1h30m`, `1800`. The bounds are here too, so that a
 //! text, a number and a `Duration` are all held to the same ones.
-#![allow(dead_code)] // Until the engine uses all of it.
 
 use std::time::Duration;
 

@@ -1,5 +1,11 @@
-//! What the integration tests share: private servers, made for one test and gone with it, and a
-//! cache's stand-in for a store to be attached to.
+//! What the integration tests share: private servers and services, stores whose answers can be held
+//! back, sources whose loads can, a listener for logs, and the suite every store must pass.
 
+pub mod conformance;
+pub mod fixture;
+pub mod gate;
+pub mod logs;
+pub mod proxy;
 pub mod server;
 pub mod service;
+pub mod source;

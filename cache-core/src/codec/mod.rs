@@ -1,6 +1,5 @@
 //! The codecs a value can be stored with. All are guarded alike: decoding is bounded in depth,
 //! steps and memory, and encoding refuses what decoding would.
-#![allow(dead_code)] // Until the engine uses all of it.
 
 use std::fmt;
 use std::str::FromStr;

@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fetch::{Fetched, Tagged, unencodable};
+use super::fetch::{Budgets, Fetched, Search, Tagged};
 use super::lease::LeaseGuard;
 use super::{Carrier, Engine, Function};
 use crate::__private::shape::Shape;
@@ -91,10 +91,11 @@ impl Call {
         F: Future<Output = R>,
     {
         let mut body = pin!(body);
-        let mut waits = self.function.settings.wait;
-        // All that this call waits for the store, in all.
-        let mut budget = self.engine.store_timeout;
-        let seat = match self.take_seat::<S::Value>(&mut waits).await {
+        let mut budgets = Budgets {
+            waits: self.function.settings.wait,
+            store: self.engine.store_timeout,
+        };
+        let seat = match self.take_seat::<S::Value>(&mut budgets.waits).await {
             Ok(Some(seat)) => seat,
             Ok(None) => {
                 let (returned, _) = self.load(shape, body.as_mut()).await;
@@ -105,14 +106,14 @@ impl Call {
                 return (shape.join(value), true);
             }
         };
-        let plan = match self.plan::<S::Value>(&seat, &mut waits, &mut budget).await {
+        let plan = match self.plan::<S::Value>(&seat, &mut budgets).await {
             Ok(plan) => plan,
             Err((stored, point, was_local)) => {
                 let value = self.share_hit(seat, stored, point, was_local);
                 return (shape.join(value), true);
             }
         };
-        self.lead(shape, body.as_mut(), seat, plan, &mut budget)
+        self.lead(shape, body.as_mut(), seat, plan, &mut budgets.store)
             .await
     }
 
@@ -133,18 +134,18 @@ impl Call {
         }
         let mut fruitless = 0;
         loop {
-            let joined = engine
+            let turn = engine
                 .flights
                 .join(&self.key, self.began, engine.epoch(), self.blocking);
-            let follower = match joined {
+            let other = match turn {
                 Joined::Lead(seat) => return Ok(Some(seat)),
                 Joined::Own => return Ok(None),
-                Joined::Follow(follower) => follower,
+                Joined::Follow(other) => other,
             };
             let before = engine.env.now();
             let followed = tokio::select! {
                 biased;
-                followed = follower.end() => followed,
+                end = other.end() => end,
                 () = engine.env.sleep(*waits) => return Ok(None),
             };
             *waits = waits.saturating_sub(engine.env.now().saturating_sub(before));
@@ -167,8 +168,7 @@ impl Call {
     async fn plan<V: crate::__private::shape::CacheValue>(
         &self,
         seat: &Seat,
-        waits: &mut Duration,
-        budget: &mut Duration,
+        budgets: &mut Budgets,
     ) -> std::result::Result<Plan, (Arc<Stored<V>>, u64, bool)> {
         let engine = &self.engine;
         let Some(store) = &engine.store else {
@@ -177,7 +177,7 @@ impl Call {
         if !engine.outage.usable() {
             return Ok(Plan::Bare);
         }
-        match engine.fetch::<V>(self, seat, store, waits, budget).await {
+        match Search::new(self, seat, store).run::<V>(budgets).await {
             Ok(Fetched::Hit {
                 stored,
                 point,
@@ -228,7 +228,7 @@ impl Call {
         let held: Arc<dyn Held> = stored;
         let clean = if was_local {
             self.count(Count::HitLocal);
-            seat.is_clean(epoch)
+            seat.insert_if_clean(epoch, || ())
         } else {
             self.count(Count::HitShared);
             seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch))
@@ -293,7 +293,10 @@ impl Call {
                             Err(error) => {
                                 self.count(Count::FillRefused);
                                 engine.complaints.say(&engine.env, || {
-                                    tracing::warn!("{}", unencodable(self, &error));
+                                    tracing::warn!(
+                                        kind = self.function.kind.name,
+                                        "a value could not be stored: {error}"
+                                    );
                                 });
                                 (false, 0)
                             }

@@ -86,6 +86,13 @@ impl Function {
     }
 }
 
+impl Function {
+    /// The most bytes an entry may have: the value's, and its header's on top.
+    pub(crate) fn entry_limit(&self) -> usize {
+        self.settings.max_bytes.saturating_add(64 << 10)
+    }
+}
+
 /// A `Result` or an `Option` behind a type parameter or an associated type cannot be told from a
 /// plain value by probing, and an `Err` must not be cached by mistake. The name of the type is good
 /// enough to refuse by; nothing is stored under it.
@@ -103,27 +110,30 @@ fn carrier<V: CacheValue>(
         reason: "its Deserialize panicked while it was traced".to_owned(),
         self_describing: false,
     });
-    let (fingerprint, self_describing) = match traced {
-        Schema::Traced {
-            fingerprint,
-            self_describing,
-        } => (registered.schema.unwrap_or(fingerprint), self_describing),
-        Schema::Untraceable {
-            reason,
-            self_describing,
-        } => match registered.schema {
-            Some(schema) => (schema, self_describing),
-            None => {
-                tracing::warn!(
-                    kind = kind.name,
-                    function = &*registered.name,
-                    "values of type {} stay in this process: {reason}; write schema = 1 on the \
-                     attribute, and another number whenever the type changes, to share them",
-                    type_name::<V>(),
-                );
-                return Carrier::None;
-            }
-        },
+    let (fingerprint, self_describing) = match (traced, registered.schema) {
+        (
+            Schema::Traced {
+                fingerprint,
+                self_describing,
+            },
+            schema,
+        ) => (schema.unwrap_or(fingerprint), self_describing),
+        (
+            Schema::Untraceable {
+                self_describing, ..
+            },
+            Some(schema),
+        ) => (schema, self_describing),
+        (Schema::Untraceable { reason, .. }, None) => {
+            tracing::warn!(
+                kind = kind.name,
+                function = &*registered.name,
+                "values of type {} stay in this process: {reason}; write schema = 1 on the \
+                 attribute, and another number whenever the type changes, to share them",
+                type_name::<V>(),
+            );
+            return Carrier::None;
+        }
     };
     let natural = if self_describing {
         Codec::MessagePack

@@ -111,19 +111,9 @@ impl Engine {
                 if !engine.outage.usable() {
                     return false;
                 }
-                // Tags first: the order does not matter, since nobody is told before both are done.
-                let tags_done = async {
-                    match tags.is_empty() {
-                        true => Ok(()),
-                        false => engine.bounded(store.invalidate(&tags)).await,
-                    }
-                };
-                let keys_done = async {
-                    match keys.is_empty() {
-                        true => Ok(()),
-                        false => engine.bounded(store.remove(&keys)).await,
-                    }
-                };
+                let tags_done = engine.bounded(store.invalidate(&tags));
+                let keys_done = engine.bounded(store.remove(&keys));
+                // In any order: nobody is told before both are done.
                 let (tags_done, keys_done) = tokio::join!(tags_done, keys_done);
                 for error in [&tags_done, &keys_done]
                     .into_iter()

@@ -101,6 +101,8 @@ impl Engine {
             if let Err(error) = engine.bounded(store.release(&key, token)).await {
                 engine.store_failed(&error);
             }
+            // Guard G14: the store tells nobody of its own node's release.
+            engine.wake_waiter(&key);
         });
     }
 }

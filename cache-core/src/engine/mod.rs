@@ -6,6 +6,7 @@ mod complaints;
 mod fetch;
 mod function;
 mod invalidate;
+mod judge;
 mod lease;
 mod observe;
 mod outage;

@@ -43,6 +43,13 @@ impl Observer for Engine {
 }
 
 impl Engine {
+    /// Wakes the leader of a key that may wait for its lease.
+    pub(super) fn wake_waiter(&self, key: &str) {
+        if let Some(local) = self.local_key(key) {
+            self.flights.wake(&local);
+        }
+    }
+
     /// The local key of `kind:function:arguments`, if that function was ever called here.
     fn local_key(&self, key: &str) -> Option<LocalKey> {
         let (kind, rest) = key.split_once(':')?;

@@ -159,10 +159,8 @@ impl Engine {
             if taken.len() == 0 {
                 return Ok(());
             }
-            let (tags, keys) = (
-                Vec::from_iter(taken.tags.iter().cloned()),
-                Vec::from_iter(taken.keys.iter().cloned()),
-            );
+            let tags: Vec<String> = taken.tags.into_iter().collect();
+            let keys: Vec<String> = taken.keys.into_iter().collect();
             let replayed = async {
                 for tags in tags.chunks(BATCH) {
                     self.bounded(store.invalidate(tags)).await?;

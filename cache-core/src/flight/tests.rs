@@ -104,7 +104,7 @@ fn a_tag_that_moves_makes_the_flights_on_it_dirty() {
     assert!(flights.sweep_dirty(0).is_empty());
     cell.advance();
     assert_eq!(flights.sweep_dirty(0), [(key(), token)]);
-    assert!(!seat.is_clean(0));
+    assert!(!seat.flight.is_clean(0));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn an_epoch_step_makes_every_load_dirty() {
     let flights = Arc::new(Flights::new());
     let seat = lead(&flights);
     seat.load_begins(None);
-    assert!(seat.is_clean(0) && !seat.is_clean(1));
+    assert!(seat.flight.is_clean(0) && !seat.flight.is_clean(1));
     flights.sweep_dirty(1);
     let other = match flights.join(&key(), 9, 1, false) {
         Joined::Lead(seat) => seat,
@@ -150,4 +150,47 @@ fn a_plain_function_does_not_wait_for_itself() {
     };
     assert!(matches!(flights.join(&key(), 0, 0, true), Joined::Own));
     drop(seat);
+}
+
+#[test]
+fn nobody_joins_a_flight_whose_value_is_settled() {
+    let flights = Arc::new(Flights::new());
+    let seat = lead(&flights);
+    // Nothing was loaded: the value was found in the shared tier. An invalidation may come and be
+    // acknowledged before the leader has said how it ended.
+    assert!(seat.insert_if_clean(0, || ()));
+    let other = lead(&flights);
+    seat.end(value(7), Sharing::Everyone);
+    // And the one that took its place is still there to be followed.
+    let follower = follow(&flights);
+    other.end(value(8), Sharing::Everyone);
+    assert_eq!(number(&block_on(follower.end())), Some(8));
+}
+
+#[test]
+fn a_replaced_flight_stays_dirty_whatever_it_notes() {
+    let flights = Arc::new(Flights::new());
+    let seat = lead(&flights);
+    let _other = flights.replace(&key(), false);
+    seat.note(Note::default());
+    assert!(!seat.insert_if_clean(0, || panic!(
+        "nothing would have told it of an invalidation"
+    )));
+}
+
+#[test]
+fn a_flight_on_a_killed_cell_is_never_clean() {
+    let cells = crate::local::Cells::new(1);
+    let cell = cells.cell("a");
+    for tag in 0..100 {
+        cells.cell(&format!("other:{tag}"));
+    }
+    assert!(
+        !Arc::ptr_eq(&cell, &cells.cell("a")),
+        "the registry is small"
+    );
+    let flights = Arc::new(Flights::new());
+    let seat = lead(&flights);
+    seat.note(Note::take(0, [&cell].into_iter()));
+    assert!(!seat.insert_if_clean(0, || panic!("no invalidation would reach it")));
 }

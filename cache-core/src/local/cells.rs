@@ -23,6 +23,9 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
+    /// How often a cell has moved that is no longer in the registry: no invalidation reaches it.
+    pub(crate) const KILLED: u64 = u64::MAX;
+
     pub(crate) fn new(tag: &str) -> Self {
         Self {
             tag: tag.into(),
@@ -79,20 +82,20 @@ impl Cell {
 
     /// The tag was invalidated, or nothing is known of it any more.
     pub(crate) fn advance(&self) {
-        let _killed = self.lock();
-        self.step();
+        // Someone may have had it in hand when it was killed: it stays that.
+        let killed = self.lock();
+        if !*killed {
+            self.stamp.store(0, Ordering::Release);
+            self.moved.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// The cell leaves the registry: entries on it end, and it stays unknown for ever.
     fn kill(&self) {
         let mut killed = self.lock();
         *killed = true;
-        self.step();
-    }
-
-    fn step(&self) {
         self.stamp.store(0, Ordering::Release);
-        self.moved.fetch_add(1, Ordering::AcqRel);
+        self.moved.store(Self::KILLED, Ordering::Release);
     }
 
     fn lock(&self) -> MutexGuard<'_, bool> {

@@ -4,7 +4,6 @@
 //!
 //! A type is run several times: each run takes every enum down one more variant, until all have
 //! been seen. A value that the type refuses is replaced by another and the run starts over.
-#![allow(dead_code)] // Until the engine uses all of it.
 
 use std::cell::RefCell;
 

@@ -1,5 +1,8 @@
 //! What must change a fingerprint, what must not, and which types can be traced.
 
+// Most types here are only traced, never read.
+#![allow(dead_code)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
@@ -113,7 +116,6 @@ fn every_change_of_an_enum_changes_the_fingerprint() {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Wrapped(u64);
 
 #[test]
@@ -182,7 +184,6 @@ const FROZEN: [u64; 3] = [
 ];
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 enum Expr {
     Add(Box<Expr>, Box<Expr>),
     Call { name: String, args: Vec<Expr> },
@@ -191,7 +192,6 @@ enum Expr {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 enum Type {
     Function(Vec<Type>, Box<Type>),
     Of(Box<Expr>),
@@ -311,7 +311,6 @@ impl TryFrom<(u8, u8)> for Range {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Picky {
     name: String,
     nonzero: NonZeroU8,
@@ -352,7 +351,6 @@ fn types_that_check_their_data_are_given_what_they_want() {
 }
 
 /// Only takes its fields with their names.
-#[allow(dead_code)]
 struct Named {
     a: u8,
 }
