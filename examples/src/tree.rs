@@ -70,7 +70,7 @@ impl Tree {
             tree.bytes += metadata.len();
             tree.files.push(name);
         }
-        tree.version = version.finalize().to_hex()[..16].to_owned();
+        version.finalize().to_hex()[..16].clone_into(&mut tree.version);
         Ok(tree)
     }
 

@@ -100,15 +100,13 @@ impl Service {
             .read_line(&mut line)
             .expect("what it prints is text");
         let url = line.trim_end().strip_prefix("listening on ");
-        let mut service = Self {
+        let service = Self {
             child,
-            url: String::new(),
+            url: url.unwrap_or_default().to_owned(),
             client: client(),
             directory,
         };
-        service.url = url
-            .unwrap_or_else(|| panic!("it printed {line:?}"))
-            .to_owned();
+        assert!(url.is_some(), "it printed {line:?}");
         service
     }
 

@@ -276,3 +276,28 @@ fn a_policy_file_switches_a_kind_off() {
     assert_eq!(service.figure(Some("user_profile"), &["misses"]), 1);
     assert_eq!(service.figure(Some("user_profile"), &["hits_local"]), 4);
 }
+
+#[test]
+fn each_kind_is_kept_for_as_long_as_it_says() {
+    let (redis, (_directory, db)) = (RedisServer::start(), database());
+    let service = Service::start(BINARY, &db, Some(&redis.url()), &["--warm", "0"]);
+    for (path, kind, minutes) in [
+        ("/employees/1", "user_profile", 30),
+        ("/shifts/1", "shift_data", 15),
+        ("/jobs?city=Porto", "job_listing", 10),
+        ("/workplaces/1/employees", "employee_list", 20),
+        ("/settings/currency", "settings", 120),
+        ("/workplaces/1/schedule?from=2026-03-02", "schedule", 5),
+    ] {
+        assert_eq!(service.get(path).status, 200);
+        let keys: Vec<String> = redis.command(&["KEYS", &format!("shifts:e:{{{kind}:*")]);
+        let [key] = &keys[..] else {
+            panic!("{path} makes one entry of {kind}: {keys:?}");
+        };
+        let left: i64 = redis.command(&["TTL", key]);
+        assert!(
+            (minutes * 60 - 30..=minutes * 60).contains(&left),
+            "{key}: {left} s"
+        );
+    }
+}

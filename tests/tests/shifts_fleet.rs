@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cache_tests::server::RedisServer;
-use cache_tests::service::{Service, database};
+use cache_tests::service::{Service, database, until};
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tested-shifts");
@@ -272,4 +272,26 @@ fn a_write_is_seen_at_once_however_many_are_reading_meanwhile() {
     let hits: u64 = services.iter().map(Service::hits).sum();
     println!("{WRITES} writes, {reads:?} reads beside them, {hits} hits");
     assert!(hits > WRITES, "{hits}");
+}
+
+#[test]
+fn what_one_has_warmed_the_next_finds_warm() {
+    let (redis, (_directory, db)) = (RedisServer::start(), database());
+    let start = || {
+        let service = Service::start(BINARY, &db, Some(&redis.url()), &["--warm", "30"]);
+        until("it is warm", || service.log().contains("warmed weeks=30"));
+        service
+    };
+    let first = start();
+    assert_eq!(first.figure(Some("schedule"), &["misses"]), 30);
+    let second = start();
+    assert_eq!(second.misses(), 0, "all of it is shared");
+    assert_eq!(second.figure(Some("schedule"), &["hits_shared"]), 30);
+    // The one with the most employees, as the rows are generated.
+    second.get("/workplaces/13/schedule?from=2026-03-02&days=28");
+    assert_eq!(
+        second.misses(),
+        0,
+        "the busiest workplace's weeks are all warm"
+    );
 }
