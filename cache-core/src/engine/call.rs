@@ -100,10 +100,7 @@ impl Call {
                 let (returned, _) = self.load(shape, body.as_mut()).await;
                 return (returned, false);
             }
-            Err(value) => {
-                self.count(Count::Coalesced);
-                return (shape.join(value), true);
-            }
+            Err(value) => return (shape.join(value), true),
         };
         let plan = match self
             .plan::<S::Value>(&seat, &mut waits, &mut budget)
@@ -124,7 +121,7 @@ impl Call {
     }
 
     /// The leader's seat, or `None` where this call is better off alone, or the value of another
-    /// call's flight as the error.
+    /// call's flight, counted, as the error.
     async fn take_seat<V: Clone + 'static>(
         &self,
         waits: &mut Duration,
@@ -140,7 +137,14 @@ impl Call {
                     .flights
                     .join(&self.key, self.began, engine.epoch(), self.blocking);
             let follower = match joined {
-                Joined::Lead(seat) => return Ok(Some(seat)),
+                Joined::Lead(seat) => {
+                    // Another flight may have ended since this call looked.
+                    let Some(value) = self.look_again() else {
+                        return Ok(Some(seat));
+                    };
+                    self.count(Count::HitLocal);
+                    return Err(value);
+                }
                 Joined::Own => return Ok(None),
                 Joined::Follow(follower) => follower,
             };
@@ -154,6 +158,7 @@ impl Call {
             match followed {
                 Followed::Value(held) => {
                     if let Some(stored) = held.typed::<V>() {
+                        self.count(Count::Coalesced);
                         return Err(stored.value.clone());
                     }
                 }
@@ -164,6 +169,15 @@ impl Call {
                 return Ok(None);
             }
         }
+    }
+
+    /// The local tier's value, where it can be trusted.
+    fn look_again<V: Clone + 'static>(&self) -> Option<V> {
+        let engine = &self.engine;
+        engine.trusts_local().then_some(())?;
+        engine
+            .local
+            .hit(self.key.borrowed(), engine.epoch(), engine.env.coarse())
     }
 
     /// Settles where the value will be stored, or finds it (as the error) in the shared tier.
