@@ -6,3 +6,4 @@ pub mod gate;
 pub mod logs;
 pub mod server;
 pub mod source;
+pub mod world;
