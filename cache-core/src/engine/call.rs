@@ -49,6 +49,8 @@ enum Plan {
     Local { deps: Vec<Dependency> },
     /// It goes to the caller.
     Bare,
+    /// There is none, since another flight has taken this one's place.
+    Elsewhere,
 }
 
 impl Call {
@@ -94,21 +96,25 @@ impl Call {
         let mut waits = self.function.settings.wait;
         // All that this call waits for the store, in all.
         let mut budget = self.engine.store_timeout;
-        let seat = match self.take_seat::<S::Value>(&mut waits).await {
-            Ok(Some(seat)) => seat,
-            Ok(None) => {
-                let (returned, _) = self.load(shape, body.as_mut()).await;
-                return (returned, false);
-            }
-            Err(value) => return (shape.join(value), true),
-        };
-        let plan = match self
-            .plan::<S::Value>(&seat, &mut waits, &mut budget)
-            .await {
-            Ok(plan) => plan,
-            Err((stored, point, was_local)) => {
-                let value = self.share_hit(seat, stored, point, was_local);
-                return (shape.join(value), true);
+        let (seat, plan) = loop {
+            let seat = match self.take_seat::<S::Value>(&mut waits).await {
+                Ok(Some(seat)) => seat,
+                Ok(None) => {
+                    let (returned, _) = self.load(shape, body.as_mut()).await;
+                    return (returned, false);
+                }
+                Err(value) => return (shape.join(value), true),
+            };
+            match self
+                .plan::<S::Value>(&seat, &mut waits, &mut budget)
+                .await
+            {
+                Ok(Plan::Elsewhere) => {}
+                Ok(plan) => break (seat, plan),
+                Err((stored, point, was_local)) => {
+                    let value = self.share_hit(seat, stored, point, was_local);
+                    return (shape.join(value), true);
+                }
             }
         };
         self.lead(shape, body.as_mut(), seat, plan, &mut budget)
@@ -204,6 +210,7 @@ impl Call {
             }) => Err((stored, point, was_local)),
             Ok(Fetched::Granted { lease, deps }) => Ok(Plan::Shared { lease, deps }),
             Ok(Fetched::Bare) => Ok(Plan::Bare),
+            Ok(Fetched::Replaced) => Ok(Plan::Elsewhere),
             Err(error) => {
                 // Invariant 2: whatever is wrong with the store, the function runs.
                 self.count(Count::StoreError);
@@ -279,7 +286,7 @@ impl Call {
         let engine = &self.engine;
         let token = match &plan {
             Plan::Shared { lease, .. } => Some(lease.token),
-            Plan::Local { .. } | Plan::Bare => None,
+            Plan::Local { .. } | Plan::Bare | Plan::Elsewhere => None,
         };
         let point = seat.load_begins(token);
         let (returned, cost) = self.load(shape, body).await;
@@ -295,7 +302,7 @@ impl Call {
         let copy = value.clone();
         let epoch = engine.epoch();
         let (keeps, id, deps, encoded) = match plan {
-            Plan::Bare => (false, EntryId([0; 16]), Vec::new(), 0),
+            Plan::Bare | Plan::Elsewhere => (false, EntryId([0; 16]), Vec::new(), 0),
             Plan::Local { deps } => (true, EntryId([0; 16]), deps, weigh(&value)),
             Plan::Shared { lease, deps } => {
                 let token = lease.token;

@@ -41,6 +41,8 @@ pub(super) enum Fetched<V> {
     },
     /// It is to be loaded, and not stored.
     Bare,
+    /// Another flight has taken this one's place: it is to be joined.
+    Replaced,
 }
 
 /// What an entry is worth.
@@ -91,6 +93,10 @@ impl Engine {
             // captured: one that began after an invalidation was queued must not share what is
             // read here (guard G10).
             let armed = seat.arm();
+            if seat.is_replaced() && !call.refresh {
+                // No event would reach this flight any more (guard G14).
+                return Ok(Fetched::Replaced);
+            }
             let note = self.note(&cells);
             seat.note(note.clone());
             let mut seen = None;
