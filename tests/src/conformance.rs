@@ -580,7 +580,7 @@ async fn namespaces(server: &impl Server) {
 /// A call that is dropped does no harm to those that follow.
 async fn cancelled_calls(server: &impl Server) {
     let client = Client::of(server);
-    let (_, stored) = client.store("cancel", &[7; 100_000]).await;
+    let (_, stored) = client.store("cancel", &vec![7; 100_000]).await;
     for polls in 0..20 {
         let mut read = client.store.read(Read::new("cancel", &[]));
         for _ in 0..polls {
