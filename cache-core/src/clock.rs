@@ -1,7 +1,9 @@
 //! Time, injected: the machine's clocks, and one that tests move by hand.
 
+use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::driver;
@@ -96,7 +98,9 @@ pub struct ManualClock {
 #[derive(Debug, Default)]
 struct Manual {
     now: Duration,
-    sleepers: Vec<(Duration, Waker)>,
+    /// By a number each, so that a sleep that is given up takes itself out.
+    sleepers: BTreeMap<u64, (Duration, Waker)>,
+    slept: u64,
 }
 
 impl ManualClock {
@@ -113,8 +117,8 @@ impl ManualClock {
             let now = state.now;
             state
                 .sleepers
-                .extract_if(.., |(until, _)| *until <= now)
-                .map(|(_, waker)| waker)
+                .extract_if(.., |_, (until, _)| *until <= now)
+                .map(|(_, (_, waker))| waker)
                 .collect()
         };
         woken.into_iter().for_each(Waker::wake);
@@ -141,23 +145,39 @@ impl Clock for ManualClock {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let clock = self.clone();
-        let until = clock.now() + duration;
-        Box::pin(std::future::poll_fn(move |context| {
-            let mut state = clock.lock();
-            if state.now >= until {
-                return Poll::Ready(());
-            }
-            let waker = context.waker();
-            if !state
-                .sleepers
-                .iter()
-                .any(|(at, other)| *at == until && other.will_wake(waker))
-            {
-                state.sleepers.push((until, waker.clone()));
-            }
-            Poll::Pending
-        }))
+        let mut state = self.lock();
+        state.slept += 1;
+        Box::pin(ManualSleep {
+            number: state.slept,
+            until: state.now + duration,
+            clock: self.clone(),
+        })
+    }
+}
+
+struct ManualSleep {
+    clock: ManualClock,
+    number: u64,
+    until: Duration,
+}
+
+impl Future for ManualSleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.clock.lock();
+        if state.now >= self.until {
+            return Poll::Ready(());
+        }
+        let sleeper = (self.until, context.waker().clone());
+        state.sleepers.insert(self.number, sleeper);
+        Poll::Pending
+    }
+}
+
+impl Drop for ManualSleep {
+    fn drop(&mut self) {
+        self.clock.lock().sleepers.remove(&self.number);
     }
 }
 
@@ -178,5 +198,21 @@ mod tests {
             let oldest = before.saturating_sub(Duration::from_millis(20));
             assert!(coarse >= oldest, "{coarse:?} is far behind {before:?}");
         }
+    }
+
+    #[test]
+    fn a_manual_clock_wakes_who_slept_long_enough_and_forgets_who_gave_up() {
+        let clock = ManualClock::new();
+        let context = &mut Context::from_waker(Waker::noop());
+        let mut short = clock.sleep(Duration::from_secs(1));
+        let mut long = clock.sleep(Duration::from_secs(9));
+        assert!(short.as_mut().poll(context).is_pending());
+        assert!(long.as_mut().poll(context).is_pending());
+        assert_eq!(clock.sleepers(), 2);
+        clock.advance(Duration::from_secs(1));
+        assert!(short.as_mut().poll(context).is_ready());
+        assert!(long.as_mut().poll(context).is_pending());
+        drop(long);
+        assert_eq!(clock.sleepers(), 0);
     }
 }
