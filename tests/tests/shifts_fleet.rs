@@ -295,3 +295,58 @@ fn what_one_has_warmed_the_next_finds_warm() {
         "the busiest workplace's weeks are all warm"
     );
 }
+
+#[test]
+fn after_writes_by_both_at_once_everything_is_as_in_the_database() {
+    let (redis, (_directory, db)) = (RedisServer::start(), database());
+    let services = fleet(&redis, &db);
+    let week = |number: i64| format!("2027-01-{:02}", 4 + 7 * number.rem_euclid(2));
+    let mut paths = Vec::new();
+    for number in 1..=4 {
+        paths.push(format!("/shifts/{number}"));
+        paths.push(format!("/employees/{number}"));
+        paths.push(format!("/workplaces/{number}/employees"));
+        for week in [week(0), week(1)] {
+            paths.push(format!("/workplaces/{number}/schedule?from={week}"));
+            paths.push(format!("/employees/{number}/week?of={week}"));
+        }
+    }
+    // The same four shifts and employees, from four sides: most changes are overtaken by others.
+    std::thread::scope(|scope| {
+        for (client, service) in (0..4).zip(services.iter().cycle()) {
+            let paths = &paths;
+            scope.spawn(move || {
+                for round in 0..60 {
+                    let number = 1 + (client + round) % 4;
+                    let place = 1 + (round * 3 + client) % 4;
+                    let (path, body) = if round % 3 == 0 {
+                        let name = format!("{client} in round {round}");
+                        let body = json!({ "workplace": place, "name": name, "role": "cook",
+                                           "email": "x@shifts.example", "hourly_cents": 2000 });
+                        (format!("/employees/{number}"), body)
+                    } else {
+                        let body = json!({ "workplace": place, "employee": 1 + round % 4,
+                                           "day": week(round + client), "role": "cook",
+                                           "starts": format!("{:02}:00", round % 20),
+                                           "ends": format!("{:02}:30", round % 20) });
+                        (format!("/shifts/{number}"), body)
+                    };
+                    let written = service.ask("PUT", &path, Some(&body));
+                    assert!([200, 409].contains(&written.status), "{path}: {written:?}");
+                    // So that loads are under way among the writes.
+                    for path in paths.iter().skip(usize::from(round % 2 == 0)).step_by(2) {
+                        assert_eq!(service.get(path).status, 200);
+                    }
+                }
+            });
+        }
+    });
+    let plain = Service::start(BINARY, &db, None, &["--no-cache"]);
+    for path in &paths {
+        let wanted = plain.get(path);
+        for service in &services {
+            assert_eq!(service.get(path), wanted, "{path}");
+        }
+    }
+    assert!(services.iter().all(|service| service.hits() > 1_000));
+}
