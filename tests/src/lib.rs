@@ -9,3 +9,8 @@ pub mod proxy;
 pub mod server;
 pub mod service;
 pub mod source;
+
+/// The README's code compiles and runs as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
