@@ -357,6 +357,11 @@ impl Seat {
         state.dirty = state.replaced;
     }
 
+    /// Whether another flight has taken this one's place by force.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.flight.lock().replaced
+    }
+
     /// The load begins, under this lease if there is one.
     pub(crate) fn load_begins(&self, lease: Option<crate::store::Token>) -> u64 {
         let mut state = self.flight.lock();

@@ -9,6 +9,7 @@ pub mod proxy;
 pub mod server;
 pub mod service;
 pub mod source;
+pub mod world;
 
 /// The README's code compiles and runs as it stands there.
 #[cfg(doctest)]

@@ -49,6 +49,8 @@ enum Plan {
     Local { deps: Vec<Dependency> },
     /// It goes to the caller.
     Bare,
+    /// There is none, since another flight has taken this one's place.
+    Elsewhere,
 }
 
 impl Call {
@@ -95,22 +97,22 @@ impl Call {
             waits: self.function.settings.wait,
             store: self.engine.store_timeout,
         };
-        let seat = match self.take_seat::<S::Value>(&mut budgets.waits).await {
-            Ok(Some(seat)) => seat,
-            Ok(None) => {
-                let (returned, _) = self.load(shape, body.as_mut()).await;
-                return (returned, false);
-            }
-            Err(value) => {
-                self.count(Count::Coalesced);
-                return (shape.join(value), true);
-            }
-        };
-        let plan = match self.plan::<S::Value>(&seat, &mut budgets).await {
-            Ok(plan) => plan,
-            Err((stored, point, was_local)) => {
-                let value = self.share_hit(seat, stored, point, was_local);
-                return (shape.join(value), true);
+        let (seat, plan) = loop {
+            let seat = match self.take_seat::<S::Value>(&mut budgets.waits).await {
+                Ok(Some(seat)) => seat,
+                Ok(None) => {
+                    let (returned, _) = self.load(shape, body.as_mut()).await;
+                    return (returned, false);
+                }
+                Err(value) => return (shape.join(value), true),
+            };
+            match self.plan::<S::Value>(&seat, &mut budgets).await {
+                Ok(Plan::Elsewhere) => {}
+                Ok(plan) => break (seat, plan),
+                Err((stored, point, was_local)) => {
+                    let value = self.share_hit(seat, stored, point, was_local);
+                    return (shape.join(value), true);
+                }
             }
         };
         self.lead(shape, body.as_mut(), seat, plan, &mut budgets.store)
@@ -123,7 +125,7 @@ impl Call {
     }
 
     /// The leader's seat, or `None` where this call is better off alone, or the value of another
-    /// call's flight as the error.
+    /// call's flight, counted, as the error.
     async fn take_seat<V: Clone + 'static>(
         &self,
         waits: &mut Duration,
@@ -138,7 +140,14 @@ impl Call {
                 .flights
                 .join(&self.key, self.began, engine.epoch(), self.blocking);
             let other = match turn {
-                Joined::Lead(seat) => return Ok(Some(seat)),
+                Joined::Lead(seat) => {
+                    // Another flight may have ended since this call looked.
+                    let Some(value) = self.look_again() else {
+                        return Ok(Some(seat));
+                    };
+                    self.count(Count::HitLocal);
+                    return Err(value);
+                }
                 Joined::Own => return Ok(None),
                 Joined::Follow(other) => other,
             };
@@ -152,6 +161,7 @@ impl Call {
             match followed {
                 Followed::Value(held) => {
                     if let Some(stored) = held.typed::<V>() {
+                        self.count(Count::Coalesced);
                         return Err(stored.value.clone());
                     }
                 }
@@ -162,6 +172,15 @@ impl Call {
                 return Ok(None);
             }
         }
+    }
+
+    /// The local tier's value, where it can be trusted.
+    fn look_again<V: Clone + 'static>(&self) -> Option<V> {
+        let engine = &self.engine;
+        engine.trusts_local().then_some(())?;
+        engine
+            .local
+            .hit(self.key.borrowed(), engine.epoch(), engine.env.coarse())
     }
 
     /// Settles where the value will be stored, or finds it (as the error) in the shared tier.
@@ -185,6 +204,7 @@ impl Call {
             }) => Err((stored, point, was_local)),
             Ok(Fetched::Granted { lease, deps }) => Ok(Plan::Shared { lease, deps }),
             Ok(Fetched::Bare) => Ok(Plan::Bare),
+            Ok(Fetched::Replaced) => Ok(Plan::Elsewhere),
             Err(error) => {
                 // Invariant 2: whatever is wrong with the store, the function runs.
                 self.count(Count::StoreError);
@@ -260,7 +280,7 @@ impl Call {
         let engine = &self.engine;
         let token = match &plan {
             Plan::Shared { lease, .. } => Some(lease.token),
-            Plan::Local { .. } | Plan::Bare => None,
+            Plan::Local { .. } | Plan::Bare | Plan::Elsewhere => None,
         };
         let point = seat.load_begins(token);
         let (returned, cost) = self.load(shape, body).await;
@@ -276,7 +296,7 @@ impl Call {
         let copy = value.clone();
         let epoch = engine.epoch();
         let (keeps, id, deps, encoded) = match plan {
-            Plan::Bare => (false, EntryId([0; 16]), Vec::new(), 0),
+            Plan::Bare | Plan::Elsewhere => (false, EntryId([0; 16]), Vec::new(), 0),
             Plan::Local { deps } => (true, EntryId([0; 16]), deps, weigh(&value)),
             Plan::Shared { lease, deps } => {
                 let token = lease.token;

@@ -38,6 +38,8 @@ pub(super) enum Fetched<V> {
     },
     /// It is to be loaded, and not stored.
     Bare,
+    /// Another flight has taken this one's place: it is to be joined.
+    Replaced,
 }
 
 /// A call's tags with their cells.
@@ -99,6 +101,10 @@ impl<'a> Search<'a> {
         while attempts < ATTEMPTS {
             // Guard G14: the waiter is armed before anything is read.
             let armed = self.seat.arm();
+            if self.seat.is_replaced() && !self.call.refresh {
+                // No event would reach this flight any more.
+                return Ok(Fetched::Replaced);
+            }
             let step = if self.call.refresh {
                 Step::Begin(None)
             } else {
