@@ -350,3 +350,22 @@ fn after_writes_by_both_at_once_everything_is_as_in_the_database() {
     }
     assert!(services.iter().all(|service| service.hits() > 1_000));
 }
+
+#[test]
+fn any_number_of_them_can_start_at_once_on_a_new_database() {
+    for _ in 0..4 {
+        let (_directory, db) = database();
+        let start = || Service::start(BINARY, &db, None, &["--warm", "0"]);
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let starting: Vec<_> = (0..6).map(|_| scope.spawn(start)).collect();
+            let started = starting
+                .into_iter()
+                .map(std::thread::ScopedJoinHandle::join);
+            let services: Vec<_> = started.map(|service| service.expect("it starts")).collect();
+            let ask = |service: &Service| service.get("/jobs?city=Porto");
+            services.iter().map(ask).collect()
+        });
+        assert_eq!(answers[0].status, 200);
+        assert!(answers.iter().all(|answer| *answer == answers[0]));
+    }
+}
