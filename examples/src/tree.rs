@@ -1,6 +1,7 @@
 //! The files that the quickstart reads: a private copy of what it was given, so that it can change
 //! one of them without touching anything of its user's.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,13 +16,13 @@ const BYTES: u64 = 256 << 20;
 /// A copy of a file or a directory, removed when this is dropped.
 #[derive(Debug)]
 pub struct Tree {
+    root: PathBuf,
     copy: TempDir,
     /// The paths in it, in order.
     pub files: Vec<String>,
-    /// How many bytes they have.
-    pub bytes: u64,
-    /// How many files there were that are not in it, since it is full.
-    pub left_out: usize,
+    bytes: u64,
+    /// How many files there were that are not in it, since it is full or they can't be read.
+    left_out: usize,
     /// Stands for the state of the original: its place, and every file's name, length and time of
     /// change. Another run has the same for the same files, and another for other ones.
     pub version: String,
@@ -41,26 +42,28 @@ impl Tree {
         found.sort();
         let mut tree = Self {
             copy: tempfile::Builder::new().prefix("quickstart-").tempdir()?,
+            root,
             files: Vec::new(),
             bytes: 0,
             left_out: 0,
             version: String::new(),
         };
         let mut version = blake3::Hasher::new();
-        version.update(root.as_os_str().as_encoded_bytes());
+        version.update(tree.root.as_os_str().as_encoded_bytes());
         for path in found {
             let metadata = path.metadata()?;
-            if tree.files.len() == FILES || tree.bytes + metadata.len() > BYTES {
+            let full = tree.files.len() == FILES || tree.bytes + metadata.len() > BYTES;
+            let Some(bytes) = (!full).then(|| fs::read(&path).ok()).flatten() else {
                 tree.left_out += 1;
                 continue;
-            }
+            };
             // A single file has nothing left below itself.
-            let below = path.strip_prefix(root.parent().unwrap_or(&root));
+            let below = path.strip_prefix(tree.root.parent().unwrap_or(&tree.root));
             let name = below.unwrap_or(&path).to_string_lossy().into_owned();
             let place = tree.path(&name);
             fs::create_dir_all(place.parent().unwrap_or(&place))?;
             // Not fs::copy, which would also copy that a file can't be written.
-            fs::write(&place, fs::read(&path)?)?;
+            fs::write(&place, bytes)?;
             let modified = metadata.modified()?.duration_since(UNIX_EPOCH);
             let modified = modified.unwrap_or_default().as_nanos();
             for part in [name.as_bytes(), &[0], &modified.to_le_bytes()] {
@@ -77,6 +80,21 @@ impl Tree {
     /// Where the copy of a file is.
     pub fn path(&self, name: &str) -> PathBuf {
         self.copy.path().join(name)
+    }
+}
+
+impl fmt::Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (files, kib, root) = (self.files.len(), self.bytes >> 10, self.root.display());
+        write!(f, "{files} files, {kib} KiB, of {root}")?;
+        if self.left_out > 0 {
+            write!(
+                f,
+                "; {} more are left out: too much, or not to be read",
+                self.left_out
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -1,8 +1,6 @@
 //! Two processes of the service on one Redis and one database: a write through either is seen by
 //! the next read through the other, and what it did not touch stays cached.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use cache_tests::server::RedisServer;
 use cache_tests::service::{Service, database, until};
 use serde_json::{Value, json};
@@ -231,47 +229,6 @@ fn shifts_and_jobs_that_one_adds_and_removes_come_and_go_for_the_other() {
             everywhere(lists, id.expect("an id"), false);
         }
     }
-}
-
-#[test]
-fn a_write_is_seen_at_once_however_many_are_reading_meanwhile() {
-    const WRITES: u64 = 200;
-    let (redis, (_directory, db)) = (RedisServer::start(), database());
-    let services = fleet(&redis, &db);
-    let path = "/settings/currency";
-    let value = |service: &Service| -> u64 {
-        let answer = service.get(path);
-        let value = answer.json()["value"].as_str().map(str::to_owned);
-        value.and_then(|value| value.parse().ok()).unwrap_or(0)
-    };
-    let (acknowledged, done) = (AtomicU64::new(0), AtomicBool::new(false));
-    let reads = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        // They keep loads and fills under way all the time, some of which a write overtakes.
-        for service in services.iter().cycle().take(6) {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    let wanted = acknowledged.load(Ordering::SeqCst);
-                    let seen = value(service);
-                    reads.fetch_add(1, Ordering::Relaxed);
-                    assert!(seen >= wanted, "{seen}, and {wanted} was written before");
-                }
-            });
-        }
-        for number in 1..=WRITES {
-            let turn = usize::from(number % 2 == 1);
-            let body = json!({ "value": number.to_string() });
-            let written = services[turn].ask("PUT", path, Some(&body));
-            assert_eq!(written.status, 200, "{written:?}");
-            acknowledged.store(number, Ordering::SeqCst);
-            assert_eq!(value(&services[1 - turn]), number);
-            assert_eq!(value(&services[turn]), number);
-        }
-        done.store(true, Ordering::Relaxed);
-    });
-    let hits: u64 = services.iter().map(Service::hits).sum();
-    println!("{WRITES} writes, {reads:?} reads beside them, {hits} hits");
-    assert!(hits > WRITES, "{hits}");
 }
 
 #[test]

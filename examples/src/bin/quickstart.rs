@@ -2,9 +2,8 @@
 //! change. `cargo run --bin quickstart [-- PATH]`; with `REDIS_URL` set, a second run starts warm.
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::time::Instant;
-use std::{env, fs, io};
+use std::{env, fmt, fs, io};
 
 use cache_core::{Cache, cached, invalidates};
 use cache_examples::tree::Tree;
@@ -61,76 +60,57 @@ fn main() -> Result<(), Box<dyn Error>> {
         cache.shared(RedisStore::from_env()?).build().install()?;
     }
     let own = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let root = env::args_os()
-        .nth(1)
-        .map_or_else(|| own.into(), PathBuf::from);
-    let tree = Tree::copy(&root).map_err(|error| format!("{}: {error}", root.display()))?;
+    let root = env::args_os().nth(1).unwrap_or_else(|| own.into());
+    let tree = Tree::copy(root.as_ref()).map_err(|error| format!("{}: {error}", root.display()))?;
     let name = tree.files.first().ok_or("there is no file to read")?;
+    println!("{tree}");
     println!(
-        "{} files, {} KiB, of {}",
-        tree.files.len(),
-        tree.bytes >> 10,
-        root.display()
-    );
-    if tree.left_out > 0 {
-        println!(
-            "({} more are left out: a quickstart reads no more than that)",
-            tree.left_out
-        );
-    }
-    let place = if shared {
-        "Redis, shared"
-    } else {
-        "this process; set REDIS_URL to share it"
-    };
-    println!("cached in {place}\n");
-
-    let first = timed("first call", || directory(&tree))?;
-    let warm = Cache::current().snapshot().kinds["directory"].loads == 0;
-    println!(
-        "{:27}{}",
-        "",
-        if warm {
-            "warm: an earlier run had loaded it"
+        "cached in {}\n",
+        if shared {
+            "Redis"
         } else {
-            "cold: every file was read"
+            "this process; set REDIS_URL to share it"
         }
     );
+
+    timed("first call", || directory(&tree))?;
+    let warm = match Cache::current().snapshot().kinds["directory"].loads {
+        0 => "warm: an earlier run had loaded it",
+        _ => "cold: every file was read",
+    };
+    println!("{:27}{warm}", "");
     timed("second call", || directory(&tree))?;
 
     // In a private copy: nothing of what was given on the command line is touched.
     let before = fs::read(tree.path(name))?;
     let started = Instant::now();
     save(&tree, name, &[&before[..], b"one line more\n"].concat())?;
-    println!(
-        "{:<14}{:>11.1?}  to a copy of {name}",
-        "a change",
-        started.elapsed()
-    );
-    let changed = timed("third call", || directory(&tree))?;
-    assert_ne!(first.hash, changed.hash, "a change that was not seen");
-
+    let took = started.elapsed();
+    println!("a change      {took:>11.1?}  to a copy of {name}");
+    timed("third call", || directory(&tree))?;
     save(&tree, name, &before)?;
-    let undone = timed("change undone", || directory(&tree))?;
-    assert_eq!(first.hash, undone.hash, "what was undone is as before");
+    timed("change undone", || directory(&tree))?;
+
     println!("\n{}", Cache::current().snapshot());
     Ok(())
 }
 
-fn timed(what: &str, call: impl FnOnce() -> io::Result<Report>) -> io::Result<Report> {
+fn timed(what: &str, call: impl FnOnce() -> io::Result<Report>) -> io::Result<()> {
     let started = Instant::now();
     let report = call()?;
     let took = started.elapsed();
-    let Report {
-        files,
-        lines,
-        words,
-        hash,
-    } = &report;
-    let hash = blake3::Hash::from(*hash).to_hex();
-    println!(
-        "{what:<14}{took:>11.1?}  {files} files, {lines} lines, {words} words, {}",
-        &hash[..8]
-    );
-    Ok(report)
+    println!("{what:<14}{took:>11.1?}  {report}");
+    Ok(())
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (files, lines, words) = (self.files, self.lines, self.words);
+        let hash = blake3::Hash::from(self.hash).to_hex();
+        write!(
+            f,
+            "{files} files, {lines} lines, {words} words, {}",
+            &hash[..8]
+        )
+    }
 }

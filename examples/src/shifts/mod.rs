@@ -9,6 +9,7 @@
 //! writes     the invalidating functions
 //! warm       the cache before the first request
 //! routes/    HTTP
+//! signals    what asks it to end
 //! ```
 //!
 //! The caching is all in `reads` and `writes`; the lines that set it up are in this file.
@@ -21,12 +22,12 @@ use std::time::Duration;
 use cache_core::Cache;
 use cache_redis::RedisConfig;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use args::{Args, Asked};
 use db::Db;
 use routes::App;
+use signals::Signals;
 
 mod args;
 mod db;
@@ -34,6 +35,7 @@ mod failure;
 mod model;
 mod reads;
 mod routes;
+mod signals;
 mod warm;
 mod writes;
 
@@ -78,6 +80,7 @@ async fn start(args: &Args) -> Outcome<()> {
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(|error| format!("--listen {}: {error}", args.listen))?;
+    let signals = Signals::catch()?;
     let mut out = std::io::stdout();
     writeln!(out, "listening on http://{}", listener.local_addr()?)?;
     out.flush()?;
@@ -86,7 +89,7 @@ async fn start(args: &Args) -> Outcome<()> {
     if args.warm > 0 && !args.no_cache {
         tokio::spawn(warm::busiest(db.clone(), args.warm));
     }
-    serve(listener, App::new(db, cache)).await
+    serve(listener, App::new(db, cache), signals).await
 }
 
 /// Shared through Redis where the environment names one, and in this process where it doesn't.
@@ -108,24 +111,21 @@ fn build_cache(args: &Args) -> Outcome<Cache> {
 }
 
 /// Serves until a signal, and until what was under way by then is done.
-async fn serve(listener: TcpListener, app: App) -> Outcome<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn serve(listener: TcpListener, app: App, signals: Signals) -> Outcome<()> {
     let asked = Arc::new(Notify::new());
     let told = Arc::clone(&asked);
     let serving =
         axum::serve(listener, routes::router(app.clone())).with_graceful_shutdown(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+            signals.one().await;
             told.notify_one();
         });
+    let too_long = async {
+        asked.notified().await;
+        tokio::time::sleep(GRACE).await;
+    };
     tokio::select! {
         ended = serving => ended?,
-        () = async { asked.notified().await; tokio::time::sleep(GRACE).await } => {
-            tracing::warn!("some requests were not done within {GRACE:?}");
-        }
+        () = too_long => tracing::warn!("some requests were not done within {GRACE:?}"),
     }
     // Writes outlive callers that hang up; none is left half done.
     app.finish_writes().await;

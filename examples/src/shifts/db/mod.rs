@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 use super::failure::Failure;
@@ -14,6 +15,9 @@ mod seed;
 
 /// The most connections there are at a time.
 const CONNECTIONS: usize = 8;
+
+/// How long a connection waits for another process's lock.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The database. Cloning is cheap and shares the connections.
 #[derive(Clone)]
@@ -111,10 +115,27 @@ impl Pool {
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // With a write-ahead log readers and a writer do not wait for each other, across processes too.
-    connection.pragma_update(None, "journal_mode", "wal")?;
+    write_ahead(&connection)?;
     connection.pragma_update(None, "synchronous", "normal")?;
     Ok(connection)
+}
+
+/// With a write-ahead log readers and a writer do not wait for each other, across processes too.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    // The switch, once in a file's life, needs the file alone, and SQLite does not wait for that: it
+    // fails where another process is at the same.
+    let began = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && began.elapsed() < PATIENCE =>
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
 }
