@@ -60,10 +60,7 @@ impl Cache {
 
     /// The cache that a cached function called here uses.
     pub fn current() -> Self {
-        with_current(None, |engine, cache| {
-            let _ = engine;
-            cache.clone()
-        })
+        with_current(None, |_, cache| cache.clone())
     }
 
     /// Makes this the cache of the process.
@@ -429,7 +426,10 @@ impl fmt::Debug for CacheBuilder {
 
 fn targets(tags: impl IntoIterator<Item = Tag>) -> Targets {
     Targets {
-        tags: tags.into_iter().map(|tag| tag.as_str().to_owned()).collect(),
+        tags: tags
+            .into_iter()
+            .map(|tag| tag.as_str().to_owned())
+            .collect(),
         keys: Vec::new(),
     }
 }

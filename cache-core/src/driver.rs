@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use tokio::runtime::{Builder, Handle};
+use tokio::task::unconstrained;
 
 /// The runtime's handle; the thread is started on first use and lives as long as the process.
 pub(crate) fn handle() -> &'static Handle {
@@ -30,7 +31,9 @@ fn start() -> Handle {
 
 /// Waits for `future` on this thread, without a runtime: what it waits for is driven elsewhere.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
+    // On a thread of a tokio runtime its cooperative budget applies, and nobody here would ever
+    // replenish it: once spent, every poll would end at once, for ever.
+    let mut future = pin!(unconstrained(future));
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {
@@ -50,5 +53,24 @@ impl Wake for Unpark {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.0.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_on_a_runtime_s_thread_does_not_use_up_its_budget() {
+        let runtime = Builder::new_current_thread()
+            .build()
+            .expect("a runtime without drivers");
+        runtime.block_on(async {
+            for number in 0..1_000 {
+                let (tell, told) = tokio::sync::oneshot::channel();
+                handle().spawn(async move { tell.send(number) });
+                assert_eq!(block_on(told), Ok(number));
+            }
+        });
     }
 }

@@ -12,7 +12,6 @@
 //! | then | payload's length (4), payload, and nothing after it |
 //!
 //! All numbers are little-endian.
-#![allow(dead_code)] // Until the engine uses all of it.
 
 use std::fmt;
 use std::ops::Range;

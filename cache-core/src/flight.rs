@@ -25,9 +25,7 @@ impl Note {
     pub(crate) fn take<'a>(epoch: u64, cells: impl Iterator<Item = &'a Arc<Cell>>) -> Self {
         Self {
             epoch,
-            cells: cells
-                .map(|cell| (Arc::clone(cell), cell.moved()))
-                .collect(),
+            cells: cells.map(|cell| (Arc::clone(cell), cell.moved())).collect(),
         }
     }
 
@@ -229,6 +227,7 @@ impl Flights {
             flights: Arc::clone(self),
             key: key.clone(),
             flight,
+            closed: false,
         })
     }
 
@@ -248,6 +247,7 @@ impl Flights {
             flights: Arc::clone(self),
             key: key.clone(),
             flight,
+            closed: false,
         }
     }
 
@@ -346,6 +346,7 @@ pub(crate) struct Seat {
     flights: Arc<Flights>,
     key: LocalKey,
     flight: Arc<Flight>,
+    closed: bool,
 }
 
 impl Seat {
@@ -412,16 +413,19 @@ impl Seat {
     }
 
     /// Ends the flight with a value.
-    pub(crate) fn end(self, value: Arc<dyn Held>, sharing: Sharing) {
+    pub(crate) fn end(mut self, value: Arc<dyn Held>, sharing: Sharing) {
         self.close(Outcome::Value(value, sharing));
     }
 
     /// Ends the flight with something that is not cached.
-    pub(crate) fn end_uncached(self) {
+    pub(crate) fn end_uncached(mut self) {
         self.close(Outcome::Uncached);
     }
 
-    fn close(&self, outcome: Outcome) {
+    fn close(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
         let mut shard = self.flights.shard(&self.key);
         if !self.leave(&mut shard)
             && let Some(current) = shard.get(&self.key)
@@ -431,19 +435,12 @@ impl Seat {
             current.bell.ring();
         }
         drop(shard);
-        self.flight.outcome.send_if_modified(|ended| {
-            let first = ended.is_none();
-            if first {
-                *ended = Some(outcome);
-            }
-            first
-        });
+        self.flight.outcome.send_replace(Some(outcome));
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        // After `end` this finds the flight ended, and changes nothing.
         self.close(Outcome::Abandoned);
     }
 }

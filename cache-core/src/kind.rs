@@ -1,6 +1,5 @@
 //! The name of a kind, the unit of policy and of metrics; checked once, so that everything that
 //! puts it into a Redis key, a label or a file can trust it.
-#![allow(dead_code)] // Until the engine uses all of it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -49,11 +48,6 @@ impl Kind {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// The name, shared.
-    pub(crate) fn shared(&self) -> Arc<str> {
-        Arc::clone(&self.0)
     }
 }
 

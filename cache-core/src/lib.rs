@@ -1,4 +1,37 @@
-//! Cache a function.
+//! Cache a function: annotate it, and its results are kept in process and, with a store, shared by a
+//! fleet, invalidated by tag, and measured per kind.
+//!
+//! ```
+//! use cache_core::{Cache, cached, invalidates};
+//!
+//! #[cached(kind = "user_name", ttl = "30m", tags("user:{id}"))]
+//! async fn user_name(id: u64) -> Result<String, std::io::Error> {
+//!     Ok(format!("user {id}")) // the expensive part
+//! }
+//!
+//! #[invalidates(tags("user:{id}"))]
+//! async fn rename(id: u64, name: &str) -> Result<(), std::io::Error> {
+//!     Ok(()) // the write
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! assert_eq!(user_name(7).await?, "user 7"); // runs
+//! assert_eq!(user_name(7).await?, "user 7"); // does not
+//! rename(7, "Ann").await?;
+//! user_name(7).await?; // runs again
+//! assert_eq!(Cache::current().snapshot().kinds["user_name"].misses, 2);
+//! # Ok::<(), std::io::Error>(())
+//! # })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! With nothing installed, a bounded cache in this process serves. [`Cache::builder`] makes another,
+//! [`Cache::install`] makes it the process's, [`Cache::scope`] a test's.
+//!
+//! What holds, whatever happens: a call that starts after an invalidation was acknowledged never gets
+//! a value from before it; the cache never changes a result, nor makes a call wait longer than the
+//! store timeout; a value is only ever returned for the call it was computed for; everything is
+//! bounded. The repository's ARCHITECTURE.md has them in full.
 
 #[doc(hidden)]
 pub mod __private;
@@ -17,6 +50,7 @@ mod local;
 pub mod memory;
 pub mod metrics;
 mod policy;
+mod refusal;
 mod registry;
 mod schema;
 pub mod store;
@@ -35,4 +69,4 @@ pub use key::Key;
 pub use kind::Kind;
 pub use metrics::{KindSnapshot, Snapshot};
 pub use policy::Policy;
-pub use tag::{Part, Tag};
+pub use tag::Tag;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::entry::{EntryId, ID};
 use crate::env::Env;
 use crate::store::{
-    Attachment, Begin, Beginning, BoxFuture, Coherence, Event, Fill, Found, Read, Reading, Stamp, Store, Token, Turn,
+    Attachment, Begin, Beginning, BoxFuture, Coherence, Event, Fill, Found, Read, Reading, Stamp,
+    Store, Token, Turn,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -138,7 +139,10 @@ impl MemoryServer {
         let now = self.env.now();
         let mut state = self.lock();
         state.expire(key, now);
-        state.entries.get(key).map(|entry| entry.until - now)
+        state
+            .entries
+            .get(key)
+            .map(|entry| entry.until.saturating_sub(now))
     }
 
     /// How many calls were made so far.
@@ -232,7 +236,11 @@ impl State {
     }
 
     fn expire(&mut self, key: &str, now: Duration) {
-        if self.entries.get(key).is_some_and(|entry| entry.until <= now) {
+        if self
+            .entries
+            .get(key)
+            .is_some_and(|entry| entry.until <= now)
+        {
             self.take(key);
             self.tell(None, Event::Entry, key);
         }
@@ -327,10 +335,7 @@ fn id_of(bytes: &[u8]) -> Option<EntryId> {
 
 impl Store for MemoryStore {
     fn attach(&self, attachment: Attachment) -> Result<()> {
-        let mut attached = self
-            .attached
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut attached = self.attached.lock().unwrap_or_else(PoisonError::into_inner);
         if attached.is_some() {
             return Err(Error::new(
                 ErrorKind::Conflict,
@@ -357,13 +362,18 @@ impl Store for MemoryStore {
 
     fn read<'a>(&'a self, request: Read<'a>) -> BoxFuture<'a, Result<Reading>> {
         self.call(false, move |state, client, now| {
-            let bytes = state.entry(&client.name(request.key), now);
+            let key = client.name(request.key);
+            let bytes = state.entry(&key, now);
+            let left = state
+                .entries
+                .get(&key)
+                .map(|entry| entry.until.saturating_sub(now));
             let stamps = request
                 .tags
                 .iter()
                 .map(|tag| state.stamp(&client.name(tag), now))
                 .collect();
-            Reading::new(found(bytes, request.known, request.limit), stamps)
+            Reading::new(found(bytes, request.known, request.limit), stamps).left(left)
         })
     }
 

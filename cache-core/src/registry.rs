@@ -123,7 +123,13 @@ fn register(spec: &Spec, instance: Instance) -> &'static Registered {
     let identity = identity(spec, (instance.name)());
     let place = format!("{}:{}:{}", spec.file, spec.line, spec.column);
     let ttl = (spec.ttl)();
-    let fault = fault(spec, ttl, &identity, known.identities.get(&identity), &place);
+    let fault = fault(
+        spec,
+        ttl,
+        &identity,
+        known.identities.get(&identity),
+        &place,
+    );
     known.identities.entry(identity.clone()).or_insert(place);
 
     let digest = blake3::hash(identity.as_bytes());
@@ -183,18 +189,21 @@ fn fault(
 
 /// The full path of the function, `Self`, the instantiation. A function inside another one's body
 /// is known by its position too, since the path does not say in which block it stands.
+///
+/// The path of a method in a trait's `impl` names the trait, and one type may have methods of one
+/// name from two traits.
 fn identity(spec: &Spec, instance: &str) -> String {
     let path = (spec.path)();
-    let mut identity = format!("{}::{} <{instance}>", spec.module, spec.name);
-    if !is_at_module_level(path, spec.module, spec.name) {
-        use std::fmt::Write as _;
-        let _ = write!(
-            identity,
-            " in {path} at {}:{}:{}",
-            spec.file, spec.line, spec.column
-        );
+    let (module, name) = (spec.module, spec.name);
+    let nested = !is_at_module_level(path, module, name);
+    let Spec {
+        file, line, column, ..
+    } = spec;
+    match (path.starts_with('<'), nested) {
+        (_, true) => format!("{module}::{name} <{instance}> in {path} at {file}:{line}:{column}"),
+        (true, false) => format!("{module}::{name} <{instance}> in {path}"),
+        (false, false) => format!("{module}::{name} <{instance}>"),
     }
-    identity
 }
 
 /// Whether the path of an item in a function (or of its companion) has nothing between the module
@@ -209,7 +218,11 @@ fn is_at_module_level(path: &str, module: &str, name: &str) -> bool {
     };
     let name = name.strip_prefix("r#").unwrap_or(name);
     // The companion of a function, or an item inside it.
-    if rest == name || rest.strip_prefix(name).is_some_and(|rest| rest.starts_with("::")) {
+    if rest == name
+        || rest
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with("::"))
+    {
         return true;
     }
     // A method: `Type::name::Item`, `Type<..>::name::Item` or `Type<..> as Trait>::name::Item`.
@@ -220,10 +233,14 @@ fn is_at_module_level(path: &str, module: &str, name: &str) -> bool {
     if after_generics.starts_with(" as ") {
         return true;
     }
-    after_generics
-        .strip_prefix("::")
-        .and_then(|rest| rest.strip_prefix(name))
-        .is_some_and(|rest| rest.starts_with("::"))
+    // With companions, the item is in the function beside it that owns the site.
+    let owner = format!("__{name}_site");
+    after_generics.strip_prefix("::").is_some_and(|rest| {
+        [name, &owner].into_iter().any(|name| {
+            rest.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with("::"))
+        })
+    })
 }
 
 fn skip_generics(text: &str) -> &str {
@@ -256,6 +273,7 @@ mod tests {
             "a::m::get::{{closure}}::Marker",
             "a::m::A::get::Marker",
             "a::m::A<_>::get::Marker",
+            "a::m::A::__get_site::Marker",
             "a::m::A<fn(u8) -> a::m::B<u8>>::get::Marker",
             "<a::m::A<u8> as a::m::Trait>::get::Marker",
         ] {
@@ -307,7 +325,25 @@ mod tests {
         static TWO: Site = Site::new(spec("registry_same", "same", 1));
         assert!(ONE.registered(Instance::of::<()>()).fault.is_none());
         let fault = TWO.registered(Instance::of::<()>()).fault.as_deref();
-        assert!(fault.is_some_and(|fault| fault.contains("claimed")), "{fault:?}");
+        assert!(
+            fault.is_some_and(|fault| fault.contains("claimed")),
+            "{fault:?}"
+        );
+    }
+
+    #[test]
+    fn methods_of_one_name_from_two_traits_are_told_apart() {
+        let of = |path| {
+            let spec = Spec {
+                path,
+                ..spec("registry_traits", "traits", 1)
+            };
+            identity(&spec, "(traits::A,)")
+        };
+        let one = of(|| "<traits::A as traits::One>::get::Marker");
+        let two = of(|| "<traits::A as traits::Two>::get::Marker");
+        assert_ne!(one, two);
+        assert!(!one.contains("registry.rs"), "no position: {one}");
     }
 
     #[test]
@@ -317,8 +353,14 @@ mod tests {
         let words = SITE.registered(Instance::of::<(u16,)>());
         assert_ne!(bytes.origin, words.origin);
         assert_ne!(bytes.name, words.name);
-        assert_eq!(words.number, SITE.registered(Instance::of::<(u16,)>()).number);
-        assert_eq!(bytes.number, SITE.registered(Instance::of::<(u8,)>()).number);
+        assert_eq!(
+            words.number,
+            SITE.registered(Instance::of::<(u16,)>()).number
+        );
+        assert_eq!(
+            bytes.number,
+            SITE.registered(Instance::of::<(u8,)>()).number
+        );
     }
 
     #[test]

@@ -217,12 +217,26 @@ pub struct Reading {
     pub entry: Found,
     /// The stamps, in the order of the request's tags; `None` where there is none.
     pub stamps: Vec<Option<Stamp>>,
+    /// How long the entry has left, where the store says so. A tracked store must: a local copy
+    /// that is not asked about must not outlive it.
+    pub left: Option<Duration>,
 }
 
 impl Reading {
     /// What was found, for stores.
     pub fn new(entry: Found, stamps: Vec<Option<Stamp>>) -> Self {
-        Self { entry, stamps }
+        Self {
+            entry,
+            stamps,
+            left: None,
+        }
+    }
+
+    /// Says how long the entry has left.
+    #[must_use]
+    pub fn left(mut self, left: Option<Duration>) -> Self {
+        self.left = left;
+        self
     }
 }
 

@@ -1,6 +1,5 @@
 //! Tags: the names under which many entries are invalidated at once. A value that is put into one
 //! is escaped, so that no user's text can name another tag.
-#![allow(dead_code)] // Until the engine uses all of it.
 
 use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
@@ -60,7 +59,7 @@ impl Tag {
     ///
     /// # Errors
     /// [`ErrorKind::Name`] where the result is empty, or a written piece is not allowed in a tag.
-    pub fn from_parts(parts: &[Part<'_>]) -> Result<Self> {
+    pub(crate) fn from_parts(parts: &[Part<'_>]) -> Result<Self> {
         let mut text = String::new();
         for part in parts {
             match part {

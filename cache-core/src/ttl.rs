@@ -1,6 +1,5 @@
 //! Times to live as people write them: `30m`, `1h30m`, `1800`. The bounds are here too, so that a
 //! text, a number and a `Duration` are all held to the same ones.
-#![allow(dead_code)] // Until the engine uses all of it.
 
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// The longest time to live: a leap year. Longer ones are typing errors, and would come close to
 /// what Redis refuses as an expiry.
-pub(crate) const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+pub(crate) const LONGEST: Duration = Duration::from_hours(366 * 24);
 
 /// The units, each with its milliseconds. `ms` comes before `m` and `s`, since the first that
 /// fits is taken.

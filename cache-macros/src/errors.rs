@@ -7,7 +7,10 @@ use quote::ToTokens;
 
 /// The mistakes found so far.
 #[derive(Default)]
-pub(crate) struct Errors(Option<syn::Error>);
+pub(crate) struct Errors {
+    found: Option<syn::Error>,
+    unsettled: bool,
+}
 
 impl Errors {
     /// A mistake at a span.
@@ -22,14 +25,30 @@ impl Errors {
 
     /// A mistake that something else found.
     pub(crate) fn add(&mut self, error: syn::Error) {
-        match &mut self.0 {
+        self.unsettled = true;
+        self.aside(error);
+    }
+
+    /// A mistake that changes nothing about what the companions take and return.
+    pub(crate) fn aside(&mut self, error: syn::Error) {
+        match &mut self.found {
             Some(errors) => errors.combine(error),
-            None => self.0 = Some(error),
+            None => self.found = Some(error),
         }
+    }
+
+    /// Whether it is known, for all the mistakes, what the companions take and return.
+    pub(crate) fn settled(&self) -> bool {
+        !self.unsettled
+    }
+
+    /// Whether none was found yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_none()
     }
 
     /// The mistakes as `compile_error!` calls, if there are any.
     pub(crate) fn into_compile_errors(self) -> Option<TokenStream> {
-        self.0.map(syn::Error::into_compile_error)
+        self.found.map(syn::Error::into_compile_error)
     }
 }

@@ -1,6 +1,6 @@
 //! The annotated function: its signature taken apart, its body left as it is.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
@@ -177,6 +177,14 @@ impl Function {
         this.into_iter()
             .chain(named.map(|param| param.ident.to_string()))
             .collect()
+    }
+
+    /// Another body in the place of its own. The braces stay the user's: else the compiler takes the
+    /// function for generated, and never says that it is unused.
+    pub(crate) fn braced(&self, body: TokenStream) -> Group {
+        let mut braced = Group::new(Delimiter::Brace, body);
+        braced.set_span(self.body.span());
+        braced
     }
 
     /// Where the receiver is written.

@@ -7,17 +7,18 @@
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
-use cache_core::store::{Event, Observer};
+use cache_core::store::Observer;
 use cache_core::{Env, ErrorKind};
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::config::Endpoint;
-use crate::dial::{Dialled, dial};
 use crate::failure::{Failure, is_read_only};
+use crate::traffic::Traffic;
+
+mod owner;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +29,6 @@ pub(crate) enum Role {
     /// large value, and its answer never overtakes a push (section 4, invalidate).
     Invalidation,
 }
-
-/// A connection that lived this long was a good one: its loss is no reason to wait.
-const STEADY: Duration = Duration::from_secs(1);
-/// The shortest and the longest wait after a failed attempt.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// One connection, whether it is up or not.
 pub(crate) struct Link {
@@ -63,6 +59,7 @@ enum Phase {
 #[derive(Clone)]
 struct Live {
     connection: MultiplexedConnection,
+    traffic: Arc<Traffic>,
     state: Arc<LiveState>,
 }
 
@@ -141,8 +138,7 @@ impl Link {
                 }
             }
             Err(error) => {
-                let failure = Failure::of_client(&error, &self.shared.endpoint.secrets)
-                    .at(&self.shared.endpoint.described);
+                let failure = Failure::of_client(&error, &self.shared.endpoint.secrets);
                 call.live.state.condemn(failure.clone());
                 Err(failure)
             }
@@ -243,148 +239,44 @@ impl Drop for Unanswered<'_> {
 }
 
 impl Shared {
-    /// Sends a PING; without an answer the connection is given up. To be run in a task.
+    /// Sends a PING. Without an answer, and without a byte of another answer meanwhile, the connection
+    /// is given up: one that is busy with a large value is not silent. To be run in a task.
     async fn check(&self, mut live: Live) -> Result<(), Failure> {
         let ping = redis::cmd("PING");
         let timeout = self.endpoint.ping_timeout;
-        let failure = tokio::select! {
-            answer = live.connection.send_packed_command(&ping) => match answer {
-                // A user without the right to PING has been answered all the same.
-                Ok(Value::ServerError(error)) if error.code() != "NOPERM" => {
-                    return Err(self.of_server(&error));
+        let mut answer = pin!(live.connection.send_packed_command(&ping));
+        let mut heard = live.traffic.heard();
+        let failure = loop {
+            tokio::select! {
+                answer = answer.as_mut() => match answer {
+                    // A user without the right to PING has been answered all the same.
+                    Ok(Value::ServerError(error)) if error.code() != "NOPERM" => {
+                        return Err(self.of_server(&error));
+                    }
+                    Ok(_) => return Ok(()),
+                    Err(error) => break Failure::of_client(&error, &self.endpoint.secrets),
+                },
+                () = self.env.sleep(timeout) => {
+                    let now = live.traffic.heard();
+                    if now == heard {
+                        break Failure::new(
+                            ErrorKind::Timeout,
+                            format!("no answer to a PING within {timeout:?}"),
+                        );
+                    }
+                    heard = now;
                 }
-                Ok(_) => return Ok(()),
-                Err(error) => Failure::of_client(&error, &self.endpoint.secrets),
-            },
-            () = self.env.sleep(timeout) => Failure::new(
-                ErrorKind::Timeout,
-                format!("no answer to a PING within {timeout:?}"),
-            ),
-        }
-        .at(&self.endpoint.described);
+            }
+        };
         live.state.condemn(failure.clone());
         Err(failure)
     }
 
     fn of_server(&self, error: &redis::ServerError) -> Failure {
-        Failure::of_server(error, &self.endpoint.secrets).at(&self.endpoint.described)
+        Failure::of_server(error, &self.endpoint.secrets)
     }
-
-    fn observe(&self, event: Event) {
-        if let Some(observer) = self.observer.upgrade() {
-            observer.observe(event);
-        }
-    }
-
-    /// The loop. It ends when the link is dropped, and the connection with it.
-    async fn run(&self, phase: watch::Sender<Phase>) {
-        let place = &self.endpoint.described;
-        let mut lost = false;
-        let mut attempt = 0;
-        let mut streak = 0;
-        loop {
-            attempt += 1;
-            let dialled = tokio::select! {
-                dialled = dial(&self.endpoint, &self.env) => dialled,
-                () = phase.closed() => return,
-            };
-            let failure = match dialled {
-                Err(failure) => {
-                    streak += 1;
-                    if streak == 1 {
-                        tracing::warn!(role = ?self.role, %failure, "no connection to Redis");
-                    }
-                    failure
-                }
-                Ok(dialled) => {
-                    if lost || streak > 0 {
-                        tracing::info!(role = ?self.role, %place, "connected to Redis again");
-                    }
-                    if lost {
-                        // Before the first caller gets it: nothing read earlier counts any more.
-                        self.observe(Event::Proven);
-                    }
-                    let since = self.env.now();
-                    let Some(failure) = self.serve(dialled, &phase).await else {
-                        return;
-                    };
-                    lost = true;
-                    tracing::warn!(role = ?self.role, %failure, "lost the connection to Redis");
-                    if self.env.now().saturating_sub(since) >= STEADY {
-                        streak = 0;
-                        continue;
-                    }
-                    streak += 1;
-                    failure
-                }
-            };
-            // Armed before the failure is published: who is told of it can wake the loop.
-            let mut woken = pin!(self.wake.notified());
-            woken.as_mut().enable();
-            phase.send_replace(Phase::Down(failure, attempt));
-            tokio::select! {
-                () = self.env.sleep(backoff(streak, self.env.draw())) => {}
-                () = woken => {}
-                () = phase.closed() => return,
-            }
-        }
-    }
-
-    /// Lends a connection out until it ends; says why it did, or nothing if nobody wants it any
-    /// more.
-    async fn serve(&self, dialled: Dialled, phase: &watch::Sender<Phase>) -> Option<Failure> {
-        let Dialled { connection, driver } = dialled;
-        let state = Arc::new(LiveState::default());
-        phase.send_replace(Phase::Up(Live {
-            connection,
-            state: state.clone(),
-        }));
-        tokio::select! {
-            () = driver => {}
-            () = state.condemned.notified() => {}
-            () = phase.closed() => return None,
-        }
-        // From here on callers wait for the next connection. The event comes before it.
-        state.dead.store(true, Ordering::Release);
-        self.observe(Event::Lost);
-        phase.send_replace(Phase::Connecting);
-        let cause = state
-            .cause
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        Some(cause.unwrap_or_else(|| {
-            Failure::unavailable("the server closed the connection").at(&self.endpoint.described)
-        }))
-    }
-}
-
-/// The wait after the `streak`th failure in a row: doubling, and half of it random, so that a fleet
-/// does not come back all at once.
-fn backoff(streak: u32, random: u64) -> Duration {
-    let (shortest, longest) = BACKOFF;
-    let whole = shortest
-        .saturating_mul(1 << streak.saturating_sub(1).min(16))
-        .min(longest);
-    let half = whole / 2;
-    let spread = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
-    half + Duration::from_micros(random % spread)
 }
 
 fn gone() -> Failure {
     Failure::unavailable("the store's connection task has ended: its runtime was shut down")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backoff_doubles_within_its_bounds() {
-        assert_eq!(backoff(1, 0), Duration::from_millis(25));
-        assert!(backoff(1, u64::MAX) < Duration::from_millis(50));
-        assert_eq!(backoff(3, 0), Duration::from_millis(100));
-        assert_eq!(backoff(1000, 0), Duration::from_secs(1));
-        assert!(backoff(u32::MAX, u64::MAX) < Duration::from_secs(2));
-    }
 }

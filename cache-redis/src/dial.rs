@@ -6,7 +6,6 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use cache_core::Env;
@@ -14,18 +13,20 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, RedisError};
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use crate::config::{Endpoint, Target};
 use crate::failure::Failure;
+use crate::traffic::{SILENCE, TLS_ALERT, Traffic, Watched};
 
 /// A connection, and what reads and writes for it: without the driver being polled nothing moves,
 /// and with the driver dropped the socket is closed.
 pub(crate) struct Dialled {
     pub(crate) connection: MultiplexedConnection,
+    pub(crate) traffic: Arc<Traffic>,
     pub(crate) driver: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -46,7 +47,6 @@ pub(crate) async fn dial(endpoint: &Endpoint, env: &Env) -> Result<Dialled, Fail
         dialled = stages(endpoint, env, &stage) => dialled,
         () = env.sleep(endpoint.connect_timeout) => Err(stage.late(endpoint.connect_timeout)),
     }
-    .map_err(|failure| failure.at(&endpoint.described))
 }
 
 async fn stages(endpoint: &Endpoint, env: &Env, stage: &Stage) -> Result<Dialled, Failure> {
@@ -81,11 +81,13 @@ async fn attempt(
     stage: &Stage,
     protocol: ProtocolVersion,
 ) -> Result<Dialled, Refused> {
+    let traffic = Arc::new(Traffic::default());
+    let watched = traffic.clone();
     match &endpoint.target {
         Target::Unix(path) => {
-            let stream = open_socket(path).await?;
+            let stream = Watched::new(open_socket(path).await?, watched);
             stage.enter(Stage::GREET);
-            greet(endpoint, stream, protocol, |failure| failure).await
+            greet(endpoint, stream, traffic, protocol).await
         }
         Target::Tcp { host, port, .. } => {
             stage.enter(Stage::RESOLVE);
@@ -93,31 +95,15 @@ async fn attempt(
             stage.enter(Stage::CONNECT);
             let stream = connect(&addresses, env).await?;
             tune(&stream);
+            let stream = Watched::new(stream, watched);
             if let Some(tls) = &endpoint.tls {
                 stage.enter(Stage::ENCRYPT);
                 let stream = encrypt(tls, host, stream).await?;
                 stage.enter(Stage::GREET);
-                return greet(endpoint, stream, protocol, |failure| failure).await;
+                return greet(endpoint, stream, traffic, protocol).await;
             }
             stage.enter(Stage::GREET);
-            let heard = Arc::new(AtomicU8::new(SILENCE));
-            let stream = Sniffed {
-                stream,
-                first: Some(heard.clone()),
-            };
-            greet(endpoint, stream, protocol, |failure| {
-                match heard.load(Ordering::Relaxed) {
-                    TLS_ALERT => Failure::unavailable(
-                        "the server speaks TLS on this port: write rediss:// (with two s)",
-                    ),
-                    SILENCE => Failure::unavailable(format!(
-                        "{failure}; it hung up without a word: if it demands TLS, write rediss:// \
-                     (with two s)"
-                    )),
-                    _ => failure,
-                }
-            })
-            .await
+            greet(endpoint, stream, traffic, protocol).await
         }
     }
 }
@@ -201,8 +187,8 @@ fn tune(stream: &TcpStream) {
 async fn encrypt(
     tls: &TlsConnector,
     host: &str,
-    stream: TcpStream,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Failure> {
+    stream: Watched<TcpStream>,
+) -> Result<tokio_rustls::client::TlsStream<Watched<TcpStream>>, Failure> {
     let name = ServerName::try_from(host.to_owned()).map_err(|_| {
         Failure::unavailable("no certificate can be issued to this host's name: write another one")
     })?;
@@ -217,11 +203,12 @@ fn tls_failure(error: &io::Error) -> Failure {
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     Failure::unavailable(match inner {
-        Some(rustls::Error::InvalidCertificate(Certificate::UnknownIssuer)) => {
-            "the server's certificate is from an unknown authority: give the authority to \
+        // An authority of the same name but with another key is as unknown.
+        Some(rustls::Error::InvalidCertificate(
+            Certificate::UnknownIssuer | Certificate::BadSignature,
+        )) => "the server's certificate is from an unknown authority: give the authority to \
              ca_certificate, or install it on this system"
-                .to_owned()
-        }
+            .to_owned(),
         Some(rustls::Error::InvalidCertificate(
             reason @ (Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }),
         )) => format!(
@@ -250,8 +237,8 @@ fn tls_failure(error: &io::Error) -> Failure {
 async fn greet(
     endpoint: &Endpoint,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    traffic: Arc<Traffic>,
     protocol: ProtocolVersion,
-    explain: impl FnOnce(Failure) -> Failure,
 ) -> Result<Dialled, Refused> {
     let mut greeting = RedisConnectionInfo::default()
         .set_protocol(protocol)
@@ -270,6 +257,7 @@ async fn greet(
     match MultiplexedConnection::new_with_config(&greeting, Box::pin(stream), config).await {
         Ok((connection, driver)) => Ok(Dialled {
             connection,
+            traffic,
             driver: Box::pin(driver),
         }),
         Err(error) if protocol != ProtocolVersion::RESP2 && is_no_resp3(&error) => {
@@ -277,18 +265,33 @@ async fn greet(
         }
         Err(error) => {
             let failure = Failure::of_client(&error, &endpoint.secrets);
-            // Only a broken conversation needs a guess at why; an answer speaks for itself.
-            Err(Refused::Failed(if is_broken(&error) {
-                explain(failure)
-            } else {
-                failure
-            }))
+            Err(Refused::Failed(
+                if endpoint.tls.is_none() && is_broken(&error) {
+                    guess_tls(failure, &traffic)
+                } else {
+                    failure
+                },
+            ))
         }
     }
 }
 
+/// An answer speaks for itself; only a broken conversation needs a guess at why.
 fn is_broken(error: &RedisError) -> bool {
     matches!(error.kind(), redis::ErrorKind::Io | redis::ErrorKind::Parse)
+}
+
+fn guess_tls(failure: Failure, traffic: &Traffic) -> Failure {
+    match traffic.first() {
+        TLS_ALERT => {
+            Failure::unavailable("the server speaks TLS on this port: write rediss:// (with two s)")
+        }
+        SILENCE => Failure::unavailable(format!(
+            "{failure}; the server hung up without a word: if it demands TLS, write rediss:// (with \
+             two s)"
+        )),
+        _ => failure,
+    }
 }
 
 fn is_no_resp3(error: &RedisError) -> bool {
@@ -328,52 +331,5 @@ impl Stage {
             _ => "no connection",
         };
         Failure::unavailable(format!("{what} (waited {after:?})"))
-    }
-}
-
-/// No byte has come yet. Neither Redis nor TLS begins with a zero.
-const SILENCE: u8 = 0;
-/// How a TLS record begins that says what is wrong.
-const TLS_ALERT: u8 = 0x15;
-
-/// A stream that remembers the first byte it was sent: it tells a TLS server from Redis.
-struct Sniffed {
-    stream: TcpStream,
-    first: Option<Arc<AtomicU8>>,
-}
-
-impl AsyncRead for Sniffed {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if self.first.is_some()
-            && let Some(byte) = buffer.filled().get(before)
-            && let Some(first) = self.first.take()
-        {
-            first.store(*byte, Ordering::Relaxed);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Sniffed {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

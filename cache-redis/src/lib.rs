@@ -17,6 +17,7 @@
 //! ```text
 //! failure            what went wrong, ready to be told to every caller
 //! config/            URL, environment, TLS
+//! traffic            what is heard over a connection
 //! dial               one connection: address, TLS, handshake
 //! connection         the loop that owns it, and everybody's way to it
 //! keys  scripts      the layout in Redis; what runs there
@@ -32,6 +33,7 @@ mod keys;
 mod reply;
 mod scripts;
 mod store;
+mod traffic;
 
 pub use config::{RedisConfig, Roots};
 pub use store::RedisStore;

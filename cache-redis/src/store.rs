@@ -5,18 +5,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cache_core::store::{
-    Attachment, Begin, Beginning, BoxFuture, Coherence, Fill, Found, Read, Reading, Store, Token,
-    Turn,
+    Attachment, Begin, Beginning, BoxFuture, Coherence, Fill, Read, Reading, Store, Token,
 };
 use cache_core::{Env, Error, ErrorKind, Result};
-use redis::{Pipeline, Value};
 
 use crate::config::{Endpoint, RedisConfig};
 use crate::connection::{Link, Role};
 use crate::failure::Failure;
-use crate::keys::{ID, Keys, id_of, stamp_text, token_text};
-use crate::reply::{Replies, is_no_script};
-use crate::scripts::{self, Sending};
+use crate::keys::Keys;
+
+mod calls;
 
 /// The shared tier on one Redis, 6.2 or later.
 ///
@@ -106,215 +104,9 @@ impl RedisStore {
         })
     }
 
-    /// Sends what `build` makes; where a script turns out to be missing, sends it all once more,
-    /// with the scripts in full and with new random numbers (guard G15). Every part bears that: it
-    /// reads, or makes a stamp where none is, or asks for a lease that is the caller's already.
-    async fn run(
-        &self,
-        link: &Link,
-        build: impl Fn(Sending) -> Pipeline,
-    ) -> Result<Replies<'_>, Failure> {
-        let mut values = link.call(&build(Sending::Digest)).await?;
-        if values.iter().any(is_no_script) {
-            values = link.call(&build(Sending::Source)).await?;
-        }
-        Ok(self.replies(values))
-    }
-
-    fn replies(&self, values: Vec<Value>) -> Replies<'_> {
-        Replies::new(values, &self.endpoint.secrets)
-    }
-
-    async fn read_now(&self, request: &Read<'_>) -> Result<Reading, Failure> {
-        let Attached { keys, data, .. } = self.attached()?;
-        let entry = keys.entry(request.key);
-        if let Some(known) = request.known {
-            let mut commands = Pipeline::new();
-            range(&mut commands, &entry, ID.start, ID.end - 1);
-            stamps(&mut commands, keys, request.tags);
-            let mut replies = self.replies(data.call(&commands).await?);
-            let id = replies.bytes()?.unwrap_or_default();
-            let stamps = replies.stamps(request.tags.len())?;
-            if id == known.0 {
-                return Ok(Reading::new(Found::Known, stamps));
-            }
-        }
-
-        // One byte more than allowed tells what is too large, without any of it being sent in full.
-        let mut commands = Pipeline::new();
-        range(&mut commands, &entry, 0, request.limit);
-        // Once more, even where they were read above: stamps are only good if read after the entry.
-        stamps(&mut commands, keys, request.tags);
-        let mut replies = self.replies(data.call(&commands).await?);
-        let known = request.known.as_ref().map(|id| id.0.as_slice());
-        let found = replies.entry(request.limit, known)?;
-        let stamps = replies.stamps(request.tags.len())?;
-        let found = match found {
-            Some(found) => found,
-            None => Found::TooLarge(self.size(data, &entry, request.limit).await?),
-        };
-        Ok(Reading::new(found, stamps))
-    }
-
-    /// How large an entry is that is larger than `limit`.
-    async fn size(&self, data: &Link, entry: &str, limit: usize) -> Result<usize, Failure> {
-        let mut commands = Pipeline::new();
-        commands.cmd("STRLEN").arg(entry);
-        let size = self.replies(data.call(&commands).await?).integer()?;
-        // It may have been replaced meanwhile; that it was too large stays true.
-        Ok(usize::try_from(size)
-            .unwrap_or_default()
-            .max(limit.saturating_add(1)))
-    }
-
-    async fn begin_now(&self, request: &Begin<'_>) -> Result<Beginning, Failure> {
-        let Attached {
-            keys, env, data, ..
-        } = self.attached()?;
-        let (entry, lease) = (keys.entry(request.key), keys.lease(request.key));
-        let token = token_text(request.token);
-        let seen = request.seen.as_ref().map_or(&[][..], |id| &id.0);
-        let life = millis(request.life);
-        let mut replies = self
-            .run(data, |sending| {
-                let mut commands = Pipeline::new();
-                scripts::LEASE
-                    .start(&mut commands, sending, &[&*entry, &*lease])
-                    .arg(&token)
-                    .arg(millis(request.lease))
-                    .arg(u8::from(request.force))
-                    .arg(seen)
-                    .arg(request.limit);
-                for tag in request.tags {
-                    let fresh = env.draw().max(1);
-                    scripts::STAMP
-                        .start(&mut commands, sending, &[keys.stamp(tag)])
-                        .arg(stamp_text(fresh))
-                        .arg(life.saturating_mul(2))
-                        .arg(life);
-                }
-                // Read back, in this order (guard G2).
-                commands.cmd("GET").arg(&lease);
-                stamps(&mut commands, keys, request.tags);
-                commands
-            })
-            .await?;
-        let turn = replies.turn()?;
-        let rest = (|| {
-            for _ in request.tags {
-                replies.integer()?;
-            }
-            let holder = replies.bytes()?;
-            Ok((holder, replies.stamps(request.tags.len())?))
-        })();
-        match rest {
-            // It was taken, and taken away again at once: what holds now is best asked anew.
-            Ok((holder, stamps))
-                if turn == Turn::Granted && holder.as_deref() != Some(token.as_bytes()) =>
-            {
-                Ok(Beginning::new(Turn::Held(Duration::ZERO), stamps))
-            }
-            Ok((_, stamps)) => Ok(Beginning::new(turn, stamps)),
-            Err(failure) => {
-                if turn == Turn::Granted {
-                    // Nobody will load under it: others need not wait for its end.
-                    let _ = self.release_now(request.key, request.token).await;
-                }
-                Err(failure)
-            }
-        }
-    }
-
-    async fn fill_now(&self, request: &Fill<'_>) -> Result<bool, Failure> {
-        let Attached { keys, data, .. } = self.attached()?;
-        let (entry, lease) = (keys.entry(request.key), keys.lease(request.key));
-        let token = token_text(request.token);
-        let mut replies = self
-            .run(data, |sending| {
-                let mut commands = Pipeline::new();
-                scripts::FILL
-                    .start(&mut commands, sending, &[&*entry, &*lease])
-                    .arg(&token)
-                    .arg(request.bytes)
-                    .arg(millis(request.life));
-                // Read back (guard G3).
-                range(&mut commands, &entry, ID.start, ID.end - 1);
-                commands
-            })
-            .await?;
-        let stored = replies.integer()? == 1;
-        let id = replies.bytes()?.unwrap_or_default();
-        Ok(stored && Some(&*id) == id_of(request.bytes))
-    }
-
-    async fn renew_now(&self, key: &str, token: Token, lease: Duration) -> Result<bool, Failure> {
-        let Attached { keys, data, .. } = self.attached()?;
-        let (key, token) = (keys.lease(key), token_text(token));
-        let mut replies = self
-            .run(data, |sending| {
-                let mut commands = Pipeline::new();
-                scripts::RENEW
-                    .start(&mut commands, sending, &[&*key])
-                    .arg(&token)
-                    .arg(millis(lease));
-                commands.cmd("GET").arg(&key);
-                commands
-            })
-            .await?;
-        let renewed = replies.integer()? == 1;
-        Ok(renewed && replies.bytes()?.as_deref() == Some(token.as_bytes()))
-    }
-
-    async fn release_now(&self, key: &str, token: Token) -> Result<(), Failure> {
-        let Attached { keys, data, .. } = self.attached()?;
-        let (key, token) = (keys.lease(key), token_text(token));
-        let replies = self
-            .run(data, |sending| {
-                let mut commands = Pipeline::new();
-                scripts::RELEASE
-                    .start(&mut commands, sending, &[&*key])
-                    .arg(&token);
-                commands
-            })
-            .await?;
-        replies.done()
-    }
-
-    async fn remove_now(&self, names: &[String]) -> Result<(), Failure> {
-        let Attached { keys, .. } = self.attached()?;
-        let mut commands = Pipeline::with_capacity(names.len());
-        for name in names {
-            commands
-                .cmd("UNLINK")
-                .arg(keys.entry(name))
-                .arg(keys.lease(name));
-        }
-        self.unlink(&commands).await
-    }
-
-    async fn invalidate_now(&self, tags: &[String]) -> Result<(), Failure> {
-        let Attached { keys, .. } = self.attached()?;
-        let mut commands = Pipeline::with_capacity(tags.len());
-        for tag in tags {
-            commands.cmd("UNLINK").arg(keys.stamp(tag));
-        }
-        self.unlink(&commands).await
-    }
-
-    async fn unlink(&self, commands: &Pipeline) -> Result<(), Failure> {
-        if commands.is_empty() {
-            return Ok(());
-        }
-        let values = self.attached()?.invalidation.call(commands).await?;
-        self.replies(values).done()
-    }
-
-    async fn probe_now(&self) -> Result<(), Failure> {
-        let Attached {
-            data, invalidation, ..
-        } = self.attached()?;
-        data.probe().await?;
-        invalidation.probe().await
+    /// Names the place in an error: a program may have several.
+    fn told<T>(&self, outcome: Result<T, Failure>) -> Result<T> {
+        outcome.map_err(|failure| failure.at(&self.endpoint.described).into())
     }
 }
 
@@ -351,15 +143,15 @@ impl Store for RedisStore {
     }
 
     fn read<'a>(&'a self, request: Read<'a>) -> BoxFuture<'a, Result<Reading>> {
-        Box::pin(async move { Ok(self.read_now(&request).await?) })
+        Box::pin(async move { self.told(self.read_now(&request).await) })
     }
 
     fn begin<'a>(&'a self, request: Begin<'a>) -> BoxFuture<'a, Result<Beginning>> {
-        Box::pin(async move { Ok(self.begin_now(&request).await?) })
+        Box::pin(async move { self.told(self.begin_now(&request).await) })
     }
 
     fn fill<'a>(&'a self, request: Fill<'a>) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(async move { Ok(self.fill_now(&request).await?) })
+        Box::pin(async move { self.told(self.fill_now(&request).await) })
     }
 
     fn renew<'a>(
@@ -368,23 +160,23 @@ impl Store for RedisStore {
         token: Token,
         lease: Duration,
     ) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(async move { Ok(self.renew_now(key, token, lease).await?) })
+        Box::pin(async move { self.told(self.renew_now(key, token, lease).await) })
     }
 
     fn release<'a>(&'a self, key: &'a str, token: Token) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { Ok(self.release_now(key, token).await?) })
+        Box::pin(async move { self.told(self.release_now(key, token).await) })
     }
 
     fn remove<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { Ok(self.remove_now(keys).await?) })
+        Box::pin(async move { self.told(self.remove_now(keys).await) })
     }
 
     fn invalidate<'a>(&'a self, tags: &'a [String]) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { Ok(self.invalidate_now(tags).await?) })
+        Box::pin(async move { self.told(self.invalidate_now(tags).await) })
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move { Ok(self.probe_now().await?) })
+        Box::pin(async move { self.told(self.probe_now().await) })
     }
 
     fn describe(&self) -> String {
@@ -399,27 +191,4 @@ impl fmt::Debug for RedisStore {
             .field("source", &self.endpoint.source)
             .finish_non_exhaustive()
     }
-}
-
-/// Asks for the bytes from `first` to `last`, both included.
-fn range(commands: &mut Pipeline, entry: &str, first: usize, last: usize) {
-    commands.cmd("GETRANGE").arg(entry).arg(first).arg(last);
-}
-
-/// Asks for stamps. Missing ones, and keys of another type, are nil.
-fn stamps(commands: &mut Pipeline, keys: &Keys, tags: &[String]) {
-    if tags.is_empty() {
-        return;
-    }
-    let command = commands.cmd("MGET");
-    for tag in tags {
-        command.arg(keys.stamp(tag));
-    }
-}
-
-/// An expiry in Redis's words: at least one millisecond, and at most a century, beyond which Redis
-/// refuses it.
-fn millis(duration: Duration) -> u64 {
-    const CENTURY: u128 = 100 * 365 * 24 * 60 * 60 * 1000;
-    u64::try_from(duration.as_millis().clamp(1, CENTURY)).unwrap_or(1)
 }

@@ -125,7 +125,10 @@ impl Client {
         let token = token();
         let begin = Begin::new("stamps", token, &tags).force(true);
         let begun = self.store.begin(begin).await.expect("a begin");
-        self.store.release("stamps", token).await.expect("a release");
+        self.store
+            .release("stamps", token)
+            .await
+            .expect("a release");
         let made: Option<Vec<Stamp>> = begun.stamps.into_iter().collect();
         made.expect("with Granted each stamp is there")
     }
@@ -236,7 +239,11 @@ async fn leases(server: &impl Server) {
     }
     assert_eq!(two.begin("another", second).await, Turn::Granted);
 
-    let begun = two.store.begin(ask(second).force(true)).await.expect("a begin");
+    let begun = two
+        .store
+        .begin(ask(second).force(true))
+        .await
+        .expect("a begin");
     assert_eq!(begun.turn, Turn::Granted);
     assert!(!one.fill("lease", first, &entry(first, b"late")).await);
     assert_eq!(one.entry("lease").await, Found::Nothing);
@@ -254,19 +261,30 @@ async fn entries_in_the_way(server: &impl Server) {
         async move {
             let begun = client.store.begin(begin).await.expect("a begin");
             if begun.turn == Turn::Granted {
-                client.store.release("way", begin.token).await.expect("a release");
+                client
+                    .store
+                    .release("way", begin.token)
+                    .await
+                    .expect("a release");
             }
             begun.turn
         }
     };
     assert_eq!(ask(None, 1 << 20).await, Turn::Entry(bytes(&stored)));
-    assert_eq!(ask(Some(token()), 1 << 20).await, Turn::Entry(bytes(&stored)));
+    assert_eq!(
+        ask(Some(token()), 1 << 20).await,
+        Turn::Entry(bytes(&stored))
+    );
     assert_eq!(ask(Some(id), 1 << 20).await, Turn::Granted);
     assert_eq!(ask(None, stored.len()).await, Turn::Entry(bytes(&stored)));
     assert_eq!(ask(None, stored.len() - 1).await, Turn::Granted);
 
     server.plant(NAMESPACE, "way", &[b'x'; 23]);
-    assert_eq!(ask(None, 1 << 20).await, Turn::Granted, "too short for an id");
+    assert_eq!(
+        ask(None, 1 << 20).await,
+        Turn::Granted,
+        "too short for an id"
+    );
     server.plant(NAMESPACE, "way", &[b'x'; 24]);
     assert_eq!(ask(None, 1 << 20).await, Turn::Entry(bytes(&[b'x'; 24])));
     assert_eq!(ask(Some(EntryId([b'x'; 16])), 1 << 20).await, Turn::Granted);
@@ -295,7 +313,10 @@ async fn fills(server: &impl Server) {
     let life = server.life(NAMESPACE, "fill").expect("an expiry");
     assert!(life <= MINUTE && life > MINUTE / 2, "{life:?}");
 
-    assert!(!one.fill("fill", ours, &entry(ours, b"twice")).await, "the lease was given up");
+    assert!(
+        !one.fill("fill", ours, &entry(ours, b"twice")).await,
+        "the lease was given up"
+    );
     assert_eq!(two.entry("fill").await, bytes(&stored));
     let next = Begin::new("fill", token(), &[]).seen(Some(ours));
     let begun = two.store.begin(next).await.expect("a begin");
@@ -305,7 +326,11 @@ async fn fills(server: &impl Server) {
 /// Stamps are made once, by whoever comes first, seen by all, and never made again as they were.
 async fn stamps(server: &impl Server) {
     let (one, two) = (Client::of(server), Client::of(server));
-    assert_eq!(one.stamps(&["s:a", "s:b"]).await, [None, None], "reading makes none");
+    assert_eq!(
+        one.stamps(&["s:a", "s:b"]).await,
+        [None, None],
+        "reading makes none"
+    );
     let a = one.make_stamps(&["s:a"]).await[0];
     assert_ne!(a, 0);
     let both = two.make_stamps(&["s:b", "s:a"]).await;
@@ -315,7 +340,11 @@ async fn stamps(server: &impl Server) {
     // They are made, and told, whoever has the lease.
     let tags = names(&["s:c"]);
     assert_eq!(one.begin("s", token()).await, Turn::Granted);
-    let begun = two.store.begin(Begin::new("s", token(), &tags)).await.expect("a begin");
+    let begun = two
+        .store
+        .begin(Begin::new("s", token(), &tags))
+        .await
+        .expect("a begin");
     assert!(matches!(begun.turn, Turn::Held(_)));
     assert_eq!(one.stamps(&["s:c"]).await, begun.stamps);
 
@@ -337,7 +366,11 @@ async fn stamps_live_long_enough(server: &impl Server) {
         let token = token();
         let begin = Begin::new("live", token, &tags).life(life);
         let begun = client.store.begin(begin).await.expect("a begin");
-        client.store.release("live", token).await.expect("a release");
+        client
+            .store
+            .release("live", token)
+            .await
+            .expect("a release");
         begun.stamps[0]
     };
     let made = ask().await;
@@ -345,7 +378,11 @@ async fn stamps_live_long_enough(server: &impl Server) {
     server.pass(Duration::from_millis(500)).await;
     assert_eq!(ask().await, made, "less than one life was left: renewed");
     server.pass(Duration::from_millis(500)).await;
-    assert_eq!(client.stamps(&["live"]).await, [made], "as the renewal promised");
+    assert_eq!(
+        client.stamps(&["live"]).await,
+        [made],
+        "as the renewal promised"
+    );
     server.pass(Duration::from_millis(400)).await;
     assert_eq!(client.stamps(&["live"]).await, [None], "it ends at last");
     assert_ne!(ask().await, made);
@@ -357,10 +394,29 @@ async fn renewals(server: &impl Server) {
     let ours = token();
     let short = Begin::new("renew", ours, &[]).lease(Duration::from_millis(300));
     one.store.begin(short).await.expect("a begin");
-    assert!(!two.store.renew("renew", token(), MINUTE).await.expect("a renewal"));
-    assert!(!two.store.renew("none", ours, MINUTE).await.expect("a renewal"));
-    assert_eq!(two.begin("none", token()).await, Turn::Granted, "renewing makes no lease");
-    assert!(one.store.renew("renew", ours, MINUTE).await.expect("a renewal"));
+    assert!(
+        !two.store
+            .renew("renew", token(), MINUTE)
+            .await
+            .expect("a renewal")
+    );
+    assert!(
+        !two.store
+            .renew("none", ours, MINUTE)
+            .await
+            .expect("a renewal")
+    );
+    assert_eq!(
+        two.begin("none", token()).await,
+        Turn::Granted,
+        "renewing makes no lease"
+    );
+    assert!(
+        one.store
+            .renew("renew", ours, MINUTE)
+            .await
+            .expect("a renewal")
+    );
     server.pass(Duration::from_millis(400)).await;
     assert!(matches!(two.begin("renew", token()).await, Turn::Held(left) if left > MINUTE / 2));
 }
@@ -370,11 +426,17 @@ async fn releases(server: &impl Server) {
     let (one, two) = (Client::of(server), Client::of(server));
     let ours = token();
     assert_eq!(one.begin("release", ours).await, Turn::Granted);
-    two.store.release("release", token()).await.expect("a release");
+    two.store
+        .release("release", token())
+        .await
+        .expect("a release");
     assert!(matches!(two.begin("release", token()).await, Turn::Held(_)));
     two.store.release("release", ours).await.expect("a release");
     assert_eq!(two.begin("release", token()).await, Turn::Granted);
-    one.store.release("none", ours).await.expect("nothing to give up");
+    one.store
+        .release("none", ours)
+        .await
+        .expect("nothing to give up");
 }
 
 /// `remove` takes entries and leases, so that a load under way cannot store.
@@ -385,7 +447,8 @@ async fn removals(server: &impl Server) {
     one.store("remove:kept", b"kept").await;
     let late = token();
     assert_eq!(one.begin("remove:c", late).await, Turn::Granted);
-    two.remove(&["remove:a", "remove:none", "remove:b", "remove:c"]).await;
+    two.remove(&["remove:a", "remove:none", "remove:b", "remove:c"])
+        .await;
     for key in ["remove:a", "remove:b"] {
         assert_eq!(one.entry(key).await, Found::Nothing, "{key}");
     }
@@ -401,7 +464,10 @@ async fn invalidations(server: &impl Server) {
     let (one, two) = (Client::of(server), Client::of(server));
     let made = one.make_stamps(&["i:a", "i:b", "i:c"]).await;
     two.invalidate(&["i:a", "i:none", "i:b"]).await;
-    assert_eq!(one.stamps(&["i:a", "i:b", "i:c"]).await, [None, None, Some(made[2])]);
+    assert_eq!(
+        one.stamps(&["i:a", "i:b", "i:c"]).await,
+        [None, None, Some(made[2])]
+    );
     two.invalidate(&[]).await;
 }
 
@@ -413,7 +479,10 @@ async fn expiry(server: &impl Server) {
     let begin = Begin::new("expiry", ours, &[]).lease(short);
     one.store.begin(begin).await.expect("a begin");
     server.pass(short * 2).await;
-    assert!(!one.fill("expiry", ours, &entry(ours, b"late")).await, "the lease has run out");
+    assert!(
+        !one.fill("expiry", ours, &entry(ours, b"late")).await,
+        "the lease has run out"
+    );
     let theirs = token();
     assert_eq!(two.begin("expiry", theirs).await, Turn::Granted);
     let stored = entry(theirs, b"short");
@@ -465,7 +534,11 @@ async fn hostile_names(server: &impl Server) {
         assert_eq!(one.stamps(&[name]).await, [None], "{name:?}");
         assert_eq!(one.entry(name).await, Found::Nothing, "{name:?}");
         for (other, stored) in hostile.iter().zip(&stored).skip(at + 1) {
-            assert_eq!(one.entry(other).await, bytes(stored), "{other:?} after {name:?}");
+            assert_eq!(
+                one.entry(other).await,
+                bytes(stored),
+                "{other:?} after {name:?}"
+            );
         }
         assert_eq!(one.stamps(&hostile[at + 1..]).await, wanted[at + 1..]);
     }
@@ -520,7 +593,10 @@ async fn cancelled_calls(server: &impl Server) {
             tokio::task::yield_now().await;
         }
         drop(read);
-        assert!(client.entry("cancel").await == bytes(&stored), "after {polls} polls");
+        assert!(
+            client.entry("cancel").await == bytes(&stored),
+            "after {polls} polls"
+        );
     }
 }
 
@@ -555,7 +631,11 @@ async fn events(server: &impl Server) {
     if one.store.coherence() != Coherence::Tracked {
         return;
     }
-    assert_eq!(one.events.take().last(), Some(&Event::Proven), "it says when it can be trusted");
+    assert_eq!(
+        one.events.take().last(),
+        Some(&Event::Proven),
+        "it says when it can be trusted"
+    );
     let entry = || Event::Entry("events".to_owned());
     let lease = || Event::Lease("events".to_owned());
     // Whoever has read is told.
@@ -564,13 +644,19 @@ async fn events(server: &impl Server) {
     let tags = names(&["events"]);
     let ours = token();
     two.events.take();
-    one.store.begin(Begin::new("events", ours, &tags)).await.expect("a begin");
+    one.store
+        .begin(Begin::new("events", ours, &tags))
+        .await
+        .expect("a begin");
     two.begin("events", token()).await;
     two.stamps(&["events"]).await;
     two.events.take();
     assert!(one.fill("events", ours, &self::entry(ours, b"")).await);
     let told = two.events.take();
-    assert!(told.contains(&entry()) && told.contains(&lease()), "{told:?}");
+    assert!(
+        told.contains(&entry()) && told.contains(&lease()),
+        "{told:?}"
+    );
 
     two.entry("events").await;
     one.invalidate(&["events"]).await;

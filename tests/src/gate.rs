@@ -99,7 +99,8 @@ impl Gates {
 
     /// Waits while the gate is in this mode.
     async fn wait(&self, op: Op, mode: Mode) {
-        self.held.send_modify(|held| *held.entry(op).or_default() += 1);
+        self.held
+            .send_modify(|held| *held.entry(op).or_default() += 1);
         let mut modes = self.modes.subscribe();
         // The sender is in self.
         let _ = modes
@@ -108,7 +109,8 @@ impl Gates {
     }
 
     async fn pass<T>(&self, op: Op, call: BoxFuture<'_, Result<T>>) -> Result<T> {
-        self.calls.send_modify(|calls| *calls.entry(op).or_default() += 1);
+        self.calls
+            .send_modify(|calls| *calls.entry(op).or_default() += 1);
         match self.mode(op) {
             Mode::Open => call.await,
             Mode::HoldRequests => {
@@ -172,7 +174,10 @@ impl<S: Store> Store for Gated<S> {
         token: Token,
         lease: Duration,
     ) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(self.gates.pass(Op::Renew, self.store.renew(key, token, lease)))
+        Box::pin(
+            self.gates
+                .pass(Op::Renew, self.store.renew(key, token, lease)),
+        )
     }
 
     fn release<'a>(&'a self, key: &'a str, token: Token) -> BoxFuture<'a, Result<()>> {

@@ -2,8 +2,15 @@
 //! whose loads can, a listener for logs, and the suite every store must pass.
 
 pub mod conformance;
+pub mod fixture;
 pub mod gate;
 pub mod logs;
+pub mod proxy;
 pub mod server;
 pub mod source;
 pub mod world;
+
+/// The README's code compiles and runs as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

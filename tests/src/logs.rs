@@ -27,7 +27,10 @@ impl Logs {
     /// The texts that contain `what`.
     pub fn about(&self, what: &str) -> Vec<String> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.iter().filter(|text| text.contains(what)).cloned().collect()
+        seen.iter()
+            .filter(|text| text.contains(what))
+            .cloned()
+            .collect()
     }
 }
 

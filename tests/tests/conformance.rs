@@ -81,7 +81,9 @@ impl Server for Redis {
     }
 
     fn life(&self, namespace: &str, key: &str) -> Option<Duration> {
-        let left: i64 = self.0.command(&["PTTL", &format!("{namespace}:e:{{{key}}}")]);
+        let left: i64 = self
+            .0
+            .command(&["PTTL", &format!("{namespace}:e:{{{key}}}")]);
         u64::try_from(left).ok().map(Duration::from_millis)
     }
 }

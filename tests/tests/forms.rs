@@ -1,7 +1,11 @@
 //! Every form an annotated function can take compiles without a warning and runs.
 
-// The forms are written as in a library.
-#![allow(unreachable_pub)]
+// The forms are written as in a library, and some take by value what they need not.
+#![allow(
+    unreachable_pub,
+    clippy::needless_pass_by_value,
+    clippy::extra_unused_type_parameters
+)]
 
 #[path = "forms/free.rs"]
 mod free;

@@ -56,17 +56,13 @@ impl Plan {
     /// What cannot be named cannot be left alone either: everything of the namespace goes.
     fn widen(&mut self, error: &Error) {
         tracing::error!("#[invalidates] clears the whole namespace: {error}");
-        self.targets
-            .tags
-            .push(Tag::namespace().as_str().to_owned());
+        self.targets.tags.push(Tag::namespace().as_str().to_owned());
     }
 
     /// Guards the body: if it is dropped or panics in the middle, the plan is carried out in the
     /// background, since the write may have happened.
     pub fn arm(self) -> Armed {
-        Armed {
-            plan: Some(self),
-        }
+        Armed { plan: Some(self) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the macros' output calls. Not public API: it changes with the macros, which are pinned to
 //! this very version.
 
+mod bounds;
 mod invalidates;
 pub mod shape;
 
@@ -18,6 +19,7 @@ use crate::key::args_text;
 use crate::metrics::Count;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag};
 
+pub use self::bounds::{argument, checked};
 pub use self::invalidates::{Armed, Plan};
 pub use crate::registry::{Instance, Site, Spec};
 pub use crate::tag::Part;
@@ -180,12 +182,11 @@ fn ticket<R, S: Shape<R>>(
 ) -> Ticket<R, S> {
     let mut collected = Tags::of_kind(&function.kind.name);
     tags(&mut collected);
-    let call = match collected.0 {
-        Ok(tags) => Some(Box::new(Call::new(engine, function, args, tags))),
-        Err(_) => {
-            function.kind.counters.count(Count::Unkeyed);
-            None
-        }
+    let call = if let Ok(tags) = collected.0 {
+        Some(Box::new(Call::new(engine, function, args, tags)))
+    } else {
+        function.kind.counters.count(Count::Unkeyed);
+        None
     };
     Ticket {
         shape,

@@ -11,19 +11,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What a cached value must be able to do.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be cached",
-    label = "this type needs `Clone`, `Send`, `Sync`, `Serialize` and `DeserializeOwned`, and may borrow nothing",
-    note = "derive them: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`; return owned data instead of references"
-)]
 pub trait CacheValue: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
 
 impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> CacheValue for T {}
 
 /// How a return type `R` carries the value that is cached.
-pub trait Shape<R>: Copy + Send + Sync + fmt::Debug + 'static {
+pub trait Outline<R>: Copy + Send + Sync + fmt::Debug + 'static {
     /// What is cached.
-    type Value: CacheValue;
+    type Value;
 
     /// The value, where the function returned one that is cached; else what it returned.
     fn split(self, returned: R) -> Result<Self::Value, R>;
@@ -41,6 +36,11 @@ pub trait Shape<R>: Copy + Send + Sync + fmt::Debug + 'static {
         false
     }
 }
+
+/// An [`Outline`] whose value can be cached.
+pub trait Shape<R>: Outline<R, Value: CacheValue> {}
+
+impl<R, S: Outline<R, Value: CacheValue>> Shape<R> for S {}
 
 /// Asks whether a return value stands for success: `Ok`, or anything that is no `Result`.
 pub trait Success<R>: Copy {
@@ -87,7 +87,7 @@ pub struct FallibleOptional;
 #[derive(Clone, Copy, Debug)]
 pub struct OptionalFallible;
 
-impl<T: CacheValue> Shape<T> for Plain {
+impl<T> Outline<T> for Plain {
     type Value = T;
 
     fn split(self, returned: T) -> Result<T, T> {
@@ -103,7 +103,7 @@ impl<T: CacheValue> Shape<T> for Plain {
     }
 }
 
-impl<T: CacheValue> Shape<Option<T>> for Optional {
+impl<T> Outline<Option<T>> for Optional {
     type Value = T;
 
     fn split(self, returned: Option<T>) -> Result<T, Option<T>> {
@@ -115,7 +115,7 @@ impl<T: CacheValue> Shape<Option<T>> for Optional {
     }
 }
 
-impl<T: CacheValue, E> Shape<Result<T, E>> for Fallible {
+impl<T, E> Outline<Result<T, E>> for Fallible {
     type Value = T;
 
     fn split(self, returned: Result<T, E>) -> Result<T, Result<T, E>> {
@@ -131,7 +131,7 @@ impl<T: CacheValue, E> Shape<Result<T, E>> for Fallible {
     }
 }
 
-impl<T: CacheValue, E> Shape<Result<Option<T>, E>> for FallibleOptional {
+impl<T, E> Outline<Result<Option<T>, E>> for FallibleOptional {
     type Value = T;
 
     fn split(self, returned: Result<Option<T>, E>) -> Result<T, Result<Option<T>, E>> {
@@ -150,7 +150,7 @@ impl<T: CacheValue, E> Shape<Result<Option<T>, E>> for FallibleOptional {
     }
 }
 
-impl<T: CacheValue, E> Shape<Option<Result<T, E>>> for OptionalFallible {
+impl<T, E> Outline<Option<Result<T, E>>> for OptionalFallible {
     type Value = T;
 
     fn split(self, returned: Option<Result<T, E>>) -> Result<T, Option<Result<T, E>>> {

@@ -7,6 +7,7 @@ use std::io;
 pub(super) struct Bounded {
     bytes: Vec<u8>,
     limit: usize,
+    full: bool,
 }
 
 /// More bytes than the limit.
@@ -18,16 +19,23 @@ impl Bounded {
         Self {
             bytes: Vec::with_capacity(limit.min(128)),
             limit,
+            full: false,
         }
     }
 
     #[inline]
     pub(super) fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
         if bytes.len() > self.limit - self.bytes.len() {
+            self.full = true;
             return Err(Full);
         }
         self.bytes.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// Whether something did not fit: some codecs' errors do not say so.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {

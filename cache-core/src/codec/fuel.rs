@@ -26,6 +26,7 @@ pub(super) struct Fuel {
     steps: Cell<usize>,
     depth: Cell<u32>,
     ahead: Cell<usize>,
+    spent: Cell<Option<Spent>>,
 }
 
 /// Why decoding was stopped.
@@ -50,6 +51,7 @@ impl Fuel {
             steps: Cell::new(allowance(len)),
             depth: Cell::new(DEPTH),
             ahead: Cell::new(len),
+            spent: Cell::new(None),
         }
     }
 
@@ -58,7 +60,7 @@ impl Fuel {
     pub(super) fn step(&self) -> Result<(), Spent> {
         let left = self.steps.get();
         if left == 0 {
-            return Err(Spent::Steps);
+            return Err(self.end(Spent::Steps));
         }
         self.steps.set(left - 1);
         Ok(())
@@ -69,10 +71,21 @@ impl Fuel {
     pub(super) fn descend(&self) -> Result<Level<'_>, Spent> {
         let left = self.depth.get();
         if left == 0 {
-            return Err(Spent::Depth);
+            return Err(self.end(Spent::Depth));
         }
         self.depth.set(left - 1);
         Ok(Level(self))
+    }
+
+    /// What ran out, if anything did: postcard's errors have no room for it.
+    pub(super) fn spent(&self) -> Option<Spent> {
+        self.spent.get()
+    }
+
+    #[cold]
+    fn end(&self, spent: Spent) -> Spent {
+        self.spent.set(Some(spent));
+        spent
     }
 
     /// How many elements memory may be set aside for, of those that are claimed. All lists of a

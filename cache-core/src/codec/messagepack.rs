@@ -6,7 +6,7 @@ use rmp_serde::{Deserializer, Serializer};
 use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, IgnoredAny};
 use serde::ser::Serialize;
 
-use super::bounded::Bounded;
+use super::bounded::{Bounded, Full};
 use super::fuel::Fuel;
 use super::guard::Guarded;
 use super::{Cause, Format};
@@ -15,7 +15,11 @@ pub(super) struct MessagePack;
 
 impl Format for MessagePack {
     fn encode<T: Serialize>(value: &T, mut out: Bounded) -> Result<Vec<u8>, Cause> {
-        value.serialize(&mut Serializer::new(&mut out).with_struct_map())?;
+        let result = value.serialize(&mut Serializer::new(&mut out).with_struct_map());
+        if out.is_full() {
+            return Err(Full.into());
+        }
+        result?;
         Ok(out.into_bytes())
     }
 

@@ -1,6 +1,5 @@
 //! The codecs a value can be stored with. All are guarded alike: decoding is bounded in depth,
 //! steps and memory, and encoding refuses what decoding would.
-#![allow(dead_code)] // Until the engine uses all of it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -133,7 +132,7 @@ impl Codec {
             Self::MessagePack => messagepack::MessagePack::decode(bytes, &fuel),
             Self::Postcard => postcard::Postcard::decode(bytes, &fuel),
         }
-        .map_err(failed)
+        .map_err(|cause| failed(fuel.spent().map_or(cause, |spent| spent.to_string().into())))
     }
 }
 

@@ -2,15 +2,16 @@
 //! A serializer that writes nothing; for most types the compiler leaves a sum of lengths of it.
 
 use std::cell::Cell;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 
 use serde::ser::{
-    Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
-    SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
+    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
 use super::Cause;
 use super::fuel::DEPTH;
+use crate::refusal::Refusal;
 
 /// How many values decoding will be asked for, about. With `skips`, fields may be left out.
 ///
@@ -27,23 +28,6 @@ pub(super) fn weigh<T: Serialize>(value: &T, skips: bool) -> Result<usize, Cause
     Ok(steps.get())
 }
 
-#[derive(Debug)]
-struct Refusal(Box<str>);
-
-impl Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-impl serde::ser::Error for Refusal {
-    fn custom<T: Display>(message: T) -> Self {
-        Self(message.to_string().into())
-    }
-}
-
 #[derive(Clone, Copy)]
 struct Scale<'s> {
     steps: &'s Cell<usize>,
@@ -53,14 +37,13 @@ struct Scale<'s> {
 
 impl<'s> Scale<'s> {
     #[inline]
-    fn leaf(self) -> Result<(), Refusal> {
+    fn step(self) {
         self.steps.set(self.steps.get().saturating_add(1));
-        Ok(())
     }
 
     #[inline]
     fn inside(self) -> Result<Scale<'s>, Refusal> {
-        self.leaf()?;
+        self.step();
         if self.depth == DEPTH {
             return Err(too_deep());
         }
@@ -73,14 +56,15 @@ impl<'s> Scale<'s> {
 
 #[cold]
 fn too_deep() -> Refusal {
-    Refusal::custom(format_args!("it nests deeper than {DEPTH} levels"))
+    Refusal::new(format_args!("it nests deeper than {DEPTH} levels"))
 }
 
 macro_rules! leaves {
     ($($method:ident($($argument:ty),*))*) => {$(
         #[inline]
         fn $method(self, $(_: $argument),*) -> Result<(), Refusal> {
-            self.leaf()
+            self.step();
+            Ok(())
         }
     )*};
 }
@@ -120,7 +104,8 @@ impl<'s> Serializer for Scale<'s> {
     }
 
     fn collect_str<T: Display + ?Sized>(self, _: &T) -> Result<(), Refusal> {
-        self.leaf()
+        self.step();
+        Ok(())
     }
 
     #[inline]
@@ -241,7 +226,7 @@ macro_rules! named {
                 value: &T,
             ) -> Result<(), Refusal> {
                 // The name, where it is stored, is read as a value of its own.
-                self.leaf()?;
+                self.step();
                 value.serialize(*self)
             }
 
@@ -249,7 +234,7 @@ macro_rules! named {
                 if self.skips {
                     return Ok(());
                 }
-                Err(Refusal::custom(format_args!(
+                Err(Refusal::new(format_args!(
                     "it leaves out its field `{name}`, which would be read back as something \
                      else: drop `skip_serializing_if`, or use the codec \"messagepack\""
                 )))

@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fetch::{Fetched, Tagged, unencodable};
+use super::fetch::{Budgets, Fetched, Search, Tagged};
 use super::lease::LeaseGuard;
 use super::{Carrier, Engine, Function};
 use crate::__private::shape::Shape;
@@ -93,11 +93,12 @@ impl Call {
         F: Future<Output = R>,
     {
         let mut body = pin!(body);
-        let mut waits = self.function.settings.wait;
-        // All that this call waits for the store, in all.
-        let mut budget = self.engine.store_timeout;
+        let mut budgets = Budgets {
+            waits: self.function.settings.wait,
+            store: self.engine.store_timeout,
+        };
         let (seat, plan) = loop {
-            let seat = match self.take_seat::<S::Value>(&mut waits).await {
+            let seat = match self.take_seat::<S::Value>(&mut budgets.waits).await {
                 Ok(Some(seat)) => seat,
                 Ok(None) => {
                     let (returned, _) = self.load(shape, body.as_mut()).await;
@@ -105,10 +106,7 @@ impl Call {
                 }
                 Err(value) => return (shape.join(value), true),
             };
-            match self
-                .plan::<S::Value>(&seat, &mut waits, &mut budget)
-                .await
-            {
+            match self.plan::<S::Value>(&seat, &mut budgets).await {
                 Ok(Plan::Elsewhere) => {}
                 Ok(plan) => break (seat, plan),
                 Err((stored, point, was_local)) => {
@@ -117,7 +115,7 @@ impl Call {
                 }
             }
         };
-        self.lead(shape, body.as_mut(), seat, plan, &mut budget)
+        self.lead(shape, body.as_mut(), seat, plan, &mut budgets.store)
             .await
     }
 
@@ -138,11 +136,10 @@ impl Call {
         }
         let mut fruitless = 0;
         loop {
-            let joined =
-                engine
-                    .flights
-                    .join(&self.key, self.began, engine.epoch(), self.blocking);
-            let follower = match joined {
+            let turn = engine
+                .flights
+                .join(&self.key, self.began, engine.epoch(), self.blocking);
+            let other = match turn {
                 Joined::Lead(seat) => {
                     // Another flight may have ended since this call looked.
                     let Some(value) = self.look_again() else {
@@ -152,12 +149,12 @@ impl Call {
                     return Err(value);
                 }
                 Joined::Own => return Ok(None),
-                Joined::Follow(follower) => follower,
+                Joined::Follow(other) => other,
             };
             let before = engine.env.now();
             let followed = tokio::select! {
                 biased;
-                followed = follower.end() => followed,
+                end = other.end() => end,
                 () = engine.env.sleep(*waits) => return Ok(None),
             };
             *waits = waits.saturating_sub(engine.env.now().saturating_sub(before));
@@ -190,8 +187,7 @@ impl Call {
     async fn plan<V: crate::__private::shape::CacheValue>(
         &self,
         seat: &Seat,
-        waits: &mut Duration,
-        budget: &mut Duration,
+        budgets: &mut Budgets,
     ) -> std::result::Result<Plan, (Arc<Stored<V>>, u64, bool)> {
         let engine = &self.engine;
         let Some(store) = &engine.store else {
@@ -200,9 +196,7 @@ impl Call {
         if !engine.outage.usable() {
             return Ok(Plan::Bare);
         }
-        match engine
-            .fetch::<V>(self, seat, store, waits, budget)
-            .await {
+        match Search::new(self, seat, store).run::<V>(budgets).await {
             Ok(Fetched::Hit {
                 stored,
                 point,
@@ -319,7 +313,10 @@ impl Call {
                             Err(error) => {
                                 self.count(Count::FillRefused);
                                 engine.complaints.say(&engine.env, || {
-                                    tracing::warn!("{}", unencodable(self, &error));
+                                    tracing::warn!(
+                                        kind = self.function.kind.name,
+                                        "a value could not be stored: {error}"
+                                    );
                                 });
                                 (false, 0)
                             }
@@ -341,8 +338,7 @@ impl Call {
             value,
         });
         // Step 8: only if the fill was accepted and nothing moved since step 1.
-        let clean =
-            keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
+        let clean = keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
         // Guard G6: to everybody only while nothing moved and events would have told; else to the
         // calls that began before the load did.
         let sharing = if clean && engine.trusts_local() {

@@ -1,14 +1,15 @@
 //! What a cache knows of a function it serves: its kind, its settings, how its values are carried.
 
 use std::any::type_name;
+use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock};
 
+use crate::__private::shape::CacheValue;
 use crate::codec::Codec;
 use crate::metrics::{Counters, Histogram};
 use crate::policy::{Policy, Settings};
 use crate::registry::Registered;
 use crate::schema::{self, Schema};
-use crate::__private::shape::CacheValue;
 
 /// A kind in one cache.
 #[derive(Debug)]
@@ -77,13 +78,18 @@ impl Function {
             number: registered.number,
             prefix: format!("{}:{}:", kind.name, registered.name),
             origin: registered.origin,
-            bypassed: hidden
-                || registered.fault.is_some()
-                || kind.policy.enabled == Some(false),
+            bypassed: hidden || registered.fault.is_some() || kind.policy.enabled == Some(false),
             settings,
             carrier,
             kind,
         }
+    }
+}
+
+impl Function {
+    /// The most bytes an entry may have: the value's, and its header's on top.
+    pub(crate) fn entry_limit(&self) -> usize {
+        self.settings.max_bytes.saturating_add(64 << 10)
     }
 }
 
@@ -99,27 +105,35 @@ fn carrier<V: CacheValue>(
     kind: &KindState,
     codec: Option<Codec>,
 ) -> Carrier {
-    let (fingerprint, self_describing) = match schema::trace::<V>() {
-        Schema::Traced {
-            fingerprint,
-            self_describing,
-        } => (registered.schema.unwrap_or(fingerprint), self_describing),
-        Schema::Untraceable {
-            reason,
-            self_describing,
-        } => match registered.schema {
-            Some(schema) => (schema, self_describing),
-            None => {
-                tracing::warn!(
-                    kind = kind.name,
-                    function = &*registered.name,
-                    "values of type {} stay in this process: {reason}; write schema = 1 on the \
-                     attribute, and another number whenever the type changes, to share them",
-                    type_name::<V>(),
-                );
-                return Carrier::None;
-            }
-        },
+    // A type's own code runs here, on data it has never seen: a panic in it is its answer.
+    let traced = catch_unwind(schema::trace::<V>).unwrap_or_else(|_| Schema::Untraceable {
+        reason: "its Deserialize panicked while it was traced".to_owned(),
+        self_describing: false,
+    });
+    let (fingerprint, self_describing) = match (traced, registered.schema) {
+        (
+            Schema::Traced {
+                fingerprint,
+                self_describing,
+            },
+            schema,
+        ) => (schema.unwrap_or(fingerprint), self_describing),
+        (
+            Schema::Untraceable {
+                self_describing, ..
+            },
+            Some(schema),
+        ) => (schema, self_describing),
+        (Schema::Untraceable { reason, .. }, None) => {
+            tracing::warn!(
+                kind = kind.name,
+                function = &*registered.name,
+                "values of type {} stay in this process: {reason}; write schema = 1 on the \
+                 attribute, and another number whenever the type changes, to share them",
+                type_name::<V>(),
+            );
+            return Carrier::None;
+        }
     };
     let natural = if self_describing {
         Codec::MessagePack

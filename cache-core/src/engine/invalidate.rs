@@ -62,7 +62,11 @@ impl Targets {
     /// The tags to remove in the shared tier: those named, and the tag of each key, which values
     /// carry that are not stored as bytes.
     fn shared_tags(&self) -> Vec<String> {
-        let of_keys = self.keys.iter().flat_map(shared_keys).map(|key| own_tag(&key));
+        let of_keys = self
+            .keys
+            .iter()
+            .flat_map(shared_keys)
+            .map(|key| own_tag(&key));
         self.tags.iter().cloned().chain(of_keys).collect()
     }
 }
@@ -107,21 +111,14 @@ impl Engine {
                 if !engine.outage.usable() {
                     return false;
                 }
-                // Tags first: the order does not matter, since nobody is told before both are done.
-                let tags_done = async {
-                    match tags.is_empty() {
-                        true => Ok(()),
-                        false => engine.bounded(store.invalidate(&tags)).await,
-                    }
-                };
-                let keys_done = async {
-                    match keys.is_empty() {
-                        true => Ok(()),
-                        false => engine.bounded(store.remove(&keys)).await,
-                    }
-                };
+                let tags_done = engine.bounded(store.invalidate(&tags));
+                let keys_done = engine.bounded(store.remove(&keys));
+                // In any order: nobody is told before both are done.
                 let (tags_done, keys_done) = tokio::join!(tags_done, keys_done);
-                for error in [&tags_done, &keys_done].into_iter().filter_map(|r| r.as_ref().err()) {
+                for error in [&tags_done, &keys_done]
+                    .into_iter()
+                    .filter_map(|r| r.as_ref().err())
+                {
                     engine.store_failed(error);
                 }
                 tags_done.is_ok() && keys_done.is_ok()
@@ -149,8 +146,11 @@ impl Engine {
         }
         for key in &targets.keys {
             for function in key.functions() {
-                self.cells
-                    .advance(&own_tag(&format!("{}:{function}:{}", key.kind(), key.args())));
+                self.cells.advance(&own_tag(&format!(
+                    "{}:{function}:{}",
+                    key.kind(),
+                    key.args()
+                )));
                 let Some(function) = self.function_named(key.kind(), function) else {
                     continue;
                 };

@@ -144,7 +144,8 @@ pub(super) struct LeaseGuard {
 }
 
 impl LeaseGuard {
-    /// Guards a lease that is about to be asked for.
+    /// Guards a lease that is about to be asked for: a caller that is cancelled before the answer
+    /// is there may have been granted it all the same.
     pub(super) fn new(engine: &Arc<Engine>, key: &str, token: Token) -> Self {
         Self {
             engine: Arc::clone(engine),
@@ -154,8 +155,8 @@ impl LeaseGuard {
         }
     }
 
-    /// The lease was granted: it is renewed from here on.
-    pub(super) fn keep(&self, lasts: Duration) {
+    /// It was granted: it is renewed from here on.
+    pub(super) fn granted(&self, lasts: Duration) {
         self.engine.keep_lease(&self.key, self.token, lasts);
     }
 

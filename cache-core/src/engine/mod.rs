@@ -6,6 +6,7 @@ mod complaints;
 mod fetch;
 mod function;
 mod invalidate;
+mod judge;
 mod lease;
 mod observe;
 mod outage;
@@ -18,8 +19,8 @@ use std::time::Duration;
 
 pub(crate) use call::Call;
 use complaints::Complaints;
-use function::{Carrier, KindState, Table};
 pub(crate) use function::Function;
+use function::{Carrier, KindState, Table};
 pub use invalidate::Invalidation;
 pub(crate) use invalidate::Targets;
 use lease::Leases;
@@ -122,7 +123,7 @@ impl Engine {
         self.functions.get_or_init(registered.number, || {
             let kind = self.kind(registered.kind);
             let function = Arc::new(Function::new::<R, V>(registered, kind, plain));
-            // Before anybody can use it: an invalidation finds its entries by this name.
+            // Before anybody can call it: an event for one of its keys must find it.
             self.names
                 .write()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -163,9 +164,7 @@ impl Engine {
         match self.coherence {
             None => true,
             Some(Coherence::Checked) => false,
-            Some(Coherence::Tracked) => {
-                self.proven.load(Ordering::Acquire) && self.outage.usable()
-            }
+            Some(Coherence::Tracked) => self.proven.load(Ordering::Acquire) && self.outage.usable(),
         }
     }
 

@@ -2,7 +2,7 @@
 //! that must be applied before the shared tier is used again.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,12 +24,13 @@ const BATCH: usize = 500;
 #[derive(Debug)]
 pub(crate) struct Outage {
     usable: AtomicBool,
+    /// Consecutive failures while it is closed.
+    failures: AtomicU32,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    failures: u32,
     queue: Queue,
     healing: bool,
 }
@@ -72,6 +73,7 @@ impl Outage {
     pub(crate) fn new() -> Self {
         Self {
             usable: AtomicBool::new(true),
+            failures: AtomicU32::new(0),
             state: Mutex::default(),
         }
     }
@@ -91,12 +93,9 @@ impl Outage {
 
     /// A call to the store succeeded.
     pub(crate) fn succeeded(&self) {
-        // Only a closed breaker counts; an open one is closed by the healer.
-        if self.usable() {
-            let mut state = self.lock();
-            if !state.healing {
-                state.failures = 0;
-            }
+        // Read first: callers of a healthy store share no written line.
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
         }
     }
 
@@ -125,10 +124,8 @@ impl Engine {
         if !is_outage(error) {
             return;
         }
-        let mut state = self.outage.lock();
-        state.failures += 1;
-        if state.failures >= TOLERATED {
-            self.open(state);
+        if self.outage.failures.fetch_add(1, Ordering::Relaxed) + 1 >= TOLERATED {
+            self.open(self.outage.lock());
         }
     }
 
@@ -162,10 +159,8 @@ impl Engine {
             if taken.len() == 0 {
                 return Ok(());
             }
-            let (tags, keys) = (
-                Vec::from_iter(taken.tags.iter().cloned()),
-                Vec::from_iter(taken.keys.iter().cloned()),
-            );
+            let tags: Vec<String> = taken.tags.into_iter().collect();
+            let keys: Vec<String> = taken.keys.into_iter().collect();
             let replayed = async {
                 for tags in tags.chunks(BATCH) {
                     self.bounded(store.invalidate(tags)).await?;
@@ -191,7 +186,7 @@ impl Engine {
         if state.queue.len() > 0 {
             return false;
         }
-        state.failures = 0;
+        self.outage.failures.store(0, Ordering::Relaxed);
         state.healing = false;
         self.outage.usable.store(true, Ordering::Release);
         true

@@ -173,7 +173,9 @@ fn a_replaced_flight_stays_dirty_whatever_it_notes() {
     let seat = lead(&flights);
     let _other = flights.replace(&key(), false);
     seat.note(Note::default());
-    assert!(!seat.insert_if_clean(0, || panic!("nothing would have told it of an invalidation")));
+    assert!(!seat.insert_if_clean(0, || panic!(
+        "nothing would have told it of an invalidation"
+    )));
 }
 
 #[test]
@@ -183,7 +185,10 @@ fn a_flight_on_a_killed_cell_is_never_clean() {
     for tag in 0..100 {
         cells.cell(&format!("other:{tag}"));
     }
-    assert!(!Arc::ptr_eq(&cell, &cells.cell("a")), "the registry is small");
+    assert!(
+        !Arc::ptr_eq(&cell, &cells.cell("a")),
+        "the registry is small"
+    );
     let flights = Arc::new(Flights::new());
     let seat = lead(&flights);
     seat.note(Note::take(0, [&cell].into_iter()));

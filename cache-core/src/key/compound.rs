@@ -2,12 +2,13 @@
 //! maps, which are sorted first, so that a `HashMap`'s order does not matter.
 
 use serde::ser::{
-    Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
-    SerializeTuple, SerializeTupleStruct, SerializeTupleVariant,
+    Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant,
 };
 
 use super::sink::Sink;
-use super::text::{Refusal, Text, put_ident};
+use super::text::{Text, put_ident};
+use crate::refusal::Refusal;
 
 /// How a value with parts is joined and ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub(super) enum Close {
 pub(super) struct Parts<'s, S> {
     text: Text<'s, S>,
     close: Close,
-    parts: usize,
+    written: usize,
 }
 
 impl<'s, S: Sink> Parts<'s, S> {
@@ -36,24 +37,25 @@ impl<'s, S: Sink> Parts<'s, S> {
         Self {
             text,
             close,
-            parts: 0,
+            written: 0,
         }
     }
 
     /// The one part there is.
     pub(super) fn only<T: Serialize + ?Sized>(mut self, value: &T) -> Result<(), Refusal> {
         self.part(value)?;
-        self.finish()
+        self.finish();
+        Ok(())
     }
 
     #[inline]
     fn join(&mut self) {
-        if self.parts > 0 {
+        if self.written > 0 {
             self.text
                 .sink
                 .put(if self.close == Close::Top { b":" } else { b"," });
         }
-        self.parts += 1;
+        self.written += 1;
     }
 
     #[inline]
@@ -78,16 +80,15 @@ impl<'s, S: Sink> Parts<'s, S> {
     }
 
     #[inline]
-    fn finish(self) -> Result<(), Refusal> {
+    fn finish(self) {
         let close: &[u8] = match self.close {
             Close::Top => b"",
             Close::Square => b"]",
-            Close::Tuple if self.parts < 2 => b",)",
+            Close::Tuple if self.written < 2 => b",)",
             Close::Tuple | Close::Bracket => b")",
             Close::Angle => b">",
         };
         self.text.sink.put(close);
-        Ok(())
     }
 }
 
@@ -105,7 +106,8 @@ macro_rules! unnamed {
 
             #[inline]
             fn end(self) -> Result<(), Refusal> {
-                self.finish()
+                self.finish();
+                Ok(())
             }
         }
     )*};
@@ -133,7 +135,8 @@ macro_rules! named {
             }
 
             fn end(self) -> Result<(), Refusal> {
-                self.finish()
+                self.finish();
+                Ok(())
             }
         }
     )*};
@@ -172,7 +175,7 @@ impl<S: Sink> SerializeMap for Map<'_, S> {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refusal> {
         if self.open.is_some() {
-            return Err(Refusal::custom("a map has a key without a value"));
+            return Err(Refusal::new("a map has a key without a value"));
         }
         let mut entry = Vec::new();
         self.write(key, &mut entry)?;
@@ -183,7 +186,7 @@ impl<S: Sink> SerializeMap for Map<'_, S> {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
         let Some((mut entry, end)) = self.open.take() else {
-            return Err(Refusal::custom("a map has a value without a key"));
+            return Err(Refusal::new("a map has a value without a key"));
         };
         entry.push(b'=');
         self.write(value, &mut entry)?;
@@ -193,7 +196,7 @@ impl<S: Sink> SerializeMap for Map<'_, S> {
 
     fn end(mut self) -> Result<(), Refusal> {
         if self.open.is_some() {
-            return Err(Refusal::custom("a map has a key without a value"));
+            return Err(Refusal::new("a map has a key without a value"));
         }
         // A map that has a key twice is sorted by the values too.
         self.entries

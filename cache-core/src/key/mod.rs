@@ -1,6 +1,5 @@
 //! Keys: a kind, a function, and the arguments in a canonical, readable text that no two argument
 //! lists share. The same text names the entry in the local tier and in Redis.
-#![allow(dead_code)] // Until the engine uses all of it.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,1 +1,362 @@
+//! Keys never meet unless serde sees no difference between their arguments.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hint::black_box;
+
+use proptest::prelude::*;
+use serde::Serialize;
+
+use super::*;
+
+mod value;
+
+use value::Value;
+
+fn text<A: Serialize + ?Sized>(args: &A) -> String {
+    let mut bytes = Vec::new();
+    write_args(args, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[derive(Serialize)]
+struct Unit;
+#[derive(Serialize)]
+struct Wrapped(u8);
+#[derive(Serialize)]
+struct Pair(u8, bool);
+#[derive(Serialize)]
+struct Point {
+    x: i32,
+    y: Option<f32>,
+}
+#[derive(Serialize)]
+#[serde(rename = "a b:c")]
+struct Renamed {
+    #[serde(rename = "{x}=1,é")]
+    x: u8,
+    #[serde(rename = "")]
+    y: u8,
+}
+#[derive(Serialize)]
+#[serde(rename = "true")]
+struct True;
+#[derive(Serialize)]
+#[serde(rename = "some")]
+struct Some1(u8);
+#[derive(Serialize)]
+#[serde(rename = "42")]
+struct Number;
+#[derive(Serialize)]
+#[serde(rename = "nan7ff8000000000000f64")]
+struct Nan;
+#[derive(Serialize)]
+enum Shape {
+    Dot,
+    Circle(f64),
+    Pair(u8, u8),
+    Box { w: u8 },
+}
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Either {
+    Number(u64),
+    Text(String),
+}
+
+#[test]
+fn the_grammar_is_as_written() {
+    let nan = f64::from_bits(0x7ff8_0000_0000_0000);
+    for (text, expected) in [
+        (text(&()), ""),
+        (text(&(42u64,)), "42"),
+        (text(&(0u64, u64::MAX)), "0:18446744073709551615"),
+        (
+            text(&(9u64, 10u64, 99u64, 100u64, 1000u64, 1009u64)),
+            "9:10:99:100:1000:1009",
+        ),
+        (text(&(42u8, -3i32, 5i128)), "42u8:-3i32:5i128"),
+        (
+            text(&(i8::MIN, 1u16, 2u32, 1i16, -9i64)),
+            "-128i8:1u16:2u32:1i16:-9i64",
+        ),
+        (
+            text(&(i128::MIN,)),
+            "-170141183460469231731687303715884105728i128",
+        ),
+        (
+            text(&(u128::MAX,)),
+            "340282366920938463463374607431768211455u128",
+        ),
+        (text(&(true, false)), "true:false"),
+        (text(&(1.5f64, 1.0f32, -0.0f64)), "1.5f64:1.0f32:-0.0f64"),
+        (
+            text(&(1e300f64, f64::INFINITY, f32::NEG_INFINITY)),
+            "1e300f64:inff64:-inff32",
+        ),
+        (
+            text(&(nan, f32::NAN)),
+            "nan7ff8000000000000f64:nan7fc00000f32",
+        ),
+        (text(&('x', ':')), "c'x':c'%3A'"),
+        (text(&("ann",)), "'ann'"),
+        (
+            text(&("a:b,{c}'%\0 \u{7f}é",)),
+            "'a%3Ab%2C%7Bc%7D%27%25%00%20%7Fé'",
+        ),
+        (
+            text(&((), Unit, Wrapped(1), Pair(1, true))),
+            "():Unit:Wrapped(1u8):Pair(1u8,true)",
+        ),
+        (
+            text(&(None::<u8>, Some(1u8), Some(None::<u8>))),
+            "none:some(1u8):some(none)",
+        ),
+        (text(&(vec![1u64, 2], Vec::<u8>::new())), "[1,2]:[]"),
+        (text(&((1u64, 2u64), (1u64,), [0u8; 0])), "(1,2):(1,):(,)"),
+        (text(&(Point { x: 1, y: None },)), "Point<x=1i32,y=none>"),
+        (
+            text(&(BTreeMap::from([("b", 1u64), ("a", 2)]),)),
+            "<'a'=2,'b'=1>",
+        ),
+        (
+            text(&(
+                Shape::Dot,
+                Shape::Circle(1.5),
+                Shape::Pair(1, 2),
+                Shape::Box { w: 1 },
+            )),
+            "Shape.Dot:Shape.Circle(1.5f64):Shape.Pair(1u8,2u8):Shape.Box<w=1u8>",
+        ),
+        (
+            text(&(Ok::<u64, u64>(1), Err::<u64, u64>(1))),
+            "Result.Ok(1):Result.Err(1)",
+        ),
+        (
+            text(&(Renamed { x: 1, y: 2 },)),
+            "a%20b%3Ac<%7Bx%7D%3D1%2C%C3%A9=1u8,%=2u8>",
+        ),
+        (
+            text(&(True, Some1(1), Number, Nan)),
+            "%74rue:%73ome(1u8):%342:%6Ean7ff8000000000000f64",
+        ),
+        (
+            text(&(Either::Number(1), Either::Text("1".into()))),
+            "1:'1'",
+        ),
+        (
+            text(&(serde_json::json!({"b": [null, 1.5], "a": -1}),)),
+            "<'a'=-1i64,'b'=[(),1.5f64]>",
+        ),
+        (text(&(format_args!("a{}b", ":"),)), "'a%3Ab'"),
+    ] {
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
+fn bytes_are_not_a_list() {
+    struct Bytes;
+    impl Serialize for Bytes {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_bytes(b"ab\xff")
+        }
+    }
+    assert_eq!(text(&(Bytes,)), "x'6162ff'");
+    assert_eq!(text(&(b"ab",)), "(97u8,98u8)");
+}
+
+#[test]
+fn borrowed_and_owned_arguments_agree() {
+    let (name, list) = ("ann".to_owned(), vec![1u8, 2]);
+    assert_eq!(text(&(&name, &list)), text(&("ann", &[1u8, 2][..])));
+    assert_eq!(text(&(&&&7u64, Box::new(name))), text(&(7u64, "ann")));
+    assert_eq!(
+        text(&(std::borrow::Cow::Borrowed("x"), Arc::<str>::from("y"))),
+        text(&("x", "y"))
+    );
+    assert_ne!(
+        text(&([1u8, 2],)),
+        text(&(vec![1u8, 2],)),
+        "an array is a tuple to serde"
+    );
+}
+
+#[test]
+fn the_order_of_a_map_does_not_matter() {
+    let keys: Vec<String> = (0..50).map(|n| format!("key {n}")).collect();
+    let forward: HashMap<&str, usize> = keys.iter().map(String::as_str).zip(0..).collect();
+    let backward: HashMap<&str, usize> = forward.iter().map(|(k, v)| (*k, *v)).collect();
+    assert_eq!(
+        args_text(&(&forward,)).unwrap(),
+        args_text(&(&backward,)).unwrap()
+    );
+    let ordered: BTreeMap<&str, usize> = forward.iter().map(|(k, v)| (*k, *v)).collect();
+    assert_eq!(text(&(&forward,)), text(&(&ordered,)));
+    let changed: BTreeMap<_, _> = ordered.iter().map(|(k, v)| (*k, v + 1)).collect();
+    assert_ne!(text(&(&changed,)), text(&(&ordered,)));
+}
+
+#[test]
+fn long_arguments_are_hashed_over_all_of_their_text() {
+    let at = |len: usize| args_text(&("x".repeat(len),)).unwrap();
+    assert_eq!(at(94).as_str(), format!("'{}'", "x".repeat(94)));
+    let long = at(95);
+    let whole = blake3::hash(format!("'{}'", "x".repeat(95)).as_bytes());
+    assert_eq!(long.as_str(), format!("#{}", &whole.to_hex()[..32]));
+    assert_ne!(at(96), at(97));
+    // How the text was cut into pieces does not matter.
+    let many: Vec<u64> = (0..1000).collect();
+    let whole = blake3::hash(text(&(&many,)).as_bytes());
+    assert_eq!(
+        args_text(&(&many,)).unwrap().as_str(),
+        format!("#{}", &whole.to_hex()[..32])
+    );
+}
+
+#[test]
+fn too_deep_arguments_have_no_key() {
+    let nested =
+        |levels: usize| (0..levels).fold(Value::Unit, |inner, _| Value::Some(inner.into()));
+    assert!(args_text(&(nested(127),)).is_ok());
+    let error = args_text(&(nested(128),)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Key);
+    assert!(error.to_string().contains("128"), "{error}");
+    let maps = (0..200).fold(Value::Unit, |inner, _| {
+        Value::Map(vec![(inner, Value::Unit)])
+    });
+    assert!(args_text(&(maps,)).is_err());
+    // Those that refuse to be serialized have none either.
+    assert!(args_text(&(Refuses,)).is_err());
+}
+
+struct Refuses;
+
+impl Serialize for Refuses {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("no"))
+    }
+}
+
+#[test]
+fn a_key_shows_as_in_redis() {
+    let key = Key::new(
+        "users".into(),
+        "get".into(),
+        &args_text(&(42u64, "a")).unwrap(),
+    );
+    assert_eq!(key.to_string(), "users:get:42:'a'");
+    assert_eq!(
+        (key.kind(), key.function(), key.args()),
+        ("users", "get", "42:'a'")
+    );
+}
+
+#[test]
+fn lists_of_arguments_that_peers_confuse_are_told_apart() {
+    let texts = [
+        text(&("ab", "c")),
+        text(&("a", "bc")),
+        text(&("a", "b", "c")),
+        text(&("a:b", "c")),
+        text(&("a':'b", "c")),
+        text(&("abc",)),
+        text(&(("ab", "c"),)),
+        text(&(vec!["ab", "c"],)),
+        text(&("1",)),
+        text(&(1u64,)),
+        text(&(1u8,)),
+        text(&(1i64,)),
+        text(&('1',)),
+        text(&(1.0f64,)),
+        text(&(1.0f32,)),
+        text(&(Some(1u64),)),
+        text(&(Some(Some(1u64)),)),
+        text(&(None::<u64>,)),
+        text(&("none",)),
+        text(&((),)),
+        text(&(0.0f64,)),
+        text(&(-0.0f64,)),
+        text(&("",)),
+        text(&("", "")),
+        text(&()),
+        text(&("#",)),
+    ];
+    assert_eq!(texts.iter().collect::<HashSet<_>>().len(), texts.len());
+}
+
+/// Never fails: it prints what a lookup pays. Run it with `--release --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn how_long_a_key_takes() {
+    fn measure(what: &str, mut body: impl FnMut(u64)) {
+        let rounds = 5_000_000;
+        let start = std::time::Instant::now();
+        for round in 0..rounds {
+            body(black_box(round));
+        }
+        println!(
+            "{what}: {:?}",
+            start.elapsed() / u32::try_from(rounds).unwrap()
+        );
+    }
+    measure("(&u64,)", |id| {
+        black_box(args_text(&(&id,)).unwrap().as_bytes());
+    });
+    measure("(&u64,) of 20 digits", |id| {
+        black_box(args_text(&(&(u64::MAX - id),)).unwrap().as_bytes());
+    });
+    measure("(&u64, &str)", |id| {
+        black_box(
+            args_text(&(&id, black_box("some name")))
+                .unwrap()
+                .as_bytes(),
+        );
+    });
+    measure("(&u32, &Option<bool>)", |id| {
+        black_box(args_text(&(&7u32, &Some(id == 0))).unwrap().as_bytes());
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn equal_texts_mean_equal_values(
+        a in proptest::collection::vec(value::anything(), 0..3),
+        b in proptest::collection::vec(value::anything(), 0..3),
+    ) {
+        let (a, b) = (Value::Tuple(a), Value::Tuple(b));
+        prop_assert_eq!(text(&a) == text(&b), a.canonical() == b.canonical());
+    }
+
+    /// Two values that differ in one place are close enough to meet, where random ones are not.
+    #[test]
+    fn a_small_change_changes_the_text(
+        a in value::anything(), other in value::anything(), at in any::<prop::sample::Index>(),
+    ) {
+        let mut b = a.clone();
+        b.replace(&mut Some(at.index(a.size())), &other);
+        let (a, b) = (Value::Tuple(vec![a]), Value::Tuple(vec![b]));
+        prop_assert_eq!(text(&a) == text(&b), a.canonical() == b.canonical());
+    }
+
+    #[test]
+    fn a_text_never_breaks_out_of_a_redis_key(a in value::anything()) {
+        let text = text(&(a,));
+        prop_assert!(!text.starts_with('#'));
+        prop_assert!(
+            !text.bytes().any(|byte| byte <= b' ' || matches!(byte, b'{' | b'}' | b':' | 0x7f)),
+            "{}", text
+        );
+    }
+
+    #[test]
+    fn hostile_strings_never_meet(
+        a in "[a':,%(){}<>=\\[\\]0-9 \\PC]{0,8}", b in "[a':,%(){}<>=\\[\\]0-9 \\PC]{0,8}",
+        c in "[a':,%(){}<>=\\[\\]0-9 \\PC]{0,8}", d in "[a':,%(){}<>=\\[\\]0-9 \\PC]{0,8}",
+    ) {
+        prop_assert_eq!(text(&(&a, &b)) == text(&(&c, &d)), (&a, &b) == (&c, &d));
+        prop_assert_ne!(text(&(&a, &b)), text(&(&[&a, &b],)));
+        prop_assert_ne!(text(&(&a, &b)), text(&(format!("{a}':'{b}"),)));
+    }
+}

@@ -8,29 +8,12 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use serde::ser::{Error as _, Serialize, Serializer};
+use serde::ser::{Serialize, Serializer};
 
 use super::DEPTH;
 use super::compound::{Close, Map, Parts};
 use super::sink::Sink;
-
-/// Why a value has no text. Boxed, so that the way of no error stays narrow.
-#[derive(Debug)]
-pub(super) struct Refusal(Box<str>);
-
-impl Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-impl serde::ser::Error for Refusal {
-    fn custom<T: Display>(message: T) -> Self {
-        Self(message.to_string().into())
-    }
-}
+use crate::refusal::Refusal;
 
 /// Writes one value into a sink. At depth 0 it is the tuple of all arguments, whose elements are
 /// joined by `:` instead.
@@ -47,7 +30,7 @@ impl<'s, S: Sink> Text<'s, S> {
     /// The writer for what is inside this value.
     fn inside(self) -> Result<Self, Refusal> {
         if self.depth == DEPTH {
-            return Err(Refusal::custom(format_args!(
+            return Err(Refusal::new(format_args!(
                 "a value nests deeper than {DEPTH} levels"
             )));
         }
@@ -57,9 +40,8 @@ impl<'s, S: Sink> Text<'s, S> {
         })
     }
 
-    fn put(self, text: &str) -> Result<(), Refusal> {
+    fn put(self, text: &str) {
         self.sink.put(text.as_bytes());
-        Ok(())
     }
 
     /// Whole numbers: the digits, then the type.
@@ -71,7 +53,8 @@ impl<'s, S: Sink> Text<'s, S> {
             Ok(digits) => put_u64(self.sink, digits),
             Err(_) => put_fmt(self.sink, format_args!("{digits}"))?,
         }
-        self.put(suffix)
+        self.put(suffix);
+        Ok(())
     }
 
     fn opened(self, open: &str, close: Close) -> Result<Parts<'s, S>, Refusal> {
@@ -98,7 +81,8 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
     }
 
     fn serialize_bool(self, v: bool) -> Result<(), Refusal> {
-        self.put(if v { "true" } else { "false" })
+        self.put(if v { "true" } else { "false" });
+        Ok(())
     }
 
     fn serialize_i8(self, v: i8) -> Result<(), Refusal> {
@@ -156,13 +140,15 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
     fn serialize_char(self, v: char) -> Result<(), Refusal> {
         self.sink.put(b"c'");
         put_quoted(self.sink, v.encode_utf8(&mut [0; 4]));
-        self.put("'")
+        self.put("'");
+        Ok(())
     }
 
     fn serialize_str(self, v: &str) -> Result<(), Refusal> {
         self.sink.put(b"'");
         put_quoted(self.sink, v);
-        self.put("'")
+        self.put("'");
+        Ok(())
     }
 
     fn serialize_bytes(self, v: &[u8]) -> Result<(), Refusal> {
@@ -170,19 +156,22 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
         for byte in v {
             self.sink.put(&[hex(byte >> 4, b'a'), hex(byte & 15, b'a')]);
         }
-        self.put("'")
+        self.put("'");
+        Ok(())
     }
 
     /// As the text it would be, without making a `String` of it.
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Refusal> {
         self.sink.put(b"'");
         write!(Quoted(self.sink), "{value}")
-            .map_err(|_| Refusal::custom("a value failed to format itself"))?;
-        self.put("'")
+            .map_err(|_| Refusal::new("a value failed to format itself"))?;
+        self.put("'");
+        Ok(())
     }
 
     fn serialize_none(self) -> Result<(), Refusal> {
-        self.put("none")
+        self.put("none");
+        Ok(())
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refusal> {
@@ -191,7 +180,10 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
 
     fn serialize_unit(self) -> Result<(), Refusal> {
         // The arguments of a function without any are `()`.
-        self.put_unless_top("()")
+        if self.depth > 0 {
+            self.put("()");
+        }
+        Ok(())
     }
 
     fn serialize_unit_struct(self, name: &'static str) -> Result<(), Refusal> {
@@ -278,29 +270,38 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
     }
 }
 
-impl<S: Sink> Text<'_, S> {
-    fn put_unless_top(self, text: &str) -> Result<(), Refusal> {
-        if self.depth == 0 {
-            Ok(())
-        } else {
-            self.put(text)
+/// The two digits of each number below a hundred.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut tens: u8 = 0;
+    while tens < 10 {
+        let mut ones: u8 = 0;
+        while ones < 10 {
+            pairs[(tens * 10 + ones) as usize] = [b'0' + tens, b'0' + ones];
+            ones += 1;
         }
+        tens += 1;
     }
-}
+    pairs
+};
 
-/// The decimal digits, without the formatting machinery: this is on the way of every hit.
+/// The decimal digits, two at a time and without the formatting machinery: this is on the way of
+/// every hit.
 #[inline]
 fn put_u64<S: Sink>(sink: &mut S, mut v: u64) {
     // 20 digits hold the largest.
     let mut digits = [0; 20];
     let mut at = digits.len();
-    loop {
+    while v >= 10 {
+        let pair = usize::from((v % 100).to_le_bytes()[0]);
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[pair]);
+        v /= 100;
+    }
+    // One digit is left, or none where the last pair was the front of the number.
+    if v > 0 || at == digits.len() {
         at -= 1;
-        digits[at] = b'0' + (v % 10).to_le_bytes()[0];
-        v /= 10;
-        if v == 0 {
-            break;
-        }
+        digits[at] = b'0' + v.to_le_bytes()[0];
     }
     sink.put(&digits[at..]);
 }
@@ -315,7 +316,7 @@ fn put_fmt<S: Sink>(sink: &mut S, text: fmt::Arguments<'_>) -> Result<(), Refusa
     }
     Plain(sink)
         .write_fmt(text)
-        .map_err(|_| Refusal::custom("a number failed to format itself"))
+        .map_err(|_| Refusal::new("a number failed to format itself"))
 }
 
 /// Escapes what is formatted through it.

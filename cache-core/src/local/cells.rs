@@ -239,7 +239,10 @@ mod tests {
         assert!(cells.len() <= 160, "{} cells", cells.len());
         for (tag, cell) in held.iter().enumerate() {
             let reachable = Arc::ptr_eq(cell, &cells.cell(&format!("held:{tag}")));
-            assert!(reachable || cell.stamp().is_none(), "held:{tag} can't be invalidated");
+            assert!(
+                reachable || cell.stamp().is_none(),
+                "held:{tag} can't be invalidated"
+            );
         }
         for tag in 0..1_000 {
             cells.cell(&format!("loose:{tag}"));

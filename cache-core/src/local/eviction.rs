@@ -152,14 +152,20 @@ impl Queues {
     fn sweep(&mut self, now: Duration, epoch: u64, victims: &mut Vec<Arc<dyn Held>>) {
         for small in [true, false] {
             for _ in 0..2 {
-                let queue = if small { &mut self.small } else { &mut self.main };
+                let queue = if small {
+                    &mut self.small
+                } else {
+                    &mut self.main
+                };
                 let Some(entry) = queue.front() else { break };
                 let ended = !entry.head().holds(epoch, now);
                 let gone = entry.head().gone.load(Ordering::Relaxed);
                 if !ended && !gone {
                     break;
                 }
-                let Some(entry) = queue.pop_front() else { break };
+                let Some(entry) = queue.pop_front() else {
+                    break;
+                };
                 let bytes = if small {
                     &mut self.small_bytes
                 } else {

@@ -141,7 +141,11 @@ mod tests {
         .join()
         .expect("the thread only counts");
         assert_eq!(counters.sum(Count::Miss), 1_001);
-        assert_eq!(counters.sum(Count::Miss), 1_001, "folding must not count twice");
+        assert_eq!(
+            counters.sum(Count::Miss),
+            1_001,
+            "folding must not count twice"
+        );
         assert_eq!(counters.sum(Count::Load), 0);
     }
 

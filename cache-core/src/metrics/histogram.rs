@@ -45,7 +45,7 @@ fn bucket(micros: u64) -> usize {
     if micros < 4 {
         return usize::try_from(micros).unwrap_or(0);
     }
-    let power = 63 - micros.leading_zeros();
+    let power = micros.ilog2();
     let quarter = (micros >> (power - 2)) & 3;
     (4 * (power as usize - 1) + usize::try_from(quarter).unwrap_or(0)).min(BUCKETS - 1)
 }
@@ -111,7 +111,10 @@ mod tests {
             for offset in [0, 1, 3, 7] {
                 let micros = (1_u64 << shift) + offset;
                 let at = bucket(micros);
-                assert!(at == BUCKETS - 1 || micros < upper_bound(at), "{micros} in {at}");
+                assert!(
+                    at == BUCKETS - 1 || micros < upper_bound(at),
+                    "{micros} in {at}"
+                );
                 assert!(at == 0 || micros >= upper_bound(at - 1), "{micros} in {at}");
             }
         }

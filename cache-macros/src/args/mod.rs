@@ -4,12 +4,12 @@ mod duration;
 mod options;
 mod template;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
 use syn::{Expr, ExprLit, Lit, LitInt, LitStr};
 
-use self::options::{Known, Name, flag, list, value};
+use self::options::{Known, Name, bare, flag, list, value};
 use crate::errors::Errors;
 
 pub(crate) use self::template::{Piece, Template};
@@ -29,12 +29,14 @@ const CACHED: Known = Known {
         "method",
     ],
     repeatable: &[],
+    aside: &["kind", "ttl", "tags", "schema"],
 };
 
 const INVALIDATES: Known = Known {
     attribute: "invalidates",
     names: &["tags", "kind", "key", "cache"],
     repeatable: &["kind"],
+    aside: &[],
 };
 
 /// How long a value is fresh.
@@ -73,7 +75,15 @@ pub(crate) struct Cached {
 impl Cached {
     /// Reads the attribute; mistakes go to `errors`, the rest is still read.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
-        let mut this = Self::default();
+        let mut this = Self {
+            // A text without a name is most likely the kind.
+            kind_written: tokens
+                .clone()
+                .into_iter()
+                .next()
+                .is_some_and(|token| matches!(token, TokenTree::Literal(_))),
+            ..Self::default()
+        };
         parse(tokens, errors, |input, errors| {
             CACHED.read(input, errors, |name, input, errors| {
                 this.option(name, input, errors)
@@ -184,7 +194,7 @@ fn kind(name: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
     let Expr::Lit(ExprLit {
         lit: Lit::Str(literal),
         ..
-    }) = &expr
+    }) = bare(&expr)
     else {
         return Err(syn::Error::new_spanned(
             &expr,
@@ -226,7 +236,7 @@ fn tags(name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Resul
     for expr in list::<Expr>(name, input, "tags(\"user:{id}\")")? {
         match template::from_expr(&expr) {
             Ok(template) => templates.push(template),
-            Err(error) => errors.add(error),
+            Err(error) => errors.aside(error),
         }
     }
     Ok(templates)
@@ -234,7 +244,7 @@ fn tags(name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Resul
 
 fn ttl(expr: &Expr) -> syn::Result<Ttl> {
     let wrong = |what: String| syn::Error::new(expr.span(), what);
-    let millis = match expr {
+    let millis = match bare(expr) {
         Expr::Lit(ExprLit {
             lit: Lit::Int(number),
             ..
@@ -269,7 +279,7 @@ fn schema(expr: &Expr) -> syn::Result<u64> {
     if let Expr::Lit(ExprLit {
         lit: Lit::Int(number),
         ..
-    }) = expr
+    }) = bare(expr)
     {
         unsuffixed(number)?;
         if let Ok(number) = number.base10_parse() {
@@ -296,7 +306,7 @@ fn unsuffixed(number: &LitInt) -> syn::Result<()> {
 }
 
 fn returns(expr: &Expr) -> syn::Result<Returns> {
-    match expr {
+    match bare(expr) {
         Expr::Path(path) if path.path.is_ident("value") => Ok(Returns::Value),
         _ => Err(syn::Error::new_spanned(
             expr,

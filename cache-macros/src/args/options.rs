@@ -5,7 +5,7 @@ use proc_macro2::{Delimiter, Group, Ident, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
-use syn::{Expr, LitBool, Token};
+use syn::{Expr, LitBool, LitStr, Token};
 
 use crate::errors::Errors;
 use crate::suggest;
@@ -16,6 +16,8 @@ pub(crate) struct Known {
     pub(crate) names: &'static [&'static str],
     /// Those that may be given more than once.
     pub(crate) repeatable: &'static [&'static str],
+    /// Those that companions don't depend on.
+    pub(crate) aside: &'static [&'static str],
 }
 
 impl Known {
@@ -28,8 +30,13 @@ impl Known {
     ) {
         let mut seen: Vec<Ident> = Vec::new();
         while !input.is_empty() {
+            let aside = self.is_aside(input);
             if let Err(error) = self.one(input, &mut seen, errors, &mut each) {
-                errors.add(error);
+                if aside {
+                    errors.aside(error);
+                } else {
+                    errors.add(error);
+                }
                 skip_to_comma(input);
             }
             if input.is_empty() {
@@ -50,13 +57,10 @@ impl Known {
         errors: &mut Errors,
         each: &mut impl FnMut(&Ident, ParseStream<'_>, &mut Errors) -> syn::Result<()>,
     ) -> syn::Result<()> {
-        let Ok(name) = input.call(Ident::parse_any) else {
-            return Err(input.error(format!(
-                "expected an option by its name: #[{}] takes {}",
-                self.attribute,
-                suggest::list(self.names)
-            )));
-        };
+        if !input.peek(Ident::peek_any) {
+            return Err(self.nameless(input));
+        }
+        let name = input.call(Ident::parse_any)?;
         let text = name.to_string();
         if !self.names.contains(&text.as_str()) {
             let meant = suggest::nearest(&text, self.names)
@@ -80,6 +84,40 @@ impl Known {
         }
         seen.push(name.clone());
         each(&name, input, errors)
+    }
+}
+
+impl Known {
+    /// Whether the option that comes next, as it is or as it was meant, can be wrong without harm
+    /// to anything else.
+    fn is_aside(&self, input: ParseStream<'_>) -> bool {
+        let Ok(name) = input.fork().call(Ident::parse_any) else {
+            return true;
+        };
+        let name = name.to_string();
+        let meant = self.names.iter().find(|known| **known == name).copied();
+        meant
+            .or_else(|| suggest::nearest(&name, self.names))
+            .is_none_or(|meant| self.aside.contains(&meant))
+    }
+
+    /// Something that doesn't begin with a name.
+    fn nameless(&self, input: ParseStream<'_>) -> syn::Error {
+        let takes = suggest::list(self.names);
+        match input.fork().parse::<LitStr>() {
+            Ok(text) => syn::Error::new(
+                text.span(),
+                format!(
+                    "expected an option by its name: write `kind = {}` if this is the kind; #[{}] takes {takes}",
+                    text.token(),
+                    self.attribute
+                ),
+            ),
+            Err(_) => input.error(format!(
+                "expected an option by its name: #[{}] takes {takes}",
+                self.attribute
+            )),
+        }
     }
 }
 
@@ -110,6 +148,15 @@ pub(crate) fn value<T: Parse>(
         ));
     }
     input.parse()
+}
+
+/// An expression without the invisible brackets that a `macro_rules!` fragment has.
+pub(crate) fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Group(group) => bare(&group.expr),
+        Expr::Paren(paren) => bare(&paren.expr),
+        _ => expr,
+    }
 }
 
 /// What stands in the parentheses after a name: at least one item.

@@ -123,7 +123,7 @@ pub(crate) fn from_expr(expr: &Expr) -> syn::Result<Template> {
     if let Expr::Lit(syn::ExprLit {
         lit: syn::Lit::Str(literal),
         ..
-    }) = expr
+    }) = super::options::bare(expr)
     {
         return Template::parse(literal);
     }

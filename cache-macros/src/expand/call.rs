@@ -1,13 +1,14 @@
 //! The pieces that every call into the runtime is made of: site, instance, shape, cache, key, tags.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut;
 use syn::{Expr, ExprReference, PatIdent, Type};
 
 use crate::args::{Cached, Piece, Returns, Template, Ttl};
+use crate::layout::Layout;
 use crate::model::{Function, Param};
-use crate::validate::Layout;
 
 /// One annotated function, with all that its expansion asks about.
 pub(crate) struct Call<'a> {
@@ -50,8 +51,12 @@ impl<'a> Call<'a> {
     /// The site's static. `marker` is an item whose path tells the function's place.
     pub(crate) fn site_static(&self, marker: &TokenStream) -> TokenStream {
         let name = self.function.name();
-        // A wrong kind was reported; then this is not emitted.
-        let kind = &self.args.kind;
+        // A wrong kind was reported; what is emitted then never runs.
+        let kind = self
+            .args
+            .kind
+            .as_ref()
+            .map_or_else(|| quote!(""), |kind| quote!(#kind));
         let ttl = match &self.args.ttl {
             None => quote!(::core::option::Option::None),
             Some(Ttl::Millis(millis)) => {
@@ -96,13 +101,15 @@ impl<'a> Call<'a> {
     }
 
     fn shape(&self) -> TokenStream {
-        match self.args.returns {
+        let returned = self.function.returned();
+        let span = located(returned.span());
+        let probed = match self.args.returns {
             Some(Returns::Value) => quote!(::cache_core::__private::shape::Plain),
-            None => {
-                let returned = self.function.returned();
-                quote!(::cache_core::__private::shape!(#returned))
-            }
-        }
+            None => quote!(::cache_core::__private::shape!(#returned)),
+        };
+        let checked =
+            quote_spanned!(span=> ::cache_core::__private::checked::<#returned, _, _>(__probed));
+        quote!({ let __probed = #probed; #checked })
     }
 
     /// The `cache` option as the runtime takes it.
@@ -125,11 +132,11 @@ impl<'a> Call<'a> {
     /// The arguments of the key, by reference.
     pub(crate) fn key(&self) -> TokenStream {
         let mut items: Vec<TokenStream> = match &self.args.key {
-            Some(key) => key.iter().map(reference).collect(),
-            None => self
-                .automatic()
-                .map(|Param { ident, .. }| quote!(&#ident))
+            Some(key) => key
+                .iter()
+                .map(|expr| argument(&reference(expr), expr.span()))
                 .collect(),
+            None => self.automatic().map(automatic).collect(),
         };
         items.extend(self.function.const_params().map(|name| quote!(&#name)));
         let tuple = tuple(&items);
@@ -218,8 +225,8 @@ pub(crate) fn cache(expr: Option<&Expr>) -> TokenStream {
     match expr {
         None => quote!(::core::option::Option::None),
         Some(expr) => {
-            let expr = reference(expr);
-            quote!(::core::option::Option::Some(::cache_core::__private::cache(#expr)))
+            let (span, expr) = (located(expr.span()), reference(expr));
+            quote_spanned!(span=> ::core::option::Option::Some(::cache_core::__private::cache(#expr)))
         }
     }
 }
@@ -229,18 +236,36 @@ pub(crate) fn parts(tag: &Template) -> TokenStream {
     let parts = tag.0.iter().map(|piece| match piece {
         Piece::Text(text) => quote!(::cache_core::__private::Part::Text(#text)),
         Piece::Value(expr) => {
-            let expr = reference(expr);
-            quote!(::cache_core::__private::Part::Value(#expr))
+            let (span, expr) = (located(expr.span()), reference(expr));
+            quote_spanned!(span=> ::cache_core::__private::Part::Value(#expr))
         }
     });
     quote!(&[#(#parts),*])
+}
+
+/// A parameter of the automatic key.
+fn automatic(param: &Param) -> TokenStream {
+    let (ident, span) = (&param.ident, param.pat.span());
+    argument(&quote_spanned!(located(span)=> &#ident), span)
+}
+
+/// A part of the key, so that an error about its type is where it was written.
+fn argument(reference: &TokenStream, span: Span) -> TokenStream {
+    let span = located(span);
+    quote_spanned!(span=> ::cache_core::__private::argument(#reference))
+}
+
+/// The place of the user's tokens, for tokens that are none of theirs: errors point there, and
+/// lints about what people write keep out.
+fn located(span: Span) -> Span {
+    Span::call_site().located_at(span)
 }
 
 /// `&expr`, with parentheses where they are needed.
 fn reference(expr: &Expr) -> TokenStream {
     let reference = ExprReference {
         attrs: Vec::new(),
-        and_token: syn::token::And::default(),
+        and_token: syn::token::And(located(expr.span())),
         mutability: None,
         expr: Box::new(expr.clone()),
     };

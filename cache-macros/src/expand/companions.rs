@@ -7,8 +7,8 @@ use syn::Attribute;
 
 use super::attributes::Attributes;
 use super::call::Call;
+use crate::layout::Layout;
 use crate::model::Param;
-use crate::validate::Layout;
 
 /// Lints that only what is generated could trip: nobody is told about code they did not write.
 fn quiet() -> TokenStream {
@@ -44,6 +44,15 @@ impl Call<'_> {
         match self.layout {
             Layout::Siblings => format_ident!("{function}_{name}", span = span),
             _ => Ident::new(name, function.span()),
+        }
+    }
+
+    /// Where the user asked for companions, if they did: a trait's impl has no place for them, and
+    /// the compiler says so where the companions stand.
+    fn asked_for(&self) -> Span {
+        match &self.args.companions {
+            Some((token, _)) => Span::call_site().located_at(token.span()),
+            None => Span::call_site(),
         }
     }
 
@@ -92,15 +101,18 @@ impl Call<'_> {
         };
         let cfg = &Attributes::sort(&self.function.attrs).item;
         let site = self.site_static(&marker);
-        quote! {
-            #(#cfg)*
-            #quiet
-            #[doc(hidden)]
+        let shell = quote_spanned! {self.asked_for()=>
             #vis fn #name() -> &'static ::cache_core::__private::Site {
                 #item
                 #site
                 &__CACHED_SITE
             }
+        };
+        quote! {
+            #(#cfg)*
+            #quiet
+            #[doc(hidden)]
+            #shell
         }
     }
 
@@ -109,11 +121,17 @@ impl Call<'_> {
         let mut sig = self.function.sig.clone();
         sig.ident = name;
         let (vis, body, attrs) = (&self.function.vis, &self.function.body, &attributes.body);
+        // So that the whole of the item is at the option's token too.
+        let body = if self.args.companions.is_some() {
+            quote_spanned!(self.asked_for()=> { #body })
+        } else {
+            quote!(#body)
+        };
         quote! {
             /// The function itself, past the cache.
             #(#attrs)*
             #[allow(
-                dead_code, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc,
+                dead_code, unreachable_pub, clippy::missing_const_for_fn, clippy::missing_errors_doc, clippy::missing_panics_doc,
                 clippy::must_use_candidate, clippy::too_many_arguments
             )]
             #vis #sig #body
@@ -133,15 +151,18 @@ impl Call<'_> {
         );
         let returned = self.returned();
         let load = self.load(&self.uncached_call());
+        let shell = quote_spanned! {self.asked_for()=>
+            #vis #sig {
+                #scope
+                let __ticket = ::cache_core::__private::refresh::<#returned, _, _>(#place, #key, #tags);
+                #load
+            }
+        };
         quote! {
             /// Runs the function and caches what it returns, whatever is cached now.
             #(#attrs)*
             #quiet
-            #vis #sig {
-                #scope
-                let ticket = ::cache_core::__private::refresh::<#returned, _, _>(#place, #key, #tags);
-                #load
-            }
+            #shell
         }
     }
 
@@ -150,7 +171,7 @@ impl Call<'_> {
         let (scope, identity, key) = (self.scope(&params, false), self.identity(), self.key());
         Companion {
             name: "key",
-            doc: "The key of a call.",
+            doc: " The key of a call.",
             attrs: &attributes.companion,
             waits: false,
             params,
@@ -167,7 +188,7 @@ impl Call<'_> {
         let (peek, wait) = self.verb("peek");
         Companion {
             name: "peek",
-            doc: "What is cached for a call, without loading it.",
+            doc: " What is cached for a call, without loading it.",
             attrs: &attributes.companion,
             waits: true,
             params,
@@ -192,7 +213,7 @@ impl Call<'_> {
         let value = Ident::new("value", Span::mixed_site());
         Companion {
             name: "put",
-            doc: "Caches a value as if the function had returned it; `false` where it is not cached.",
+            doc: " Caches a value as if the function had returned it; `false` where it is not cached.",
             attrs: &attributes.companion,
             waits: true,
             params,
@@ -200,8 +221,8 @@ impl Call<'_> {
             output: quote!(bool),
             body: quote! {
                 #scope
-                let ticket = ::cache_core::__private::refresh::<#returned, _, _>(#place, #key, #tags);
-                ::cache_core::__private::#put(ticket, #value) #wait
+                let __ticket = ::cache_core::__private::refresh::<#returned, _, _>(#place, #key, #tags);
+                ::cache_core::__private::#put(__ticket, #value) #wait
             },
         }
     }
@@ -213,7 +234,7 @@ impl Call<'_> {
         let (invalidate, wait) = self.verb("invalidate");
         Companion {
             name: "invalidate",
-            doc: "Removes what is cached for a call.",
+            doc: " Removes what is cached for a call.",
             attrs: &attributes.companion,
             waits: true,
             params,
@@ -221,8 +242,8 @@ impl Call<'_> {
             output: quote!(::core::result::Result<::cache_core::Invalidation, ::cache_core::Error>),
             body: quote! {
                 #scope
-                let key = ::cache_core::__private::key(#identity, #key);
-                ::cache_core::__private::#invalidate(#cache, key) #wait
+                let __key = ::cache_core::__private::key(#identity, #key);
+                ::cache_core::__private::#invalidate(#cache, __key) #wait
             },
         }
     }
@@ -243,20 +264,24 @@ impl Call<'_> {
             &self.function.sig.generics,
             &self.function.sig.generics.where_clause,
         );
-        let asyncness = (companion.waits && self.function.is_async()).then(|| quote!(async));
+        let asyncness = (companion.waits && self.function.is_async())
+            .then(|| quote_spanned!(self.asked_for()=> async));
         let this = self.function.receiver.is_some().then(|| quote!(&self,));
         let params = params.iter().map(
             |Param {
                  ident, attrs, ty, ..
              }| quote!(#(#attrs)* #ident: #ty,),
         );
+        let shell = quote_spanned! {self.asked_for()=>
+            #vis #asyncness fn #name #generics(#this #(#params)* #value) -> #output #bounds {
+                #body
+            }
+        };
         quote! {
             #[doc = #doc]
             #(#attrs)*
             #quiet
-            #vis #asyncness fn #name #generics(#this #(#params)* #value) -> #output #bounds {
-                #body
-            }
+            #shell
         }
     }
 
@@ -291,9 +316,9 @@ impl Call<'_> {
     pub(super) fn load(&self, body: &TokenStream) -> TokenStream {
         let span = Span::call_site();
         if self.function.is_async() {
-            quote_spanned!(span=> ::cache_core::__private::load(ticket, #body).await)
+            quote_spanned!(span=> ::cache_core::__private::load(__ticket, #body).await)
         } else {
-            quote_spanned!(span=> ::cache_core::__private::load_blocking(ticket, move || #body))
+            quote_spanned!(span=> ::cache_core::__private::load_blocking(__ticket, move || #body))
         }
     }
 }

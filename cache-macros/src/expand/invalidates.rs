@@ -48,17 +48,15 @@ pub(crate) fn invalidates(args: &Invalidates, function: &Function) -> TokenStrea
             quote!(finish_blocking(#succeeded)),
         )
     };
-    quote! {
-        #(#attrs)*
-        #vis #sig {
-            let __armed = #plan;
-            #[allow(clippy::let_unit_value, clippy::redundant_closure_call)]
-            let __returned #annotation = #run;
-            __armed.#finish;
-            #[allow(clippy::unit_arg)]
-            __returned
-        }
-    }
+    let body = function.braced(quote! {
+        let __armed = #plan;
+        #[allow(clippy::let_unit_value, clippy::redundant_closure_call)]
+        let __returned #annotation = #run;
+        __armed.#finish;
+        #[allow(clippy::unit_arg)]
+        __returned
+    });
+    quote!(#(#attrs)* #vis #sig #body)
 }
 
 /// Noted before the body, which may move the arguments.

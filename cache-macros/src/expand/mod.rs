@@ -14,15 +14,10 @@ use syn::{FnArg, Signature};
 use self::attributes::Attributes;
 use self::call::Call;
 use crate::args::Cached;
+use crate::layout::Layout;
 use crate::model::{Function, Param};
-use crate::validate::Layout;
 
 pub(crate) use self::invalidates::invalidates;
-
-/// The attributes that belong on an item beside the function.
-pub(crate) fn attributes_of_item(attrs: &[syn::Attribute]) -> Vec<syn::Attribute> {
-    Attributes::sort(attrs).item
-}
 
 /// The expansion of `#[cached(..)]`.
 pub(crate) fn cached(args: &Cached, function: &Function) -> TokenStream {
@@ -34,18 +29,35 @@ pub(crate) fn cached(args: &Cached, function: &Function) -> TokenStream {
     }
 }
 
+/// The companions alone, without the function; empty, if it is not `known` what they take.
+pub(crate) fn companions(args: &Cached, function: &Function, known: bool) -> TokenStream {
+    let call = Call::new(args, function);
+    let attributes = Attributes::sort(&function.attrs);
+    let companions = if known {
+        call.companions(&attributes)
+    } else {
+        TokenStream::new()
+    };
+    match call.layout {
+        Layout::Namespace => call.namespace_of(&attributes, &companions),
+        Layout::Siblings => companions,
+        Layout::Inline => TokenStream::new(),
+    }
+}
+
 impl Call<'_> {
     fn namespace(&self) -> TokenStream {
         let attributes = Attributes::sort(&self.function.attrs);
-        let (name, vis, item) = (
-            &self.function.sig.ident,
-            &self.function.vis,
-            &attributes.item,
-        );
         let (function, companions) = (self.outer(&attributes), self.companions(&attributes));
-        quote! {
-            #function
+        let namespace = self.namespace_of(&attributes, &companions);
+        quote!(#function #namespace)
+    }
 
+    /// The enum of the function's name, with its companions.
+    fn namespace_of(&self, attributes: &Attributes, companions: &TokenStream) -> TokenStream {
+        let (name, vis) = (&self.function.sig.ident, &self.function.vis);
+        let item = &attributes.item;
+        quote! {
             #(#item)*
             #[doc(hidden)]
             #[allow(non_camel_case_types, dead_code, unreachable_pub, clippy::all, clippy::nursery, clippy::pedantic)]
@@ -74,14 +86,12 @@ impl Call<'_> {
         let params: Vec<_> = self.function.params.iter().collect();
         let (scope, lookup) = (self.scope(&params, true), self.lookup());
         let load = self.load(&self.uncached_call());
-        quote! {
-            #(#attrs)*
-            #vis #sig {
-                #scope
-                let ticket = #lookup;
-                #load
-            }
-        }
+        let body = self.function.braced(quote! {
+            #scope
+            let __ticket = #lookup;
+            #load
+        });
+        quote!(#(#attrs)* #vis #sig #body)
     }
 
     /// All in one function, which may stand where nothing else may be declared.
@@ -100,19 +110,17 @@ impl Call<'_> {
             self.nested_body()
         };
         let load = self.load(&body);
-        quote! {
-            #(#attrs)*
-            #vis #sig {
-                #items
-                let ticket = {
-                    enum __Here {}
-                    #site
-                    #scope
-                    #lookup
-                };
-                #load
-            }
-        }
+        let body = self.function.braced(quote! {
+            #items
+            let __ticket = {
+                enum __Here {}
+                #site
+                #scope
+                #lookup
+            };
+            #load
+        });
+        quote!(#(#attrs)* #vis #sig #body)
     }
 
     /// The body as a block, since only there it can use `self` and `Self`.
@@ -145,8 +153,8 @@ impl Call<'_> {
         let (place, key, tags, returned) = (self.place(), self.key(), self.tags(), self.returned());
         quote! {
             match ::cache_core::__private::lookup::<#returned, _, _>(#place, #key, #tags) {
-                ::core::result::Result::Ok(found) => return found,
-                ::core::result::Result::Err(ticket) => ticket,
+                ::core::result::Result::Ok(__found) => return __found,
+                ::core::result::Result::Err(__ticket) => __ticket,
             }
         }
     }

@@ -71,7 +71,8 @@ impl RedisConfig {
     ///
     /// As for [`new`](Self::new); the text begins with the variable's name.
     pub fn from_env() -> Result<Self> {
-        Self::from_vars(|name| std::env::var(name).ok())
+        // Text that is not Unicode is as wrong as any other, not unset.
+        Self::from_vars(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
     /// The same from variables given by a function.

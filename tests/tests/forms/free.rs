@@ -12,7 +12,7 @@ impl Db {
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Finds a user.
 #[cached(kind = "user_profile", ttl = "30m", tags("user:{id}"), skip(db))]
@@ -88,6 +88,22 @@ fn value(value: u32, r#type: u32) -> u32 {
     value + r#type
 }
 
+#[cached(kind = "shadow", key(ticket, key), tags("{found}"))]
+async fn shadow(ticket: u32, key: u32, found: u32, probed: u32, tags: u32) -> u32 {
+    std::future::ready(ticket + key + found + probed + tags).await
+}
+
+macro_rules! cached_by_macro {
+    ($name:ident, $kind:expr, $ttl:expr, $argument:ident: $ty:ty) => {
+        #[cached(kind = $kind, ttl = $ttl, key($argument), tags("n"))]
+        fn $name($argument: $ty) -> $ty {
+            $argument
+        }
+    };
+}
+
+cached_by_macro!(by_macro, "by_macro", 60, id: u8);
+
 #[cached(kind = "raw")]
 fn r#match(r#in: u32) -> u32 {
     r#in
@@ -99,7 +115,7 @@ async fn lone((a, b): (u32, u32)) -> u32 {
 }
 
 #[cached(kind = "many")]
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments, clippy::many_single_char_names)]
 fn many(
     a: u8,
     b: u8,
@@ -174,6 +190,9 @@ async fn all() -> Result<(), Error> {
     assert_eq!(send(elided("a", "bc", &mut other)).await, 3);
     elided::invalidate("a", "bc").await?;
     assert_eq!(send(named("a", "bc")).await.map_err(|error| error.0), Ok(1));
+    assert_eq!(shadow(1, 2, 3, 4, 5).await, 15);
+    shadow::invalidate(1, 2).await?;
+    shadow::put(1, 2, 3, 15).await;
     assert_eq!(send(recursive(10)).await, 55);
     assert_eq!(send(lone((1, 2))).await, 3);
     Ok(())
@@ -193,6 +212,8 @@ fn blocking() -> Result<(), Error> {
     captured::invalidate(4)?;
     assert_eq!(value(1, 2), 3);
     value::put(1, 2, 3);
+    assert_eq!(by_macro(1), 1);
+    by_macro::invalidate(1)?;
     assert_eq!(r#match(1), 1);
     r#match::invalidate(1)?;
     assert_eq!(

@@ -171,6 +171,9 @@ pub fn main() -> Result<(), Error> {
     assert_eq!(users.clone().private_owned(), "a!");
     assert_eq!(Users::made("abc"), 3);
     Users::made_invalidate("abc")?;
+    let other = Cache::builder().build();
+    assert_eq!(users.generic_method::<u16>(&other), 1);
+    users.generic_method_invalidate::<u16>()?;
     assert_eq!(users.load_now(1), 3);
     assert_eq!(users.by_default(1), 4);
     users.forget(1);

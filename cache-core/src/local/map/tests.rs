@@ -75,10 +75,15 @@ fn bytes_are_bounded_and_accounted() {
     let local = Local::new(10_000);
     let mut evicted = 0;
     for args in 0..1_000 {
-        evicted += local.insert(entry(&args.to_string(), 100, NEVER), NOW, 0).len();
+        evicted += local
+            .insert(entry(&args.to_string(), 100, NEVER), NOW, 0)
+            .len();
     }
     let (entries, bytes) = local.size(1);
-    assert!(bytes <= 10_000 && entries >= 90, "{entries} entries, {bytes} bytes");
+    assert!(
+        bytes <= 10_000 && entries >= 90,
+        "{entries} entries, {bytes} bytes"
+    );
     assert_eq!(evicted + entries, 1_000);
     assert_eq!(bytes, entries * 100);
 }
@@ -124,7 +129,11 @@ fn replacing_one_key_for_ever_does_not_grow() {
 fn what_has_ended_makes_room_without_pressure() {
     let local = Local::new(1_000_000);
     for args in 0..100 {
-        local.insert(entry(&args.to_string(), 100, Duration::from_secs(1)), NOW, 0);
+        local.insert(
+            entry(&args.to_string(), 100, Duration::from_secs(1)),
+            NOW,
+            0,
+        );
     }
     for args in 100..200 {
         local.insert(

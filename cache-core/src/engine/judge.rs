@@ -1,0 +1,190 @@
+//! Step 3 of a call: what an entry from the shared tier is worth.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Call, Carrier, Engine};
+use crate::__private::shape::CacheValue;
+use crate::codec::Codec;
+use crate::entry::{self, EntryId, Header};
+use crate::local::{Dependency, Head, Stored};
+use crate::metrics::Count;
+use crate::store::{Found, Reading, Stamp};
+
+/// What an entry is worth.
+pub(super) enum Judgement<V> {
+    Valid(Arc<Stored<V>>),
+    /// Nothing, or nothing that can be used; the id of what is there.
+    Invalid(Option<EntryId>),
+    /// It names tags whose stamps were not asked for.
+    Unasked(Vec<String>),
+}
+
+impl Engine {
+    /// What a reading of the entry and of the stamps of `tags` is worth to a call, given the value
+    /// that is in the local tier.
+    pub(super) fn judge_reading<V: CacheValue>(
+        &self,
+        call: &Call,
+        local: Option<&Arc<Stored<V>>>,
+        reading: &Reading,
+        tags: &[String],
+    ) -> Judgement<V> {
+        match (call.function.carrier, local) {
+            // There is no entry in the shared tier for values that stay local: their stamps are
+            // all there is, and nothing there expires with the value.
+            (Carrier::None, Some(local)) if self.env.coarse() < local.head.expires => {
+                judge_known(local, tags, &reading.stamps)
+            }
+            (Carrier::None, _) => Judgement::Invalid(None),
+            (Carrier::Bytes { .. }, local) => {
+                let ends = self.ends(call, reading.left);
+                self.judge(call, local, &reading.entry, (tags, &reading.stamps), ends)
+            }
+        }
+    }
+
+    /// When a local copy made now ends: never later than what it is a copy of.
+    pub(super) fn ends(&self, call: &Call, left: Option<Duration>) -> Duration {
+        let now = self.env.coarse();
+        match left {
+            Some(left) => now + left.min(call.function.settings.ttl),
+            // Where each call asks the store, it is the store that knows the end.
+            None if !self.trusts_local() => now + call.function.settings.ttl,
+            None => now,
+        }
+    }
+
+    /// Step 3: valid only if it can be read, was stored by this very function with this very type,
+    /// and every stamp it was stored under is there and the current one. A missing stamp is a
+    /// mismatch, so that eviction, FLUSHALL and failover only ever lose entries.
+    pub(super) fn judge<V: CacheValue>(
+        &self,
+        call: &Call,
+        local: Option<&Arc<Stored<V>>>,
+        found: &Found,
+        (tags, stamps): (&[String], &[Option<Stamp>]),
+        expires: Duration,
+    ) -> Judgement<V> {
+        let bytes = match found {
+            Found::Nothing => return Judgement::Invalid(None),
+            Found::Known => {
+                return match local {
+                    Some(local) => judge_known(local, tags, stamps),
+                    None => Judgement::Invalid(None),
+                };
+            }
+            Found::TooLarge(_) => {
+                call.function.kind.counters.count(Count::Undecodable);
+                return Judgement::Invalid(None);
+            }
+            Found::Bytes(bytes) => bytes,
+        };
+        let id = entry_id(bytes);
+        let limit = call.function.entry_limit();
+        let Ok((header, payload)) = entry::read(bytes, limit) else {
+            call.function.kind.counters.count(Count::Undecodable);
+            return Judgement::Invalid(id);
+        };
+        let unasked: Vec<String> = header
+            .tags
+            .iter()
+            .filter(|(tag, _)| !tags.iter().any(|asked| **asked == **tag))
+            .map(|(tag, _)| tag.to_string())
+            .collect();
+        if !unasked.is_empty() {
+            return Judgement::Unasked(unasked);
+        }
+        let current = |tag: &str| {
+            tags.iter()
+                .position(|asked| asked == tag)
+                .and_then(|at| stamps.get(at).copied().flatten())
+        };
+        // Every tag of the call must be among them too, or an invalidation would not reach it.
+        let stamped = header
+            .tags
+            .iter()
+            .all(|(tag, stamp)| current(tag) == Some(*stamp))
+            && tags
+                .iter()
+                .all(|tag| header.tags.iter().any(|(stored, _)| **stored == **tag));
+        if !stamped {
+            return Judgement::Invalid(id);
+        }
+        match self.decode::<V>(call, &header, payload, expires) {
+            Some(stored) => Judgement::Valid(Arc::new(stored)),
+            None => Judgement::Invalid(id),
+        }
+    }
+
+    /// The typed value of an entry whose stamps are right.
+    fn decode<V: CacheValue>(
+        &self,
+        call: &Call,
+        header: &Header,
+        payload: &[u8],
+        expires: Duration,
+    ) -> Option<Stored<V>> {
+        let Carrier::Bytes { schema, .. } = call.function.carrier else {
+            return None;
+        };
+        if header.origin != call.function.origin || header.schema != schema {
+            // Another function's, or another version of the type: a miss, not an error.
+            return None;
+        }
+        let limit = call.function.settings.max_bytes;
+        let decoded =
+            Codec::from_id(header.codec).and_then(|codec| codec.decode::<V>(payload, limit).ok());
+        let Some(value) = decoded else {
+            call.function.kind.counters.count(Count::Undecodable);
+            return None;
+        };
+        let deps = header
+            .tags
+            .iter()
+            .map(|(tag, stamp)| Dependency {
+                cell: self.cells.cell(tag),
+                stamp: *stamp,
+            })
+            .collect();
+        Some(Stored {
+            head: Head::new(
+                call.key.clone(),
+                expires,
+                self.epoch(),
+                header.id,
+                deps,
+                call.weight::<V>(payload.len()),
+            ),
+            value,
+        })
+    }
+}
+
+/// The shared tier has the very entry that the local value is a copy of: its stamps decide.
+fn judge_known<V>(
+    local: &Arc<Stored<V>>,
+    tags: &[String],
+    stamps: &[Option<Stamp>],
+) -> Judgement<V> {
+    let mut unasked = Vec::new();
+    for dependency in &local.head.deps {
+        let tag = dependency.cell.tag();
+        match tags.iter().position(|asked| asked == tag) {
+            None => unasked.push(tag.to_owned()),
+            Some(at) if stamps.get(at).copied().flatten() == Some(dependency.stamp) => {}
+            Some(_) => return Judgement::Invalid(Some(local.head.id)),
+        }
+    }
+    if unasked.is_empty() {
+        Judgement::Valid(Arc::clone(local))
+    } else {
+        Judgement::Unasked(unasked)
+    }
+}
+
+/// The id of an entry, whatever else its bytes are.
+fn entry_id(bytes: &[u8]) -> Option<EntryId> {
+    let id = bytes.get(entry::ID)?;
+    Some(EntryId(id.try_into().ok()?))
+}

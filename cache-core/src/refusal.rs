@@ -1,0 +1,35 @@
+//! The error inside our own serializers and deserializers: serde asks for one that can be made
+//! of any text. Boxed, so that the way without an error stays narrow.
+
+use std::fmt::{self, Display};
+
+/// Why a value could not be written or read.
+#[derive(Debug)]
+pub(crate) struct Refusal(Box<str>);
+
+impl Refusal {
+    /// The refusal that says `message`.
+    pub(crate) fn new(message: impl Display) -> Self {
+        Self(message.to_string().into())
+    }
+}
+
+impl Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl serde::ser::Error for Refusal {
+    fn custom<T: Display>(message: T) -> Self {
+        Self::new(message)
+    }
+}
+
+impl serde::de::Error for Refusal {
+    fn custom<T: Display>(message: T) -> Self {
+        Self::new(message)
+    }
+}

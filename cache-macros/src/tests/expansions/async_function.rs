@@ -1,0 +1,252 @@
+/// Finds a user.
+#[tracing::instrument]
+pub(crate) async fn user_profile(db: &Db, id: u64) -> Result<Profile, DbError> {
+    let __ticket = match ::cache_core::__private::lookup::<
+        Result<Profile, DbError>,
+        _,
+        _,
+    >(
+        user_profile::__site(),
+        ::cache_core::__private::Instance::of::<()>(),
+        {
+            let __probed = ::cache_core::__private::shape!(Result < Profile, DbError >);
+            ::cache_core::__private::checked::<Result<Profile, DbError>, _, _>(__probed)
+        },
+        ::core::option::Option::None,
+        &(::cache_core::__private::argument(&id),),
+        |__tags| {
+            __tags
+                .tag(
+                    &[
+                        ::cache_core::__private::Part::Text("user:"),
+                        ::cache_core::__private::Part::Value(&id),
+                    ],
+                );
+        },
+    ) {
+        ::core::result::Result::Ok(__found) => return __found,
+        ::core::result::Result::Err(__ticket) => __ticket,
+    };
+    ::cache_core::__private::load(__ticket, user_profile::uncached(db, id)).await
+}
+#[doc(hidden)]
+#[allow(
+    non_camel_case_types,
+    dead_code,
+    unreachable_pub,
+    clippy::all,
+    clippy::nursery,
+    clippy::pedantic
+)]
+pub(crate) enum user_profile {}
+impl user_profile {
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    #[doc(hidden)]
+    pub(crate) fn __site() -> &'static ::cache_core::__private::Site {
+        static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
+            module: ::core::module_path!(),
+            name: "user_profile",
+            kind: "user_profile",
+            file: ::core::file!(),
+            line: ::core::line!(),
+            column: ::core::column!(),
+            path: || ::core::any::type_name::<user_profile>(),
+            ttl: || ::core::option::Option::Some(
+                ::core::time::Duration::from_millis(1800000u64),
+            ),
+            schema: ::core::option::Option::None,
+        });
+        &__CACHED_SITE
+    }
+    /// The function itself, past the cache.
+    #[allow(
+        dead_code,
+        unreachable_pub,
+        clippy::missing_const_for_fn,
+        clippy::missing_errors_doc,
+        clippy::missing_panics_doc,
+        clippy::must_use_candidate,
+        clippy::too_many_arguments
+    )]
+    pub(crate) async fn uncached(db: &Db, id: u64) -> Result<Profile, DbError> {
+        db.load(id).await
+    }
+    /// Runs the function and caches what it returns, whatever is cached now.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    pub(crate) async fn refresh(db: &Db, id: u64) -> Result<Profile, DbError> {
+        let __ticket = ::cache_core::__private::refresh::<
+            Result<Profile, DbError>,
+            _,
+            _,
+        >(
+            user_profile::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            {
+                let __probed = ::cache_core::__private::shape!(
+                    Result < Profile, DbError >
+                );
+                ::cache_core::__private::checked::<
+                    Result<Profile, DbError>,
+                    _,
+                    _,
+                >(__probed)
+            },
+            ::core::option::Option::None,
+            &(::cache_core::__private::argument(&id),),
+            |__tags| {
+                __tags
+                    .tag(
+                        &[
+                            ::cache_core::__private::Part::Text("user:"),
+                            ::cache_core::__private::Part::Value(&id),
+                        ],
+                    );
+            },
+        );
+        ::cache_core::__private::load(__ticket, user_profile::uncached(db, id)).await
+    }
+    /// The key of a call.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    pub(crate) fn key(
+        id: u64,
+    ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
+        ::cache_core::__private::key(
+            user_profile::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            &(::cache_core::__private::argument(&id),),
+        )
+    }
+    /// What is cached for a call, without loading it.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    pub(crate) async fn peek(
+        id: u64,
+    ) -> ::core::option::Option<Result<Profile, DbError>> {
+        ::cache_core::__private::peek::<
+            Result<Profile, DbError>,
+            _,
+            _,
+        >(
+                user_profile::__site(),
+                ::cache_core::__private::Instance::of::<()>(),
+                {
+                    let __probed = ::cache_core::__private::shape!(
+                        Result < Profile, DbError >
+                    );
+                    ::cache_core::__private::checked::<
+                        Result<Profile, DbError>,
+                        _,
+                        _,
+                    >(__probed)
+                },
+                ::core::option::Option::None,
+                &(::cache_core::__private::argument(&id),),
+            )
+            .await
+    }
+    /// Caches a value as if the function had returned it; `false` where it is not cached.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    pub(crate) async fn put(id: u64, value: Result<Profile, DbError>) -> bool {
+        let __ticket = ::cache_core::__private::refresh::<
+            Result<Profile, DbError>,
+            _,
+            _,
+        >(
+            user_profile::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            {
+                let __probed = ::cache_core::__private::shape!(
+                    Result < Profile, DbError >
+                );
+                ::cache_core::__private::checked::<
+                    Result<Profile, DbError>,
+                    _,
+                    _,
+                >(__probed)
+            },
+            ::core::option::Option::None,
+            &(::cache_core::__private::argument(&id),),
+            |__tags| {
+                __tags
+                    .tag(
+                        &[
+                            ::cache_core::__private::Part::Text("user:"),
+                            ::cache_core::__private::Part::Value(&id),
+                        ],
+                    );
+            },
+        );
+        ::cache_core::__private::put(__ticket, value).await
+    }
+    /// Removes what is cached for a call.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    pub(crate) async fn invalidate(
+        id: u64,
+    ) -> ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error> {
+        let __key = ::cache_core::__private::key(
+            user_profile::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            &(::cache_core::__private::argument(&id),),
+        );
+        ::cache_core::__private::invalidate(::core::option::Option::None, __key).await
+    }
+}

@@ -1,0 +1,218 @@
+impl Users {
+    pub async fn profile(self: Arc<Self>, id: u64) -> Option<Profile> {
+        let __ticket = match ::cache_core::__private::lookup::<
+            Option<Profile>,
+            _,
+            _,
+        >(
+            Self::__profile_site(),
+            ::cache_core::__private::Instance::of::<Self>(),
+            {
+                let __probed = ::cache_core::__private::shape!(Option < Profile >);
+                ::cache_core::__private::checked::<Option<Profile>, _, _>(__probed)
+            },
+            ::core::option::Option::None,
+            &(
+                ::cache_core::__private::argument(&self.tenant),
+                ::cache_core::__private::argument(&id),
+            ),
+            |_| {},
+        ) {
+            ::core::result::Result::Ok(__found) => return __found,
+            ::core::result::Result::Err(__ticket) => __ticket,
+        };
+        ::cache_core::__private::load(__ticket, Self::profile_uncached(self, id)).await
+    }
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    #[doc(hidden)]
+    pub fn __profile_site() -> &'static ::cache_core::__private::Site {
+        enum __Here {}
+        static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
+            module: ::core::module_path!(),
+            name: "profile",
+            kind: "profile",
+            file: ::core::file!(),
+            line: ::core::line!(),
+            column: ::core::column!(),
+            path: || ::core::any::type_name::<__Here>(),
+            ttl: || ::core::option::Option::None,
+            schema: ::core::option::Option::None,
+        });
+        &__CACHED_SITE
+    }
+    /// The function itself, past the cache.
+    #[allow(
+        dead_code,
+        unreachable_pub,
+        clippy::missing_const_for_fn,
+        clippy::missing_errors_doc,
+        clippy::missing_panics_doc,
+        clippy::must_use_candidate,
+        clippy::too_many_arguments
+    )]
+    pub async fn profile_uncached(self: Arc<Self>, id: u64) -> Option<Profile> {
+        self.find(id).await
+    }
+    /// Runs the function and caches what it returns, whatever is cached now.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    pub async fn profile_refresh(self: Arc<Self>, id: u64) -> Option<Profile> {
+        let __ticket = ::cache_core::__private::refresh::<
+            Option<Profile>,
+            _,
+            _,
+        >(
+            Self::__profile_site(),
+            ::cache_core::__private::Instance::of::<Self>(),
+            {
+                let __probed = ::cache_core::__private::shape!(Option < Profile >);
+                ::cache_core::__private::checked::<Option<Profile>, _, _>(__probed)
+            },
+            ::core::option::Option::None,
+            &(
+                ::cache_core::__private::argument(&self.tenant),
+                ::cache_core::__private::argument(&id),
+            ),
+            |_| {},
+        );
+        ::cache_core::__private::load(__ticket, Self::profile_uncached(self, id)).await
+    }
+    /// The key of a call.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    pub fn profile_key(
+        &self,
+        id: u64,
+    ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
+        ::cache_core::__private::key(
+            Self::__profile_site(),
+            ::cache_core::__private::Instance::of::<Self>(),
+            &(
+                ::cache_core::__private::argument(&self.tenant),
+                ::cache_core::__private::argument(&id),
+            ),
+        )
+    }
+    /// What is cached for a call, without loading it.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    pub async fn profile_peek(
+        &self,
+        id: u64,
+    ) -> ::core::option::Option<Option<Profile>> {
+        ::cache_core::__private::peek::<
+            Option<Profile>,
+            _,
+            _,
+        >(
+                Self::__profile_site(),
+                ::cache_core::__private::Instance::of::<Self>(),
+                {
+                    let __probed = ::cache_core::__private::shape!(Option < Profile >);
+                    ::cache_core::__private::checked::<Option<Profile>, _, _>(__probed)
+                },
+                ::core::option::Option::None,
+                &(
+                    ::cache_core::__private::argument(&self.tenant),
+                    ::cache_core::__private::argument(&id),
+                ),
+            )
+            .await
+    }
+    /// Caches a value as if the function had returned it; `false` where it is not cached.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    pub async fn profile_put(&self, id: u64, value: Option<Profile>) -> bool {
+        let __ticket = ::cache_core::__private::refresh::<
+            Option<Profile>,
+            _,
+            _,
+        >(
+            Self::__profile_site(),
+            ::cache_core::__private::Instance::of::<Self>(),
+            {
+                let __probed = ::cache_core::__private::shape!(Option < Profile >);
+                ::cache_core::__private::checked::<Option<Profile>, _, _>(__probed)
+            },
+            ::core::option::Option::None,
+            &(
+                ::cache_core::__private::argument(&self.tenant),
+                ::cache_core::__private::argument(&id),
+            ),
+            |_| {},
+        );
+        ::cache_core::__private::put(__ticket, value).await
+    }
+    /// Removes what is cached for a call.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    pub async fn profile_invalidate(
+        &self,
+        id: u64,
+    ) -> ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error> {
+        let __key = ::cache_core::__private::key(
+            Self::__profile_site(),
+            ::cache_core::__private::Instance::of::<Self>(),
+            &(
+                ::cache_core::__private::argument(&self.tenant),
+                ::cache_core::__private::argument(&id),
+            ),
+        );
+        ::cache_core::__private::invalidate(::core::option::Option::None, __key).await
+    }
+}

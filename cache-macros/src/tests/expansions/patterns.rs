@@ -1,0 +1,259 @@
+fn sum(__argument_0: (u32, u32), c: u32, __argument_2: u8) -> u32 {
+    #[allow(unused_variables)]
+    let (a, b) = &__argument_0;
+    let __ticket = match ::cache_core::__private::lookup::<
+        u32,
+        _,
+        _,
+    >(
+        sum::__site(),
+        ::cache_core::__private::Instance::of::<()>(),
+        {
+            let __probed = ::cache_core::__private::shape!(u32);
+            ::cache_core::__private::checked::<u32, _, _>(__probed)
+        },
+        ::core::option::Option::None,
+        &(
+            ::cache_core::__private::argument(&__argument_0),
+            ::cache_core::__private::argument(&__argument_2),
+        ),
+        |__tags| {
+            __tags
+                .tag(
+                    &[
+                        ::cache_core::__private::Part::Text("sum:"),
+                        ::cache_core::__private::Part::Value(&a),
+                    ],
+                );
+        },
+    ) {
+        ::core::result::Result::Ok(__found) => return __found,
+        ::core::result::Result::Err(__ticket) => __ticket,
+    };
+    ::cache_core::__private::load_blocking(
+        __ticket,
+        move || sum::uncached(__argument_0, c, __argument_2),
+    )
+}
+#[doc(hidden)]
+#[allow(
+    non_camel_case_types,
+    dead_code,
+    unreachable_pub,
+    clippy::all,
+    clippy::nursery,
+    clippy::pedantic
+)]
+enum sum {}
+impl sum {
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    #[doc(hidden)]
+    fn __site() -> &'static ::cache_core::__private::Site {
+        static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
+            module: ::core::module_path!(),
+            name: "sum",
+            kind: "sum",
+            file: ::core::file!(),
+            line: ::core::line!(),
+            column: ::core::column!(),
+            path: || ::core::any::type_name::<sum>(),
+            ttl: || ::core::option::Option::None,
+            schema: ::core::option::Option::None,
+        });
+        &__CACHED_SITE
+    }
+    /// The function itself, past the cache.
+    #[allow(
+        dead_code,
+        unreachable_pub,
+        clippy::missing_const_for_fn,
+        clippy::missing_errors_doc,
+        clippy::missing_panics_doc,
+        clippy::must_use_candidate,
+        clippy::too_many_arguments
+    )]
+    fn uncached((a, mut b): (u32, u32), mut c: u32, _: u8) -> u32 {
+        a + b + c
+    }
+    /// Runs the function and caches what it returns, whatever is cached now.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    fn refresh(__argument_0: (u32, u32), c: u32, __argument_2: u8) -> u32 {
+        #[allow(unused_variables)]
+        let (a, b) = &__argument_0;
+        let __ticket = ::cache_core::__private::refresh::<
+            u32,
+            _,
+            _,
+        >(
+            sum::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            {
+                let __probed = ::cache_core::__private::shape!(u32);
+                ::cache_core::__private::checked::<u32, _, _>(__probed)
+            },
+            ::core::option::Option::None,
+            &(
+                ::cache_core::__private::argument(&__argument_0),
+                ::cache_core::__private::argument(&__argument_2),
+            ),
+            |__tags| {
+                __tags
+                    .tag(
+                        &[
+                            ::cache_core::__private::Part::Text("sum:"),
+                            ::cache_core::__private::Part::Value(&a),
+                        ],
+                    );
+            },
+        );
+        ::cache_core::__private::load_blocking(
+            __ticket,
+            move || sum::uncached(__argument_0, c, __argument_2),
+        )
+    }
+    /// The key of a call.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    fn key(
+        __argument_0: (u32, u32),
+        __argument_2: u8,
+    ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
+        ::cache_core::__private::key(
+            sum::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            &(
+                ::cache_core::__private::argument(&__argument_0),
+                ::cache_core::__private::argument(&__argument_2),
+            ),
+        )
+    }
+    /// What is cached for a call, without loading it.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    fn peek(__argument_0: (u32, u32), __argument_2: u8) -> ::core::option::Option<u32> {
+        ::cache_core::__private::peek_blocking::<
+            u32,
+            _,
+            _,
+        >(
+            sum::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            {
+                let __probed = ::cache_core::__private::shape!(u32);
+                ::cache_core::__private::checked::<u32, _, _>(__probed)
+            },
+            ::core::option::Option::None,
+            &(
+                ::cache_core::__private::argument(&__argument_0),
+                ::cache_core::__private::argument(&__argument_2),
+            ),
+        )
+    }
+    /// Caches a value as if the function had returned it; `false` where it is not cached.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    fn put(__argument_0: (u32, u32), __argument_2: u8, value: u32) -> bool {
+        #[allow(unused_variables)]
+        let (a, b) = &__argument_0;
+        let __ticket = ::cache_core::__private::refresh::<
+            u32,
+            _,
+            _,
+        >(
+            sum::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            {
+                let __probed = ::cache_core::__private::shape!(u32);
+                ::cache_core::__private::checked::<u32, _, _>(__probed)
+            },
+            ::core::option::Option::None,
+            &(
+                ::cache_core::__private::argument(&__argument_0),
+                ::cache_core::__private::argument(&__argument_2),
+            ),
+            |__tags| {
+                __tags
+                    .tag(
+                        &[
+                            ::cache_core::__private::Part::Text("sum:"),
+                            ::cache_core::__private::Part::Value(&a),
+                        ],
+                    );
+            },
+        );
+        ::cache_core::__private::put_blocking(__ticket, value)
+    }
+    /// Removes what is cached for a call.
+    #[allow(
+        dead_code,
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused_mut,
+        unused_variables,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    fn invalidate(
+        __argument_0: (u32, u32),
+        __argument_2: u8,
+    ) -> ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error> {
+        let __key = ::cache_core::__private::key(
+            sum::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            &(
+                ::cache_core::__private::argument(&__argument_0),
+                ::cache_core::__private::argument(&__argument_2),
+            ),
+        );
+        ::cache_core::__private::invalidate_blocking(::core::option::Option::None, __key)
+    }
+}

@@ -1,0 +1,258 @@
+//! What each call sends, and what it makes of the answers.
+
+use std::time::Duration;
+
+use cache_core::store::{Begin, Beginning, Fill, Found, Read, Reading, Token, Turn};
+use redis::{Pipeline, Value};
+
+use super::{Attached, RedisStore};
+use crate::connection::Link;
+use crate::failure::Failure;
+use crate::keys::{ID, Keys, id_of, stamp_text, token_text};
+use crate::reply::{Replies, is_no_script};
+use crate::scripts::{self, Sending};
+
+impl RedisStore {
+    /// Sends what `build` makes; where a script turns out to be missing, sends it all once more,
+    /// with the scripts in full and with new random numbers (guard G15). Every part bears that: it
+    /// reads, or makes a stamp where none is, or asks for a lease that is the caller's already.
+    async fn run(
+        &self,
+        link: &Link,
+        build: impl Fn(Sending) -> Pipeline,
+    ) -> Result<Replies<'_>, Failure> {
+        let mut values = link.call(&build(Sending::Digest)).await?;
+        if values.iter().any(is_no_script) {
+            values = link.call(&build(Sending::Source)).await?;
+        }
+        Ok(self.replies(values))
+    }
+
+    fn replies(&self, values: Vec<Value>) -> Replies<'_> {
+        Replies::new(values, &self.endpoint.secrets)
+    }
+
+    pub(super) async fn read_now(&self, request: &Read<'_>) -> Result<Reading, Failure> {
+        let Attached { keys, data, .. } = self.attached()?;
+        let entry = keys.entry(request.key);
+        if let Some(known) = request.known {
+            let mut commands = Pipeline::new();
+            range(&mut commands, &entry, ID.start, ID.end - 1);
+            stamps(&mut commands, keys, request.tags);
+            let mut replies = self.replies(data.call(&commands).await?);
+            let id = replies.bytes()?.unwrap_or_default();
+            let stamps = replies.stamps(request.tags.len())?;
+            if id == known.0 {
+                return Ok(Reading::new(Found::Known, stamps));
+            }
+        }
+
+        // One byte more than allowed tells what is too large, without any of it being sent in full.
+        let limit = request.limit.min(LONGEST);
+        let mut commands = Pipeline::new();
+        range(&mut commands, &entry, 0, limit);
+        // Once more, even where they were read above: stamps are only good if read after the entry.
+        stamps(&mut commands, keys, request.tags);
+        let mut replies = self.replies(data.call(&commands).await?);
+        let known = request.known.as_ref().map(|id| id.0.as_slice());
+        let found = replies.entry(limit, known)?;
+        let stamps = replies.stamps(request.tags.len())?;
+        let found = match found {
+            Some(found) => found,
+            None => Found::TooLarge(self.size(data, &entry, limit).await?),
+        };
+        Ok(Reading::new(found, stamps))
+    }
+
+    /// How large an entry is that is larger than `limit`.
+    async fn size(&self, data: &Link, entry: &str, limit: usize) -> Result<usize, Failure> {
+        let mut commands = Pipeline::new();
+        commands.cmd("STRLEN").arg(entry);
+        let size = self.replies(data.call(&commands).await?).integer()?;
+        // It may have been replaced meanwhile; that it was too large stays true.
+        Ok(usize::try_from(size)
+            .unwrap_or_default()
+            .max(limit.saturating_add(1)))
+    }
+
+    pub(super) async fn begin_now(&self, request: &Begin<'_>) -> Result<Beginning, Failure> {
+        let Attached {
+            keys, env, data, ..
+        } = self.attached()?;
+        let (entry, lease) = (keys.entry(request.key), keys.lease(request.key));
+        let token = token_text(request.token);
+        let seen = request.seen.as_ref().map_or(&[][..], |id| &id.0);
+        let life = millis(request.life);
+        let mut replies = self
+            .run(data, |sending| {
+                let mut commands = Pipeline::new();
+                scripts::LEASE
+                    .start(&mut commands, sending, &[&*entry, &*lease])
+                    .arg(&token)
+                    .arg(millis(request.lease))
+                    .arg(u8::from(request.force))
+                    .arg(seen)
+                    .arg(request.limit.min(LONGEST));
+                for tag in request.tags {
+                    let fresh = env.draw().max(1);
+                    scripts::STAMP
+                        .start(&mut commands, sending, &[keys.stamp(tag)])
+                        .arg(stamp_text(fresh))
+                        .arg(life.saturating_mul(2))
+                        .arg(life);
+                }
+                // Read back, in this order (guard G2).
+                commands.cmd("GET").arg(&lease);
+                stamps(&mut commands, keys, request.tags);
+                commands
+            })
+            .await?;
+        let turn = replies.turn()?;
+        let rest = (|| {
+            for _ in request.tags {
+                replies.integer()?;
+            }
+            let holder = replies.bytes()?;
+            Ok((holder, replies.stamps(request.tags.len())?))
+        })();
+        match rest {
+            // It was taken, and taken away again at once: what holds now is best asked anew, soon.
+            Ok((holder, stamps))
+                if turn == Turn::Granted && holder.as_deref() != Some(token.as_bytes()) =>
+            {
+                Ok(Beginning::new(Turn::Held(Duration::from_millis(1)), stamps))
+            }
+            Ok((_, stamps)) => Ok(Beginning::new(turn, stamps)),
+            Err(failure) => {
+                if turn == Turn::Granted {
+                    // Nobody will load under it: others need not wait for its end.
+                    let _ = self.release_now(request.key, request.token).await;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    pub(super) async fn fill_now(&self, request: &Fill<'_>) -> Result<bool, Failure> {
+        let Attached { keys, data, .. } = self.attached()?;
+        let (entry, lease) = (keys.entry(request.key), keys.lease(request.key));
+        let token = token_text(request.token);
+        let mut replies = self
+            .run(data, |sending| {
+                let mut commands = Pipeline::new();
+                scripts::FILL
+                    .start(&mut commands, sending, &[&*entry, &*lease])
+                    .arg(&token)
+                    .arg(request.bytes)
+                    .arg(millis(request.life));
+                // Read back (guard G3).
+                range(&mut commands, &entry, ID.start, ID.end - 1);
+                commands
+            })
+            .await?;
+        let stored = replies.integer()? == 1;
+        let id = replies.bytes()?.unwrap_or_default();
+        Ok(stored && Some(&*id) == id_of(request.bytes))
+    }
+
+    pub(super) async fn renew_now(
+        &self,
+        key: &str,
+        token: Token,
+        lease: Duration,
+    ) -> Result<bool, Failure> {
+        let Attached { keys, data, .. } = self.attached()?;
+        let (key, token) = (keys.lease(key), token_text(token));
+        let mut replies = self
+            .run(data, |sending| {
+                let mut commands = Pipeline::new();
+                scripts::RENEW
+                    .start(&mut commands, sending, &[&*key])
+                    .arg(&token)
+                    .arg(millis(lease));
+                commands.cmd("GET").arg(&key);
+                commands
+            })
+            .await?;
+        let renewed = replies.integer()? == 1;
+        Ok(renewed && replies.bytes()?.as_deref() == Some(token.as_bytes()))
+    }
+
+    pub(super) async fn release_now(&self, key: &str, token: Token) -> Result<(), Failure> {
+        let Attached { keys, data, .. } = self.attached()?;
+        let (key, token) = (keys.lease(key), token_text(token));
+        let replies = self
+            .run(data, |sending| {
+                let mut commands = Pipeline::new();
+                scripts::RELEASE
+                    .start(&mut commands, sending, &[&*key])
+                    .arg(&token);
+                commands
+            })
+            .await?;
+        replies.done()
+    }
+
+    pub(super) async fn remove_now(&self, names: &[String]) -> Result<(), Failure> {
+        let Attached { keys, .. } = self.attached()?;
+        let mut commands = Pipeline::with_capacity(names.len());
+        for name in names {
+            commands
+                .cmd("UNLINK")
+                .arg(keys.entry(name))
+                .arg(keys.lease(name));
+        }
+        self.unlink(&commands).await
+    }
+
+    pub(super) async fn invalidate_now(&self, tags: &[String]) -> Result<(), Failure> {
+        let Attached { keys, .. } = self.attached()?;
+        let mut commands = Pipeline::with_capacity(tags.len());
+        for tag in tags {
+            commands.cmd("UNLINK").arg(keys.stamp(tag));
+        }
+        self.unlink(&commands).await
+    }
+
+    async fn unlink(&self, commands: &Pipeline) -> Result<(), Failure> {
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let values = self.attached()?.invalidation.call(commands).await?;
+        self.replies(values).done()
+    }
+
+    pub(super) async fn probe_now(&self) -> Result<(), Failure> {
+        let Attached {
+            data, invalidation, ..
+        } = self.attached()?;
+        data.probe().await?;
+        invalidation.probe().await
+    }
+}
+
+/// Redis's own bound on a string, far below where its numbers end.
+const LONGEST: usize = 512 << 20;
+
+/// Asks for the bytes from `first` to `last`, both included.
+fn range(commands: &mut Pipeline, entry: &str, first: usize, last: usize) {
+    commands.cmd("GETRANGE").arg(entry).arg(first).arg(last);
+}
+
+/// Asks for stamps. Missing ones, and keys of another type, are nil.
+fn stamps(commands: &mut Pipeline, keys: &Keys, tags: &[String]) {
+    if tags.is_empty() {
+        return;
+    }
+    let command = commands.cmd("MGET");
+    for tag in tags {
+        command.arg(keys.stamp(tag));
+    }
+}
+
+/// An expiry in Redis's words: at least one millisecond, and at most a century, beyond which Redis
+/// refuses it.
+fn millis(duration: Duration) -> u64 {
+    const CENTURY: u128 = 100 * 365 * 24 * 60 * 60 * 1000;
+    u64::try_from(duration.as_millis().clamp(1, CENTURY)).unwrap_or(1)
+}

@@ -1,0 +1,13 @@
+use cache_core::{cached, invalidates};
+
+#[cached(kind = "user_profile")]
+fn user_profile(id: u64) -> u64 {
+    id
+}
+
+#[invalidates(key(user_profile(name)))]
+fn save(name: &str) {
+    let _ = name;
+}
+
+fn main() {}

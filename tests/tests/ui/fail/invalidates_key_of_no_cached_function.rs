@@ -1,0 +1,12 @@
+use cache_core::invalidates;
+
+fn load(id: u64) -> u64 {
+    id
+}
+
+#[invalidates(key(load(id)))]
+async fn save(id: u64) {
+    load(id);
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use cache_core::invalidates;
+
+#[invalidates(tags("user"))]
+mod users {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use cache_core::invalidates;
+
+#[invalidates]
+async fn save(_id: u64) {}
+
+fn main() {}

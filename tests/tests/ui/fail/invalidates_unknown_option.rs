@@ -1,0 +1,6 @@
+use cache_core::invalidates;
+
+#[invalidates(tag("user:{id}"))]
+async fn save(_id: u64) {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use cache_core::cached;
+
+#[cached(kind = "user_profile")]
+struct Users;
+
+fn main() {}

@@ -1,0 +1,14 @@
+use cache_core::cached;
+
+struct Users {
+    tenant: u8,
+}
+
+impl Users {
+    #[cached(kind = "user_profile", key(id))]
+    pub async fn profile(&self, id: u64) -> u64 {
+        id + u64::from(self.tenant)
+    }
+}
+
+fn main() {}
