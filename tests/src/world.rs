@@ -71,7 +71,10 @@ impl World {
             let store = RedisStore::new(&server.url()).expect("a good URL");
             // Generous, since the machine may be busy with other tests.
             let timeout = std::time::Duration::from_secs(5);
-            Cache::builder().shared(store).store_timeout(timeout).build()
+            Cache::builder()
+                .shared(store)
+                .store_timeout(timeout)
+                .build()
         };
         Self {
             name: "redis",

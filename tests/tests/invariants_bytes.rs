@@ -92,7 +92,10 @@ async fn spoiled_entries_on_redis_are_overwritten_and_always_expire() {
     let cache = || {
         let store = RedisStore::new(&server.url()).expect("a good URL");
         let timeout = Duration::from_secs(5);
-        Cache::builder().shared(store).store_timeout(timeout).build()
+        Cache::builder()
+            .shared(store)
+            .store_timeout(timeout)
+            .build()
     };
     let source = Source::new(1);
     let key = "cache:e:{bytes:get:1}";
@@ -176,7 +179,10 @@ async fn values_around_the_size_limit_are_stored_and_read_or_neither() {
         stored += u32::from(there);
         refused += u32::from(!there);
     }
-    assert!(stored > 5 && refused > 5, "{stored} stored, {refused} refused");
+    assert!(
+        stored > 5 && refused > 5,
+        "{stored} stored, {refused} refused"
+    );
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -224,7 +230,12 @@ async fn json_said(source: &Source, id: u64) -> serde_json::Value {
 /// Whatever serde makes of a type, a second node gets the very value, from the first or by loading.
 #[tokio::test]
 async fn values_of_every_shape_come_back_as_they_were() {
-    for codec in [None, Some(Codec::Bincode), Some(Codec::Postcard), Some(Codec::MessagePack)] {
+    for codec in [
+        None,
+        Some(Codec::Bincode),
+        Some(Codec::Postcard),
+        Some(Codec::MessagePack),
+    ] {
         let server = MemoryServer::new(Env::system());
         let cache = || {
             let kinds = ["skipping", "untagged", "json", "untagged_said", "json_said"];
@@ -259,7 +270,11 @@ async fn values_of_every_shape_come_back_as_they_were() {
                 .await;
             if round > 0 {
                 assert!(loads.0 <= 3);
-                assert_eq!(source.loads(), loads.1, "{codec:?}: what has a schema is shared");
+                assert_eq!(
+                    source.loads(),
+                    loads.1,
+                    "{codec:?}: what has a schema is shared"
+                );
             }
         }
     }
@@ -278,9 +293,24 @@ async fn the_local_tier_is_bounded_by_its_capacity() {
     let bytes: u64 = figures.kinds.values().map(|kind| kind.local_bytes).sum();
     assert!(bytes > capacity as u64 / 4, "{bytes}: something is kept");
     assert!(bytes <= capacity as u64, "{bytes} of {capacity}");
-    assert!(figures.kinds.values().map(|kind| kind.evictions).sum::<u64>() > 100);
+    assert!(
+        figures
+            .kinds
+            .values()
+            .map(|kind| kind.evictions)
+            .sum::<u64>()
+            > 100
+    );
     // One that is larger than the tier is returned, and not kept.
-    assert_eq!(cache.scope(sized(&source, capacity * 2)).await.len(), capacity * 2);
-    let bytes: u64 = cache.snapshot().kinds.values().map(|kind| kind.local_bytes).sum();
+    assert_eq!(
+        cache.scope(sized(&source, capacity * 2)).await.len(),
+        capacity * 2
+    );
+    let bytes: u64 = cache
+        .snapshot()
+        .kinds
+        .values()
+        .map(|kind| kind.local_bytes)
+        .sum();
     assert!(bytes <= capacity as u64);
 }

@@ -59,8 +59,10 @@ async fn a_caller_cancelled_at_any_point_hands_over() {
             let (first, second, third) = tokio::join!(
                 tokio::time::timeout(PROMPT, polled(polls, leading)),
                 tokio::time::timeout(PROMPT, cache.scope(joined(&source, polls))),
-                tokio::time::timeout(PROMPT, world.caches[world.caches.len() - 1]
-                    .scope(joined(&source, polls))),
+                tokio::time::timeout(
+                    PROMPT,
+                    world.caches[world.caches.len() - 1].scope(joined(&source, polls))
+                ),
             );
             let what = format!("{} after {polls} polls", world.name);
             assert!(first.is_ok(), "{what}");
@@ -110,12 +112,19 @@ async fn a_panicking_body_hands_over_to_the_next_caller() {
             .collect();
         let mut panicked = 0;
         for call in calls {
-            match tokio::time::timeout(PROMPT, call).await.expect("nobody hangs") {
+            match tokio::time::timeout(PROMPT, call)
+                .await
+                .expect("nobody hangs")
+            {
                 Ok(value) => assert_eq!(value, 9),
                 Err(error) => panicked += usize::from(error.is_panic()),
             }
         }
-        assert_eq!(panicked, 2, "{}: each panic goes to its own caller", world.name);
+        assert_eq!(
+            panicked, 2,
+            "{}: each panic goes to its own caller",
+            world.name
+        );
     }
 }
 
@@ -153,7 +162,12 @@ async fn plain_functions_work_inside_a_current_thread_runtime() {
     for world in World::all(1) {
         let loads = AtomicU64::new(0);
         for _ in 0..3 {
-            assert_eq!(world.caches[0].scope(async { plain_load(&loads, 100) }).await, 200);
+            assert_eq!(
+                world.caches[0]
+                    .scope(async { plain_load(&loads, 100) })
+                    .await,
+                200
+            );
         }
         assert_eq!(loads.load(Ordering::SeqCst), 1, "{}", world.name);
     }
@@ -245,7 +259,11 @@ async fn followers_of_a_failing_leader_do_not_queue_up() {
     }
     errors.sort_unstable();
     errors.dedup();
-    assert_eq!(errors.len(), 20, "each caller got the error of its own load");
+    assert_eq!(
+        errors.len(),
+        20,
+        "each caller got the error of its own load"
+    );
 }
 
 #[cached(kind = "fails_at_first", ttl = "1m", skip(loads))]
@@ -270,11 +288,21 @@ async fn errors_and_nones_are_returned_as_they_are_and_not_cached() {
         let cache = &world.caches[0];
         let loads = AtomicU64::new(0);
         for wanted in [Err(Failure(0)), Err(Failure(1)), Ok(12), Ok(12)] {
-            assert_eq!(cache.scope(fails_at_first(&loads, 10)).await, wanted, "{}", world.name);
+            assert_eq!(
+                cache.scope(fails_at_first(&loads, 10)).await,
+                wanted,
+                "{}",
+                world.name
+            );
         }
         let loads = AtomicU64::new(0);
         for wanted in [None, None, Some(12), Some(12)] {
-            assert_eq!(cache.scope(none_at_first(&loads, 10)).await, wanted, "{}", world.name);
+            assert_eq!(
+                cache.scope(none_at_first(&loads, 10)).await,
+                wanted,
+                "{}",
+                world.name
+            );
         }
     }
 }

@@ -140,7 +140,12 @@ async fn no_two_functions_types_instances_or_argument_lists_meet() {
             .flat_map(|cache| cache.snapshot().kinds.into_values())
             .map(|kind| kind.loads)
             .sum();
-        assert_eq!(loads, 10 + 12 + 12 + 3, "{}: each was computed once", world.name);
+        assert_eq!(
+            loads,
+            10 + 12 + 12 + 3,
+            "{}: each was computed once",
+            world.name
+        );
     }
 }
 
@@ -155,7 +160,10 @@ fn two_caches_do_not_mix() {
     assert_eq!(one.scope_blocking(|| scoped(100, 1)), 101);
     assert_eq!(two.scope_blocking(|| scoped(200, 1)), 201);
     assert_eq!(one.scope_blocking(|| scoped(300, 1)), 101);
-    assert_eq!(one.scope_blocking(|| two.scope_blocking(|| scoped(400, 1))), 201);
+    assert_eq!(
+        one.scope_blocking(|| two.scope_blocking(|| scoped(400, 1))),
+        201
+    );
     assert_eq!(one.snapshot().kinds["scoped"].loads, 1);
 }
 

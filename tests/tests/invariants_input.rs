@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use cache_core::{Cache, ErrorKind, Policy, Tag, cached};
-use cache_core::memory::MemoryServer;
 use cache_core::Env;
+use cache_core::memory::MemoryServer;
+use cache_core::{Cache, ErrorKind, Policy, Tag, cached};
 
 fn refused(what: cache_core::CacheBuilder, kind: ErrorKind, words: &[&str]) {
     let built = what.try_build().expect_err("it makes no sense");
@@ -24,14 +24,22 @@ fn settings_that_make_no_sense_are_refused_by_name() {
         refused(builder().namespace(namespace), ErrorKind::Name, &[]);
     }
     refused(builder().namespace("a:b"), ErrorKind::Name, &["a:b"]);
-    refused(builder().capacity(0), ErrorKind::Config, &["capacity(0)", "65536"]);
+    refused(
+        builder().capacity(0),
+        ErrorKind::Config,
+        &["capacity(0)", "65536"],
+    );
     refused(builder().capacity(65_535), ErrorKind::Config, &["65535"]);
     refused(
         builder().store_timeout(Duration::ZERO),
         ErrorKind::Config,
         &["store_timeout", "1 ms"],
     );
-    refused(builder().policy("No Kind", Policy::new()), ErrorKind::Name, &["No Kind"]);
+    refused(
+        builder().policy("No Kind", Policy::new()),
+        ErrorKind::Name,
+        &["No Kind"],
+    );
     refused(
         builder().policy("kind", Policy::new().ttl(Duration::ZERO)),
         ErrorKind::Ttl,
@@ -54,7 +62,9 @@ fn a_policy_file_is_refused_with_its_name_and_line() {
 
     let path = std::env::temp_dir().join(format!("cache-policies-{}.toml", std::process::id()));
     std::fs::write(&path, "[kinds.a]\nttl = \"1m\"\nttl_ = 4\n").expect("it can be written");
-    let error = Cache::builder().policies_file(&path).expect_err("no such option");
+    let error = Cache::builder()
+        .policies_file(&path)
+        .expect_err("no such option");
     let text = error.to_string();
     assert!(text.contains("ttl_") && text.contains('3'), "{text}");
     assert!(text.contains(&path.display().to_string()), "{text}");
@@ -93,7 +103,10 @@ fn a_ttl_that_turns_out_to_be_zero_leaves_the_function_uncached() {
         assert_eq!(cache.scope_blocking(|| kept_for_no_time(1)), 1);
     }
     let figures = &cache.snapshot().kinds["no_time"];
-    assert_eq!((figures.bypassed, figures.hits(), figures.local_entries), (3, 0, 0));
+    assert_eq!(
+        (figures.bypassed, figures.hits(), figures.local_entries),
+        (3, 0, 0)
+    );
 }
 
 #[cached(kind = "faulty", ttl = "1m")]
@@ -104,7 +117,11 @@ fn faulty(id: u64) -> u64 {
 #[test]
 fn a_cache_built_from_nonsense_is_switched_off_and_says_why() {
     let cache = Cache::builder().capacity(1).build();
-    assert!(cache.fault().is_some_and(|fault| fault.to_string().contains("capacity(1)")));
+    assert!(
+        cache
+            .fault()
+            .is_some_and(|fault| fault.to_string().contains("capacity(1)"))
+    );
     assert_eq!(cache.scope_blocking(|| faulty(1)), 1);
     assert_eq!(cache.snapshot().kinds["faulty"].bypassed, 1);
     let error = cache.install().expect_err("it is not installed");

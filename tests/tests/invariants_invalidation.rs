@@ -8,7 +8,13 @@ use cache_tests::source::Source;
 use cache_tests::world::World;
 use tokio::task::JoinHandle;
 
-#[cached(kind = "slow", ttl = "1m", schema = 1, skip(source), tags("user:{id}", "users"))]
+#[cached(
+    kind = "slow",
+    ttl = "1m",
+    schema = 1,
+    skip(source),
+    tags("user:{id}", "users")
+)]
 async fn slow(source: &Source, id: u64) -> u64 {
     let _ = id;
     source.load().await
@@ -52,13 +58,23 @@ async fn what_was_invalidated_is_loaded_again_on_every_node() {
             for invalidator in &world.caches {
                 let source = Source::new(1);
                 for cache in &world.caches {
-                    assert_eq!(read(cache, &source, number).await, 1, "{} {how:?}", world.name);
+                    assert_eq!(
+                        read(cache, &source, number).await,
+                        1,
+                        "{} {how:?}",
+                        world.name
+                    );
                 }
                 assert_eq!(source.loads(), 1, "{} {how:?}: it is shared", world.name);
                 source.set(2);
                 invalidate(invalidator, how, number).await;
                 for cache in &world.caches {
-                    assert_eq!(read(cache, &source, number).await, 2, "{} {how:?}", world.name);
+                    assert_eq!(
+                        read(cache, &source, number).await,
+                        2,
+                        "{} {how:?}",
+                        world.name
+                    );
                 }
                 assert_eq!(source.loads(), 2, "{} {how:?}", world.name);
                 invalidate(invalidator, how, number).await;
@@ -136,7 +152,10 @@ async fn invalidating_one_tag_leaves_the_others_alone() {
         for id in 0..3 {
             read(&world.caches[0], &source, id).await;
         }
-        world.caches[0].invalidate_tag("user:1").await.expect("a tag");
+        world.caches[0]
+            .invalidate_tag("user:1")
+            .await
+            .expect("a tag");
         source.set(2);
         for cache in &world.caches {
             let mut values = Vec::new();
@@ -173,7 +192,11 @@ async fn a_function_that_writes_invalidates_what_it_names_when_it_succeeds() {
         let saved = world.caches[0].scope(save(&source, 5, 0)).await;
         assert!(saved.is_err());
         for cache in &world.caches {
-            assert_eq!(read(cache, &source, 5).await, 7, "an Err has written nothing");
+            assert_eq!(
+                read(cache, &source, 5).await,
+                7,
+                "an Err has written nothing"
+            );
         }
     }
 }
@@ -250,8 +273,12 @@ impl serde::Serialize for Odd {
 impl<'de> serde::Deserialize<'de> for Odd {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let number = text.strip_prefix("odd ").and_then(|number| number.parse().ok());
-        number.map(Self).ok_or_else(|| serde::de::Error::custom("no odd number"))
+        let number = text
+            .strip_prefix("odd ")
+            .and_then(|number| number.parse().ok());
+        number
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom("no odd number"))
     }
 }
 
@@ -338,7 +365,12 @@ async fn none_of_hundreds_of_late_callers_gets_the_old_value() {
             for task in early {
                 assert!(matches!(task.await.expect("no panic"), 1 | 2));
             }
-            assert!(source.loads() < 20, "{} loads in {}", source.loads(), world.name);
+            assert!(
+                source.loads() < 20,
+                "{} loads in {}",
+                source.loads(),
+                world.name
+            );
         }
     }
 }
@@ -370,7 +402,11 @@ async fn a_value_ends_with_its_ttl_wherever_it_is_kept() {
             assert_eq!(source.loads(), loads + 2, "{shared:?}: both are fresh");
             clock.advance(Duration::from_secs(2));
             cache.scope(kept_here(&source, 1)).await;
-            assert_eq!(source.loads(), loads + 3, "{shared:?}: ten seconds are over");
+            assert_eq!(
+                source.loads(),
+                loads + 3,
+                "{shared:?}: ten seconds are over"
+            );
             clock.advance(Duration::from_mins(2));
         }
     }

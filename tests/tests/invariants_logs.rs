@@ -18,7 +18,10 @@ async fn the_same_complaint_is_logged_once_in_ten_seconds() {
     let clock = ManualClock::new();
     let env = Env::system().with_clock(clock.clone());
     let server = MemoryServer::new(env.clone());
-    let cache = Cache::builder().env(env).shared(server.checked_store()).build();
+    let cache = Cache::builder()
+        .env(env)
+        .shared(server.checked_store())
+        .build();
     // Refused writes open no breaker, so each call fails anew.
     server.trouble(Trouble::ReadOnly);
     for id in 1..100 {

@@ -25,7 +25,12 @@ async fn save(id: u64) -> u64 {
 
 /// hits local, hits shared, coalesced, misses, loads, load errors, bypassed.
 fn figures(cache: &Cache, kind: &str) -> [u64; 7] {
-    let kind: KindSnapshot = cache.snapshot().kinds.get(kind).cloned().unwrap_or_default();
+    let kind: KindSnapshot = cache
+        .snapshot()
+        .kinds
+        .get(kind)
+        .cloned()
+        .unwrap_or_default();
     assert_eq!(kind.load_time.count, kind.loads);
     [
         kind.hits_local,
@@ -92,7 +97,10 @@ async fn every_call_is_counted_once_and_as_what_it_was() {
     let snapshot = one.snapshot();
     assert_eq!(snapshot.invalidations_applied, 3);
     assert_eq!(snapshot.invalidations_queued, 0);
-    assert_eq!(snapshot.kinds["walk"].invalidations_applied, 2, "by key and by kind");
+    assert_eq!(
+        snapshot.kinds["walk"].invalidations_applied, 2,
+        "by key and by kind"
+    );
     assert_eq!(snapshot.kinds["off"].invalidations_applied, 1);
     assert_eq!(call(&one, 1).await, Ok(6));
     assert_eq!(figures(&one, "walk"), [3, 0, 9, 5, 5, 2, 0]);
@@ -100,6 +108,13 @@ async fn every_call_is_counted_once_and_as_what_it_was() {
     let walked = &one.snapshot().kinds["walk"];
     assert_eq!(walked.hits(), 12);
     assert_eq!(walked.hit_ratio(), Some(12.0 / 17.0));
-    assert_eq!((walked.store_errors, walked.undecodable, walked.fills_refused), (0, 0, 0));
+    assert_eq!(
+        (
+            walked.store_errors,
+            walked.undecodable,
+            walked.fills_refused
+        ),
+        (0, 0, 0)
+    );
     assert_eq!(walked.local_entries, 1, "{walked:?}");
 }

@@ -143,11 +143,19 @@ async fn queued_invalidations_are_replayed_before_the_shared_tier_is_used_again(
             .await;
             let outcome = invalidating.await.expect("no panic").expect("a tag");
             assert_eq!(outcome, Invalidation::Queued, "{trouble:?}");
-            assert_eq!(node.timed(&source, 1).await.0, 2, "{trouble:?}: it holds here");
+            assert_eq!(
+                node.timed(&source, 1).await.0,
+                2,
+                "{trouble:?}: it holds here"
+            );
             node.heal().await;
             assert_eq!(node.cache.health().queued, 0);
             assert_eq!(node.timed(&source, 1).await.0, 2, "{trouble:?}");
-            assert_eq!(node.timed(&source, 2).await.0, 1, "{trouble:?}: the rest is still there");
+            assert_eq!(
+                node.timed(&source, 2).await.0,
+                1,
+                "{trouble:?}: the rest is still there"
+            );
             let figures = node.cache.snapshot();
             assert_eq!(figures.invalidations_queued, 1);
             assert_eq!(figures.invalidations_applied, 0);
@@ -165,7 +173,11 @@ async fn an_overflowing_queue_widens_to_the_kinds_and_forgets_nothing() {
         let outcome = node.cache.scope(get::invalidate(id)).await;
         assert_eq!(outcome.expect("a key"), Invalidation::Queued);
     }
-    assert!(node.cache.health().queued <= 20_000, "{:?}", node.cache.health());
+    assert!(
+        node.cache.health().queued <= 20_000,
+        "{:?}",
+        node.cache.health()
+    );
     source.set(2);
     node.heal().await;
     assert_eq!(node.timed(&source, 7).await.0, 2);

@@ -10,7 +10,13 @@ use cache_tests::source::Source;
 use cache_tests::world::settle;
 use tokio::task::JoinHandle;
 
-#[cached(kind = "raced", ttl = "1m", schema = 1, skip(source), tags("raced:{_id}"))]
+#[cached(
+    kind = "raced",
+    ttl = "1m",
+    schema = 1,
+    skip(source),
+    tags("raced:{_id}")
+)]
 async fn raced(source: &Source, _id: u64) -> u64 {
     source.load().await
 }
@@ -55,7 +61,10 @@ impl Pair {
 }
 
 async fn applied(invalidation: impl Future<Output = cache_core::Result<Invalidation>>) {
-    assert_eq!(invalidation.await.expect("a good name"), Invalidation::Applied);
+    assert_eq!(
+        invalidation.await.expect("a good name"),
+        Invalidation::Applied
+    );
 }
 
 /// Guard G6: what a read brings that was sent before an invalidation is not for calls after it.
@@ -116,7 +125,10 @@ async fn stamps_on_their_way_do_not_outlive_an_invalidation() {
         early.await.expect("no panic");
         source.set(2);
         let late = call(&pair.held, &source).await.expect("no panic");
-        assert_eq!(late, 2, "it was loaded under a stamp that is no longer there");
+        assert_eq!(
+            late, 2,
+            "it was loaded under a stamp that is no longer there"
+        );
     }
 }
 
@@ -140,7 +152,11 @@ async fn a_fill_on_its_way_is_not_kept_after_an_invalidation() {
                 settle().await;
                 pair.gates.open(Op::Fill);
                 assert_eq!(early.await.expect("no panic"), 1);
-                assert_eq!(late.await.expect("no panic"), 2, "by key: {by_key}, own: {own}");
+                assert_eq!(
+                    late.await.expect("no panic"),
+                    2,
+                    "by key: {by_key}, own: {own}"
+                );
                 assert_eq!(call(&pair.held, &source).await.expect("no panic"), 2);
             }
         }
@@ -187,7 +203,12 @@ async fn a_call_cancelled_while_it_asks_for_the_lease_gives_it_up() {
         for cache in [&pair.other, &pair.held] {
             let answer = call(cache, &source);
             let answer = tokio::time::timeout(Duration::from_secs(5), answer).await;
-            assert_eq!(answer.expect("nobody waits for the dead").expect("no panic"), 1);
+            assert_eq!(
+                answer
+                    .expect("nobody waits for the dead")
+                    .expect("no panic"),
+                1
+            );
         }
     }
 }

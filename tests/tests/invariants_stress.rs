@@ -49,18 +49,35 @@ impl Random {
     }
 }
 
-#[cached(kind = "versions", ttl = "1m", schema = 1, skip(database, pauses), tags("version:{key}"))]
+#[cached(
+    kind = "versions",
+    ttl = "1m",
+    schema = 1,
+    skip(database, pauses),
+    tags("version:{key}")
+)]
 async fn version(database: &Database, key: usize, pauses: u64) -> u64 {
     database.load(key, pauses).await
 }
 
 /// The same, for values that do not leave the process.
-#[cached(kind = "versions_here", ttl = "1m", skip(database, pauses), tags("version:{key}"))]
+#[cached(
+    kind = "versions_here",
+    ttl = "1m",
+    skip(database, pauses),
+    tags("version:{key}")
+)]
 async fn version_here(database: &Database, key: usize, pauses: u64) -> Result<u64, String> {
     Ok(database.load(key, pauses).await)
 }
 
-#[cached(kind = "versions_plain", ttl = "1m", schema = 1, skip(database), tags("version:{key}"))]
+#[cached(
+    kind = "versions_plain",
+    ttl = "1m",
+    schema = 1,
+    skip(database),
+    tags("version:{key}")
+)]
 fn version_plain(database: &Database, key: usize) -> u64 {
     database.loads.fetch_add(1, Ordering::Relaxed);
     let version = database.versions[key].load(Ordering::SeqCst);
@@ -152,13 +169,23 @@ async fn under_fire(world: World) {
         let ended = tokio::time::timeout(Duration::from_secs(10), task).await;
         ended.expect("nobody hangs").expect("nothing stale");
     }
-    let written: u64 = database.acknowledged.iter().map(|v| v.load(Ordering::SeqCst)).sum();
+    let written: u64 = database
+        .acknowledged
+        .iter()
+        .map(|v| v.load(Ordering::SeqCst))
+        .sum();
     let (loads, calls) = (
         database.loads.load(Ordering::Relaxed),
         database.calls.load(Ordering::Relaxed),
     );
-    println!("{}: {calls} calls, {loads} loads, {written} writes", world.name);
-    assert!(written > 20 && loads > 20 && calls > loads, "the fire was out");
+    println!(
+        "{}: {calls} calls, {loads} loads, {written} writes",
+        world.name
+    );
+    assert!(
+        written > 20 && loads > 20 && calls > loads,
+        "the fire was out"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
