@@ -1,6 +1,9 @@
 //! Invariants 5 and 6: bytes that can't be trusted are a miss, counted and overwritten; what is kept
 //! is bounded, and expires.
 
+// Functions are written as users write them, and both sides of a choice one under the other.
+#![allow(clippy::match_bool, clippy::unused_async, clippy::unused_self)]
+
 use std::time::Duration;
 
 use cache_core::memory::MemoryServer;

@@ -1,5 +1,13 @@
 //! Invariant 3: a value is only ever returned for the call it was computed for.
 
+// Functions are written as users write them, and both sides of a choice one under the other.
+#![allow(
+    clippy::match_bool,
+    clippy::unused_async,
+    clippy::unused_self,
+    clippy::needless_pass_by_value
+)]
+
 use cache_core::{Cache, cached};
 use cache_tests::world::World;
 

@@ -1,6 +1,9 @@
 //! Invariant 1: no stale value after an acknowledged invalidation, whoever loads, whoever
 //! invalidates, and by whatever name.
 
+// Functions are written as users write them, and both sides of a choice one under the other.
+#![allow(clippy::match_bool, clippy::unused_async, clippy::unused_self)]
+
 use std::time::Duration;
 
 use cache_core::{Cache, Invalidation, cached, invalidates};

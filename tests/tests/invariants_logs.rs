@@ -1,6 +1,9 @@
 //! What fails again and again is said once in ten seconds, and counted each time. One test, since a
 //! process has one listener.
 
+// Functions are written as users write them, and both sides of a choice one under the other.
+#![allow(clippy::match_bool, clippy::unused_async, clippy::unused_self)]
+
 use std::time::Duration;
 
 use cache_core::memory::{MemoryServer, Trouble};

@@ -1,6 +1,9 @@
 //! Invariant 2: the cache never changes a result, and never delays it by more than the store
 //! timeout. Time stands still unless a test moves it.
 
+// Functions are written as users write them, and both sides of a choice one under the other.
+#![allow(clippy::match_bool, clippy::unused_async, clippy::unused_self)]
+
 use std::time::Duration;
 
 use cache_core::memory::{MemoryServer, Trouble};
@@ -60,7 +63,7 @@ impl Node {
             }
             self.clock.advance(Duration::from_millis(10));
             passed += Duration::from_millis(10);
-            assert!(passed < Duration::from_secs(60), "it hangs");
+            assert!(passed < Duration::from_mins(1), "it hangs");
         }
     }
 

@@ -1,6 +1,9 @@
 //! What must hold where other caches are known to fail, each against a real Redis where it is about
 //! Redis; and what people ask others for in vain.
 
+// Functions are written as users write them, and both sides of a choice one under the other.
+#![allow(clippy::match_bool, clippy::unused_async, clippy::unused_self)]
+
 use std::time::{Duration, Instant};
 
 use cache_core::{Cache, Invalidation, cached, invalidates};
