@@ -140,11 +140,11 @@ pub fn gated<S: Store>(store: S) -> (Gated<S>, Gates) {
         held: watch::Sender::default(),
         calls: watch::Sender::default(),
     };
-    let gated = Gated {
+    let store = Gated {
         store,
         gates: gates.clone(),
     };
-    (gated, gates)
+    (store, gates)
 }
 
 impl<S: Store> Store for Gated<S> {
