@@ -185,3 +185,34 @@ async fn an_overflowing_queue_widens_to_the_kinds_and_forgets_nothing() {
     node.heal().await;
     assert_eq!(node.timed(&source, 7).await.0, 2);
 }
+
+/// Without the shared tier nothing is stored: a slow load's value is only for those who called
+/// before it began. The others must not wait for all of it, and then load all the same.
+#[tokio::test]
+async fn calls_during_an_outage_share_loads_without_waiting_for_those_that_are_not_for_them() {
+    let node = Node::new(false);
+    node.server.trouble(Trouble::Down);
+    let source = Source::new(1);
+    let mut id = 0;
+    while node.cache.health().usable {
+        node.timed(&source, id).await;
+        id += 1;
+    }
+    let source = Source::new(7);
+    source.hold();
+    let first = node.call(&source, id);
+    source.loading(1).await;
+    let late: Vec<_> = (0..100).map(|_| node.call(&source, id)).collect();
+    settle().await;
+    assert_eq!(source.loads(), 1, "they gather");
+    node.clock.advance(TIMEOUT);
+    source.loading(2).await;
+    settle().await;
+    assert_eq!(source.loads(), 2, "they share one load");
+    source.let_go();
+    assert_eq!(first.await.expect("no panic"), 7);
+    for call in late {
+        assert_eq!(call.await.expect("no panic"), 7);
+    }
+    assert_eq!(source.loads(), 2);
+}

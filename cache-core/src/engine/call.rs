@@ -11,7 +11,7 @@ use super::lease::LeaseGuard;
 use super::{Carrier, Engine, Function};
 use crate::__private::shape::Shape;
 use crate::entry::{self, EntryId, Header};
-use crate::flight::{Followed, Joined, Seat, Sharing};
+use crate::flight::{Followed, Follower, Joined, Seat, Sharing};
 use crate::key::ArgsText;
 use crate::local::{Dependency, Head, Held, LocalKey, Stored};
 use crate::metrics::Count;
@@ -34,6 +34,8 @@ pub(crate) struct Call {
     pub(crate) began: u64,
     /// Whether it loads whatever is there.
     pub(crate) refresh: bool,
+    /// Whether the value was given, and no function runs.
+    pub(crate) given: bool,
     /// Whether the function is a plain one.
     pub(crate) blocking: bool,
 }
@@ -67,6 +69,7 @@ impl Call {
             tags,
             began: engine.flights.call_begins(),
             refresh: false,
+            given: false,
             blocking: false,
         }
     }
@@ -98,7 +101,7 @@ impl Call {
             store: self.engine.store_timeout,
         };
         let (seat, plan) = loop {
-            let seat = match self.take_seat::<S::Value>(&mut budgets.waits).await {
+            let seat = match self.take_seat::<S::Value>(&mut budgets).await {
                 Ok(Some(seat)) => seat,
                 Ok(None) => {
                     let (returned, _) = self.load(shape, body.as_mut()).await;
@@ -128,7 +131,7 @@ impl Call {
     /// call's flight, counted, as the error.
     async fn take_seat<V: Clone + 'static>(
         &self,
-        waits: &mut Duration,
+        budgets: &mut Budgets,
     ) -> std::result::Result<Option<Seat>, V> {
         let engine = &self.engine;
         if self.refresh {
@@ -140,7 +143,10 @@ impl Call {
                 .flights
                 .join(&self.key, self.began, engine.epoch(), self.blocking);
             let other = match turn {
-                Joined::Lead(seat) => {
+                Joined::Lead(seat, other) => {
+                    if let Some(other) = other {
+                        self.gather(other, budgets).await;
+                    }
                     // Another flight may have ended since this call looked.
                     let Some(value) = self.look_again() else {
                         return Ok(Some(seat));
@@ -155,9 +161,10 @@ impl Call {
             let followed = tokio::select! {
                 biased;
                 end = other.end() => end,
-                () = engine.env.sleep(*waits) => return Ok(None),
+                () = engine.env.sleep(budgets.waits) => return Ok(None),
             };
-            *waits = waits.saturating_sub(engine.env.now().saturating_sub(before));
+            let waited = engine.env.now().saturating_sub(before);
+            budgets.waits = budgets.waits.saturating_sub(waited);
             match followed {
                 Followed::Value(held) => {
                     if let Some(stored) = held.typed::<V>() {
@@ -168,10 +175,26 @@ impl Call {
                 Followed::Again => {}
                 Followed::Uncached => fruitless += 1,
             }
-            if fruitless >= FRUITLESS || waits.is_zero() {
+            if fruitless >= FRUITLESS || budgets.waits.is_zero() {
                 return Ok(None);
             }
         }
+    }
+
+    /// Without the shared tier each load serves those who called before it began. Who calls later
+    /// waits for its end, but for no longer than it would wait for the store (invariant 2), so that
+    /// all who call meanwhile share the next one.
+    async fn gather(&self, other: Follower, budgets: &mut Budgets) {
+        let env = &self.engine.env;
+        let before = env.now();
+        tokio::select! {
+            biased;
+            _ = other.end() => {}
+            () = env.sleep(budgets.store.min(budgets.waits)) => {}
+        }
+        let waited = env.now().saturating_sub(before);
+        budgets.waits = budgets.waits.saturating_sub(waited);
+        budgets.store = budgets.store.saturating_sub(waited);
     }
 
     /// The local tier's value, where it can be trusted.
@@ -278,11 +301,11 @@ impl Call {
         F: Future<Output = R>,
     {
         let engine = &self.engine;
-        let token = match &plan {
-            Plan::Shared { lease, .. } => Some(lease.token),
-            Plan::Local { .. } | Plan::Bare | Plan::Elsewhere => None,
+        let point = match &plan {
+            Plan::Shared { lease, .. } => seat.load_begins(Some(lease.token)),
+            Plan::Local { .. } => seat.load_begins(None),
+            Plan::Bare | Plan::Elsewhere => seat.bare_load_begins(),
         };
-        let point = seat.load_begins(token);
         let (returned, cost) = self.load(shape, body).await;
         let value = match shape.split(returned) {
             Ok(value) => value,
@@ -347,7 +370,8 @@ impl Call {
             Sharing::CallsBefore(point)
         };
         seat.end(held, sharing);
-        (shape.join(copy), keeps)
+        let stored = if engine.store.is_some() { keeps } else { clean };
+        (shape.join(copy), stored)
     }
 
     /// Runs the function, timed and counted.
@@ -356,6 +380,9 @@ impl Call {
         S: Shape<R>,
         F: Future<Output = R>,
     {
+        if self.given {
+            return (body.await, Duration::ZERO);
+        }
         self.count(Count::Miss);
         self.count(Count::Load);
         let before = self.engine.env.now();

@@ -135,8 +135,8 @@ impl<'a> Search<'a> {
     /// Whether the shared tier may be asked at all. Looked at each time, since a call may have
     /// waited long, and after the point up to which callers are captured: one that began after an
     /// invalidation was queued must not share what is read here (guard G10).
-    fn may_ask(&self) -> bool {
-        self.engine.outage.usable()
+    fn may_ask(&self, budgets: &Budgets) -> bool {
+        self.engine.outage.usable() && !budgets.store.is_zero()
     }
 
     fn limit(&self) -> usize {
@@ -147,7 +147,7 @@ impl<'a> Search<'a> {
     async fn read<V: CacheValue>(&mut self, budgets: &mut Budgets) -> Result<Step<V>> {
         let note = self.note();
         let point = self.engine.flights.source_asked();
-        if !self.may_ask() {
+        if !self.may_ask(budgets) {
             return Ok(Step::Done(Fetched::Bare));
         }
         let local = self.engine.find_typed::<V>(self.call);
@@ -188,7 +188,7 @@ impl<'a> Search<'a> {
         // What moved before `begin` is sent, its answer already reflects (guard G2).
         let note = self.note();
         let point = self.engine.flights.source_asked();
-        if !self.may_ask() {
+        if !self.may_ask(budgets) {
             return Ok(Step::Done(Fetched::Bare));
         }
         let token = EntryId(self.engine.env.draw_wide());
