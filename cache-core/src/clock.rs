@@ -1,7 +1,9 @@
 //! Time, injected: the machine's clocks, and one that tests move by hand.
 
+use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::driver;
@@ -32,9 +34,38 @@ pub struct SystemClock;
 
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+/// The kernel's coarse monotonic clock, since the origin. It is read in a few nanoseconds, where the
+/// exact one takes about thirty: every hit reads it.
+#[cfg(target_os = "linux")]
+fn coarse_since_origin() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+
+    static COARSE_ORIGIN: LazyLock<Duration> = LazyLock::new(|| {
+        // Both origins are the same moment: what the coarse clock lags, it lags ever after.
+        let elapsed = ORIGIN.elapsed();
+        monotonic(ClockId::Monotonic).saturating_sub(elapsed)
+    });
+    fn monotonic(clock: ClockId) -> Duration {
+        let time = clock_gettime(clock);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+        let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
+        Duration::new(seconds, nanos)
+    }
+    monotonic(ClockId::MonotonicCoarse).saturating_sub(*COARSE_ORIGIN)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn coarse_since_origin() -> Duration {
+    ORIGIN.elapsed()
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Duration {
         ORIGIN.elapsed()
+    }
+
+    fn coarse(&self) -> Duration {
+        coarse_since_origin()
     }
 
     fn wall(&self) -> Duration {
@@ -68,7 +99,9 @@ pub struct ManualClock {
 #[derive(Debug, Default)]
 struct Manual {
     now: Duration,
-    sleepers: Vec<(Duration, Waker)>,
+    /// By a number each, so that a sleep that is given up takes itself out.
+    sleepers: BTreeMap<u64, (Duration, Waker)>,
+    slept: u64,
 }
 
 impl ManualClock {
@@ -85,8 +118,8 @@ impl ManualClock {
             let now = state.now;
             state
                 .sleepers
-                .extract_if(.., |(until, _)| *until <= now)
-                .map(|(_, waker)| waker)
+                .extract_if(.., |_, (until, _)| *until <= now)
+                .map(|(_, (_, waker))| waker)
                 .collect()
         };
         woken.into_iter().for_each(Waker::wake);
@@ -113,22 +146,74 @@ impl Clock for ManualClock {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let clock = self.clone();
-        let until = clock.now() + duration;
-        Box::pin(std::future::poll_fn(move |context| {
-            let mut state = clock.lock();
-            if state.now >= until {
-                return Poll::Ready(());
-            }
-            let waker = context.waker();
-            if !state
-                .sleepers
-                .iter()
-                .any(|(at, other)| *at == until && other.will_wake(waker))
-            {
-                state.sleepers.push((until, waker.clone()));
-            }
-            Poll::Pending
-        }))
+        let mut state = self.lock();
+        state.slept += 1;
+        Box::pin(ManualSleep {
+            number: state.slept,
+            until: state.now + duration,
+            clock: self.clone(),
+        })
+    }
+}
+
+struct ManualSleep {
+    clock: ManualClock,
+    number: u64,
+    until: Duration,
+}
+
+impl Future for ManualSleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.clock.lock();
+        if state.now >= self.until {
+            return Poll::Ready(());
+        }
+        let sleeper = (self.until, context.waker().clone());
+        state.sleepers.insert(self.number, sleeper);
+        Poll::Pending
+    }
+}
+
+impl Drop for ManualSleep {
+    fn drop(&mut self) {
+        self.clock.lock().sleepers.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coarse_clock_is_never_ahead_and_at_most_a_few_ticks_behind() {
+        let clock = SystemClock;
+        clock.coarse();
+        for _ in 0..100 {
+            let before = clock.now();
+            let coarse = clock.coarse();
+            let after = clock.now();
+            assert!(coarse <= after, "{coarse:?} is ahead of {after:?}");
+            // A tick is ten milliseconds at the most (a kernel of 100 Hz).
+            let oldest = before.saturating_sub(Duration::from_millis(20));
+            assert!(coarse >= oldest, "{coarse:?} is far behind {before:?}");
+        }
+    }
+
+    #[test]
+    fn a_manual_clock_wakes_who_slept_long_enough_and_forgets_who_gave_up() {
+        let clock = ManualClock::new();
+        let context = &mut Context::from_waker(Waker::noop());
+        let mut short = clock.sleep(Duration::from_secs(1));
+        let mut long = clock.sleep(Duration::from_secs(9));
+        assert!(short.as_mut().poll(context).is_pending());
+        assert!(long.as_mut().poll(context).is_pending());
+        assert_eq!(clock.sleepers(), 2);
+        clock.advance(Duration::from_secs(1));
+        assert!(short.as_mut().poll(context).is_ready());
+        assert!(long.as_mut().poll(context).is_pending());
+        drop(long);
+        assert_eq!(clock.sleepers(), 0);
     }
 }

@@ -189,18 +189,21 @@ fn fault(
 
 /// The full path of the function, `Self`, the instantiation. A function inside another one's body
 /// is known by its position too, since the path does not say in which block it stands.
+///
+/// The path of a method in a trait's `impl` names the trait, and one type may have methods of one
+/// name from two traits.
 fn identity(spec: &Spec, instance: &str) -> String {
     let path = (spec.path)();
-    let mut identity = format!("{}::{} <{instance}>", spec.module, spec.name);
-    if !is_at_module_level(path, spec.module, spec.name) {
-        use std::fmt::Write as _;
-        let _ = write!(
-            identity,
-            " in {path} at {}:{}:{}",
-            spec.file, spec.line, spec.column
-        );
+    let (module, name) = (spec.module, spec.name);
+    let nested = !is_at_module_level(path, module, name);
+    let Spec {
+        file, line, column, ..
+    } = spec;
+    match (path.starts_with('<'), nested) {
+        (_, true) => format!("{module}::{name} <{instance}> in {path} at {file}:{line}:{column}"),
+        (true, false) => format!("{module}::{name} <{instance}> in {path}"),
+        (false, false) => format!("{module}::{name} <{instance}>"),
     }
-    identity
 }
 
 /// Whether the path of an item in a function (or of its companion) has nothing between the module
@@ -326,6 +329,21 @@ mod tests {
             fault.is_some_and(|fault| fault.contains("claimed")),
             "{fault:?}"
         );
+    }
+
+    #[test]
+    fn methods_of_one_name_from_two_traits_are_told_apart() {
+        let of = |path| {
+            let spec = Spec {
+                path,
+                ..spec("registry_traits", "traits", 1)
+            };
+            identity(&spec, "(traits::A,)")
+        };
+        let one = of(|| "<traits::A as traits::One>::get::Marker");
+        let two = of(|| "<traits::A as traits::Two>::get::Marker");
+        assert_ne!(one, two);
+        assert!(!one.contains("registry.rs"), "no position: {one}");
     }
 
     #[test]

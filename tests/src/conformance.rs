@@ -112,16 +112,16 @@ impl Client {
     }
 
     async fn begin(&self, key: &str, token: Token) -> Turn {
-        let begun = self.store.begin(Begin::new(key, token, &[])).await;
-        begun.expect("a begin").turn
+        let answer = self.store.begin(Begin::new(key, token, &[])).await;
+        answer.expect("a begin").turn
     }
 
     /// Takes the lease and fills.
     async fn store(&self, key: &str, payload: &[u8]) -> (Token, Vec<u8>) {
         let token = token();
         let begin = Begin::new(key, token, &[]).force(true);
-        let begun = self.store.begin(begin).await.expect("a begin");
-        assert_eq!(begun.turn, Turn::Granted);
+        let answer = self.store.begin(begin).await.expect("a begin");
+        assert_eq!(answer.turn, Turn::Granted);
         let bytes = entry(token, payload);
         assert!(self.fill(key, token, &bytes).await, "the lease was ours");
         (token, bytes)
@@ -136,12 +136,12 @@ impl Client {
         let tags = names(tags);
         let token = token();
         let begin = Begin::new("stamps", token, &tags).force(true);
-        let begun = self.store.begin(begin).await.expect("a begin");
+        let answer = self.store.begin(begin).await.expect("a begin");
         self.store
             .release("stamps", token)
             .await
             .expect("a release");
-        let made: Option<Vec<Stamp>> = begun.stamps.into_iter().collect();
+        let made: Option<Vec<Stamp>> = answer.stamps.into_iter().collect();
         made.expect("with Granted each stamp is there")
     }
 
@@ -240,23 +240,23 @@ async fn leases(server: &impl Server) {
     let (one, two) = (Client::of(server), Client::of(server));
     let (first, second) = (token(), token());
     let ask = |token| Begin::new("lease", token, &[]).lease(MINUTE);
-    let begun = one.store.begin(ask(first)).await.expect("a begin");
-    assert_eq!(begun.turn, Turn::Granted);
+    let answer = one.store.begin(ask(first)).await.expect("a begin");
+    assert_eq!(answer.turn, Turn::Granted);
     for client in [&one, &two] {
-        let begun = client.store.begin(ask(second)).await.expect("a begin");
-        let Turn::Held(left) = begun.turn else {
-            panic!("{:?} while another holds the lease", begun.turn);
+        let answer = client.store.begin(ask(second)).await.expect("a begin");
+        let Turn::Held(left) = answer.turn else {
+            panic!("{:?} while another holds the lease", answer.turn);
         };
         assert!(left <= MINUTE && left > MINUTE / 2, "{left:?}");
     }
     assert_eq!(two.begin("another", second).await, Turn::Granted);
 
-    let begun = two
+    let answer = two
         .store
         .begin(ask(second).force(true))
         .await
         .expect("a begin");
-    assert_eq!(begun.turn, Turn::Granted);
+    assert_eq!(answer.turn, Turn::Granted);
     assert!(!one.fill("lease", first, &entry(first, b"late")).await);
     assert_eq!(one.entry("lease").await, Found::Nothing);
     assert!(two.fill("lease", second, &entry(second, b"")).await);
@@ -271,15 +271,15 @@ async fn entries_in_the_way(server: &impl Server) {
         let begin = Begin::new("way", token(), &[]).seen(seen).limit(limit);
         let client = &client;
         async move {
-            let begun = client.store.begin(begin).await.expect("a begin");
-            if begun.turn == Turn::Granted {
+            let answer = client.store.begin(begin).await.expect("a begin");
+            if answer.turn == Turn::Granted {
                 client
                     .store
                     .release("way", begin.token)
                     .await
                     .expect("a release");
             }
-            begun.turn
+            answer.turn
         }
     };
     assert_eq!(ask(None, 1 << 20).await, Turn::Entry(bytes(&stored)));
@@ -304,8 +304,8 @@ async fn entries_in_the_way(server: &impl Server) {
     // An entry that appeared is handed back even while a lease is held; with force it is not.
     let holder = token();
     let begin = Begin::new("way", holder, &[]).force(true);
-    let begun = client.store.begin(begin).await.expect("a begin");
-    assert_eq!(begun.turn, Turn::Granted);
+    let answer = client.store.begin(begin).await.expect("a begin");
+    assert_eq!(answer.turn, Turn::Granted);
     assert!(matches!(ask(None, 1 << 20).await, Turn::Entry(_)));
 }
 
@@ -331,8 +331,8 @@ async fn fills(server: &impl Server) {
     );
     assert_eq!(two.entry("fill").await, bytes(&stored));
     let next = Begin::new("fill", token(), &[]).seen(Some(ours));
-    let begun = two.store.begin(next).await.expect("a begin");
-    assert_eq!(begun.turn, Turn::Granted, "nobody holds it any more");
+    let answer = two.store.begin(next).await.expect("a begin");
+    assert_eq!(answer.turn, Turn::Granted, "nobody holds it any more");
 }
 
 /// Stamps are made once, by whoever comes first, seen by all, and never made again as they were.
@@ -352,13 +352,13 @@ async fn stamps(server: &impl Server) {
     // They are made, and told, whoever has the lease.
     let tags = names(&["s:c"]);
     assert_eq!(one.begin("s", token()).await, Turn::Granted);
-    let begun = two
+    let answer = two
         .store
         .begin(Begin::new("s", token(), &tags))
         .await
         .expect("a begin");
-    assert!(matches!(begun.turn, Turn::Held(_)));
-    assert_eq!(one.stamps(&["s:c"]).await, begun.stamps);
+    assert!(matches!(answer.turn, Turn::Held(_)));
+    assert_eq!(one.stamps(&["s:c"]).await, answer.stamps);
 
     let mut seen = vec![a];
     for _ in 0..20 {
@@ -377,13 +377,13 @@ async fn stamps_live_long_enough(server: &impl Server) {
     let ask = || async {
         let token = token();
         let begin = Begin::new("live", token, &tags).life(life);
-        let begun = client.store.begin(begin).await.expect("a begin");
+        let answer = client.store.begin(begin).await.expect("a begin");
         client
             .store
             .release("live", token)
             .await
             .expect("a release");
-        begun.stamps[0]
+        answer.stamps[0]
     };
     let made = ask().await;
     assert!(made.is_some());
@@ -566,8 +566,8 @@ async fn any_bytes(server: &impl Server) {
         let found = two.entry("bytes").await;
         assert!(found == bytes(&stored), "{} bytes", stored.len());
         let begin = Begin::new("bytes", token(), &[]).seen(Some(id));
-        let begun = two.store.begin(begin).await.expect("a begin");
-        assert_eq!(begun.turn, Turn::Granted, "the id is at its place");
+        let answer = two.store.begin(begin).await.expect("a begin");
+        assert_eq!(answer.turn, Turn::Granted, "the id is at its place");
     }
     // What others have put there is handed over as it is.
     for planted in [&b"x"[..], b"garbage", &every] {
@@ -628,9 +628,9 @@ async fn contenders(server: &impl Server) {
     let mut granted = 0;
     let mut made = Vec::new();
     for task in tasks {
-        let begun = task.await.expect("no panic");
-        granted += usize::from(begun.turn == Turn::Granted);
-        made.extend(begun.stamps);
+        let answer = task.await.expect("no panic");
+        granted += usize::from(answer.turn == Turn::Granted);
+        made.extend(answer.stamps);
     }
     assert_eq!(granted, 1);
     assert!(made[0].is_some());

@@ -77,6 +77,11 @@ impl Gates {
             .expect("the sender is in self");
     }
 
+    /// How many calls of this kind have been held since the start.
+    pub fn held_so_far(&self, op: Op) -> usize {
+        self.held.borrow().get(&op).copied().unwrap_or(0)
+    }
+
     /// How many calls of this kind there were.
     pub fn calls(&self, op: Op) -> usize {
         self.calls.borrow().get(&op).copied().unwrap_or(0)

@@ -1,5 +1,5 @@
-//! What the integration tests share: private servers, stores whose answers can be held back, sources
-//! whose loads can, a listener for logs, and the suite every store must pass.
+//! What the integration tests share: private servers and services, stores whose answers can be held
+//! back, sources whose loads can, a listener for logs, and the suite every store must pass.
 
 pub mod conformance;
 pub mod fixture;
@@ -7,7 +7,9 @@ pub mod gate;
 pub mod logs;
 pub mod proxy;
 pub mod server;
+pub mod service;
 pub mod source;
+pub mod world;
 
 /// The README's code compiles and runs as it stands there.
 #[cfg(doctest)]

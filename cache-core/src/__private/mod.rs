@@ -80,6 +80,14 @@ impl<R, S: Shape<R>> Ticket<R, S> {
         }
     }
 
+    /// The value is given: no function runs that could be counted or timed.
+    fn given(mut self) -> Self {
+        if let Some(call) = &mut self.call {
+            call.given = true;
+        }
+        self
+    }
+
     async fn run(self, body: impl Future<Output = R>) -> (R, bool) {
         match self.call {
             Some(call) => call.run(self.shape, body).await,
@@ -214,12 +222,12 @@ pub fn load_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, body: impl FnOnce() -
 /// Stores what the function would have returned, as a load that began at this call; `false` where it
 /// is not stored.
 pub async fn put<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
-    ticket.run(ready(value)).await.1
+    ticket.given().run(ready(value)).await.1
 }
 
 /// [`put`] for a plain function.
 pub fn put_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
-    ticket.run_blocking(|| value).1
+    ticket.given().run_blocking(|| value).1
 }
 
 /// The key of a call.

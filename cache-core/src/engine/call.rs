@@ -11,7 +11,7 @@ use super::lease::LeaseGuard;
 use super::{Carrier, Engine, Function};
 use crate::__private::shape::Shape;
 use crate::entry::{self, EntryId, Header};
-use crate::flight::{Followed, Joined, Seat, Sharing};
+use crate::flight::{Followed, Follower, Joined, Seat, Sharing};
 use crate::key::ArgsText;
 use crate::local::{Dependency, Head, Held, LocalKey, Stored};
 use crate::metrics::Count;
@@ -34,6 +34,8 @@ pub(crate) struct Call {
     pub(crate) began: u64,
     /// Whether it loads whatever is there.
     pub(crate) refresh: bool,
+    /// Whether the value was given, and no function runs.
+    pub(crate) given: bool,
     /// Whether the function is a plain one.
     pub(crate) blocking: bool,
 }
@@ -49,6 +51,8 @@ enum Plan {
     Local { deps: Vec<Dependency> },
     /// It goes to the caller.
     Bare,
+    /// There is none, since another flight has taken this one's place.
+    Elsewhere,
 }
 
 impl Call {
@@ -65,6 +69,7 @@ impl Call {
             tags,
             began: engine.flights.call_begins(),
             refresh: false,
+            given: false,
             blocking: false,
         }
     }
@@ -95,22 +100,22 @@ impl Call {
             waits: self.function.settings.wait,
             store: self.engine.store_timeout,
         };
-        let seat = match self.take_seat::<S::Value>(&mut budgets.waits).await {
-            Ok(Some(seat)) => seat,
-            Ok(None) => {
-                let (returned, _) = self.load(shape, body.as_mut()).await;
-                return (returned, false);
-            }
-            Err(value) => {
-                self.count(Count::Coalesced);
-                return (shape.join(value), true);
-            }
-        };
-        let plan = match self.plan::<S::Value>(&seat, &mut budgets).await {
-            Ok(plan) => plan,
-            Err((stored, point, was_local)) => {
-                let value = self.share_hit(seat, stored, point, was_local);
-                return (shape.join(value), true);
+        let (seat, plan) = loop {
+            let seat = match self.take_seat::<S::Value>(&mut budgets).await {
+                Ok(Some(seat)) => seat,
+                Ok(None) => {
+                    let (returned, _) = self.load(shape, body.as_mut()).await;
+                    return (returned, false);
+                }
+                Err(value) => return (shape.join(value), true),
+            };
+            match self.plan::<S::Value>(&seat, &mut budgets).await {
+                Ok(Plan::Elsewhere) => {}
+                Ok(plan) => break (seat, plan),
+                Err((stored, point, was_local)) => {
+                    let value = self.share_hit(seat, stored, point, was_local);
+                    return (shape.join(value), true);
+                }
             }
         };
         self.lead(shape, body.as_mut(), seat, plan, &mut budgets.store)
@@ -123,10 +128,10 @@ impl Call {
     }
 
     /// The leader's seat, or `None` where this call is better off alone, or the value of another
-    /// call's flight as the error.
+    /// call's flight, counted, as the error.
     async fn take_seat<V: Clone + 'static>(
         &self,
-        waits: &mut Duration,
+        budgets: &mut Budgets,
     ) -> std::result::Result<Option<Seat>, V> {
         let engine = &self.engine;
         if self.refresh {
@@ -138,7 +143,17 @@ impl Call {
                 .flights
                 .join(&self.key, self.began, engine.epoch(), self.blocking);
             let other = match turn {
-                Joined::Lead(seat) => return Ok(Some(seat)),
+                Joined::Lead(seat, other) => {
+                    if let Some(other) = other {
+                        self.gather(other, budgets).await;
+                    }
+                    // Another flight may have ended since this call looked.
+                    let Some(value) = self.look_again() else {
+                        return Ok(Some(seat));
+                    };
+                    self.count(Count::HitLocal);
+                    return Err(value);
+                }
                 Joined::Own => return Ok(None),
                 Joined::Follow(other) => other,
             };
@@ -146,22 +161,49 @@ impl Call {
             let followed = tokio::select! {
                 biased;
                 end = other.end() => end,
-                () = engine.env.sleep(*waits) => return Ok(None),
+                () = engine.env.sleep(budgets.waits) => return Ok(None),
             };
-            *waits = waits.saturating_sub(engine.env.now().saturating_sub(before));
+            let waited = engine.env.now().saturating_sub(before);
+            budgets.waits = budgets.waits.saturating_sub(waited);
             match followed {
                 Followed::Value(held) => {
                     if let Some(stored) = held.typed::<V>() {
+                        self.count(Count::Coalesced);
                         return Err(stored.value.clone());
                     }
                 }
                 Followed::Again => {}
                 Followed::Uncached => fruitless += 1,
             }
-            if fruitless >= FRUITLESS || waits.is_zero() {
+            if fruitless >= FRUITLESS || budgets.waits.is_zero() {
                 return Ok(None);
             }
         }
+    }
+
+    /// Without the shared tier each load serves those who called before it began. Who calls later
+    /// waits for its end, but for no longer than it would wait for the store (invariant 2), so that
+    /// all who call meanwhile share the next one.
+    async fn gather(&self, other: Follower, budgets: &mut Budgets) {
+        let env = &self.engine.env;
+        let before = env.now();
+        tokio::select! {
+            biased;
+            _ = other.end() => {}
+            () = env.sleep(budgets.store.min(budgets.waits)) => {}
+        }
+        let waited = env.now().saturating_sub(before);
+        budgets.waits = budgets.waits.saturating_sub(waited);
+        budgets.store = budgets.store.saturating_sub(waited);
+    }
+
+    /// The local tier's value, where it can be trusted.
+    fn look_again<V: Clone + 'static>(&self) -> Option<V> {
+        let engine = &self.engine;
+        engine.trusts_local().then_some(())?;
+        engine
+            .local
+            .hit(self.key.borrowed(), engine.epoch(), engine.env.coarse())
     }
 
     /// Settles where the value will be stored, or finds it (as the error) in the shared tier.
@@ -185,6 +227,7 @@ impl Call {
             }) => Err((stored, point, was_local)),
             Ok(Fetched::Granted { lease, deps }) => Ok(Plan::Shared { lease, deps }),
             Ok(Fetched::Bare) => Ok(Plan::Bare),
+            Ok(Fetched::Replaced) => Ok(Plan::Elsewhere),
             Err(error) => {
                 // Invariant 2: whatever is wrong with the store, the function runs.
                 self.count(Count::StoreError);
@@ -258,11 +301,11 @@ impl Call {
         F: Future<Output = R>,
     {
         let engine = &self.engine;
-        let token = match &plan {
-            Plan::Shared { lease, .. } => Some(lease.token),
-            Plan::Local { .. } | Plan::Bare => None,
+        let point = match &plan {
+            Plan::Shared { lease, .. } => seat.load_begins(Some(lease.token)),
+            Plan::Local { .. } => seat.load_begins(None),
+            Plan::Bare | Plan::Elsewhere => seat.bare_load_begins(),
         };
-        let point = seat.load_begins(token);
         let (returned, cost) = self.load(shape, body).await;
         let value = match shape.split(returned) {
             Ok(value) => value,
@@ -278,7 +321,7 @@ impl Call {
         // Taken before the fill is sent: the local copy must not outlive the entry.
         let expires = engine.env.coarse() + self.function.settings.ttl;
         let (keeps, id, deps, encoded) = match plan {
-            Plan::Bare => (false, EntryId([0; 16]), Vec::new(), 0),
+            Plan::Bare | Plan::Elsewhere => (false, EntryId([0; 16]), Vec::new(), 0),
             Plan::Local { deps } => (true, EntryId([0; 16]), deps, weigh(&value)),
             Plan::Shared { lease, deps } => {
                 let token = lease.token;
@@ -329,7 +372,8 @@ impl Call {
             Sharing::CallsBefore(point)
         };
         seat.end(held, sharing);
-        (shape.join(copy), keeps)
+        let stored = if engine.store.is_some() { keeps } else { clean };
+        (shape.join(copy), stored)
     }
 
     /// Runs the function, timed and counted.
@@ -338,6 +382,9 @@ impl Call {
         S: Shape<R>,
         F: Future<Output = R>,
     {
+        if self.given {
+            return (body.await, Duration::ZERO);
+        }
         self.count(Count::Miss);
         self.count(Count::Load);
         let before = self.engine.env.now();

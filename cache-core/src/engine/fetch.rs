@@ -38,6 +38,8 @@ pub(super) enum Fetched<V> {
     },
     /// It is to be loaded, and not stored.
     Bare,
+    /// Another flight has taken this one's place: it is to be joined.
+    Replaced,
 }
 
 /// A call's tags with their cells.
@@ -102,6 +104,10 @@ impl<'a> Search<'a> {
         while attempts < ATTEMPTS {
             // Guard G14: the waiter is armed before anything is read.
             let armed = self.seat.arm();
+            if self.seat.is_replaced() && !self.call.refresh {
+                // No event would reach this flight any more.
+                return Ok(Fetched::Replaced);
+            }
             let step = if self.call.refresh {
                 Step::Begin(None)
             } else {
@@ -132,8 +138,8 @@ impl<'a> Search<'a> {
     /// Whether the shared tier may be asked at all. Looked at each time, since a call may have
     /// waited long, and after the point up to which callers are captured: one that began after an
     /// invalidation was queued must not share what is read here (guard G10).
-    fn may_ask(&self) -> bool {
-        self.engine.outage.usable()
+    fn may_ask(&self, budgets: &Budgets) -> bool {
+        self.engine.outage.usable() && !budgets.store.is_zero()
     }
 
     fn limit(&self) -> usize {
@@ -145,7 +151,7 @@ impl<'a> Search<'a> {
         let note = self.note(&self.cells);
         let asked = self.engine.env.coarse();
         let point = self.engine.flights.source_asked();
-        if !self.may_ask() {
+        if !self.may_ask(budgets) {
             return Ok(Step::Done(Fetched::Bare));
         }
         let local = self.engine.find_typed::<V>(self.call);
@@ -197,7 +203,7 @@ impl<'a> Search<'a> {
         let note = self.note(cells);
         let asked = self.engine.env.coarse();
         let point = self.engine.flights.source_asked();
-        if !self.may_ask() {
+        if !self.may_ask(budgets) {
             return Ok(Step::Done(Fetched::Bare));
         }
         let token = EntryId(self.engine.env.draw_wide());

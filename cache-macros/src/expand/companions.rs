@@ -120,7 +120,7 @@ impl Call<'_> {
         let name = self.companion("uncached");
         let mut sig = self.function.sig.clone();
         sig.ident = name;
-        let (vis, body, attrs) = (&self.function.vis, &self.function.body, &attributes.body);
+        let (vis, body, attrs) = (&self.function.vis, self.body(), &attributes.body);
         // So that the whole of the item is at the option's token too.
         let body = if self.args.companions.is_some() {
             quote_spanned!(self.asked_for()=> { #body })

@@ -140,13 +140,34 @@ impl Call<'_> {
     fn nested_body(&self) -> (Option<TokenStream>, TokenStream) {
         let mut sig = self.function.sig.clone();
         sig.ident = quote::format_ident!("__uncached", span = sig.ident.span());
-        let (name, body, turbofish) = (&sig.ident, &self.function.body, self.function.turbofish());
+        let (name, body, turbofish) = (&sig.ident, self.body(), self.function.turbofish());
         let params = self.function.params.iter().map(|param| &param.ident);
         let call = quote!(#name #turbofish(#(#params),*));
         (
             Some(quote!(#[allow(clippy::too_many_arguments)] #sig #body)),
             call,
         )
+    }
+
+    /// The body for a function of its own, where what only the options use is not unused.
+    fn body(&self) -> TokenStream {
+        let body = &self.function.body;
+        let used: Vec<_> = self
+            .function
+            .params
+            .iter()
+            .filter(|param| {
+                let named_in_key = self.args.key.is_some() && self.in_key(param);
+                (named_in_key || self.in_tags(param) || self.in_cache(param))
+                    && param.named()
+                    && !param.mentioned(body)
+            })
+            .map(|param| &param.ident)
+            .collect();
+        if used.is_empty() {
+            return quote!(#body);
+        }
+        quote!({ #(let _ = &#used;)* #body })
     }
 
     fn lookup(&self) -> TokenStream {

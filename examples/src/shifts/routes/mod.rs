@@ -1,0 +1,144 @@
+//! HTTP: what is answered where. JSON in, JSON out, errors too.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use cache_core::{Cache, Snapshot};
+use serde_json::{Value, json};
+use tokio::sync::RwLock;
+
+use super::db::Db;
+use super::failure::Failure;
+
+mod asked;
+mod read;
+mod write;
+
+/// What every request can reach.
+#[derive(Clone)]
+pub(super) struct App {
+    db: Db,
+    cache: Cache,
+    /// Read-locked by every write under way.
+    writing: Arc<RwLock<()>>,
+}
+
+impl App {
+    pub(super) fn new(db: Db, cache: Cache) -> Self {
+        Self {
+            db,
+            cache,
+            writing: Arc::default(),
+        }
+    }
+
+    /// Runs a write to its end, whatever becomes of the request: axum drops the future of a caller
+    /// that hangs up, but SQLite's thread goes on and may commit after that. What is invalidated at
+    /// the drop would be invalidated too early.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let writing = Arc::clone(&self.writing).read_owned().await;
+        let written = tokio::spawn(async move {
+            let _writing = writing;
+            work.await
+        });
+        written.await.map_err(Failure::internal)?
+    }
+
+    /// Ends when no write is under way any more.
+    pub(super) async fn finish_writes(&self) {
+        drop(self.writing.write().await);
+    }
+}
+
+pub(super) fn router(app: App) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/health", get(health))
+        .route("/metrics.json", get(metrics))
+        .route("/workplaces", get(read::workplaces))
+        .route("/workplaces/{id}/schedule", get(read::schedule))
+        .route("/workplaces/{id}/employees", get(read::employees))
+        .route(
+            "/employees/{id}",
+            get(read::employee).put(write::put_employee),
+        )
+        .route("/employees/{id}/week", get(read::employee_week))
+        .route("/shifts", post(write::post_shift))
+        .route(
+            "/shifts/{id}",
+            get(read::shift)
+                .put(write::put_shift)
+                .delete(write::delete_shift),
+        )
+        .route("/jobs", get(read::jobs).post(write::post_job))
+        .route("/jobs/{id}", get(read::job).delete(write::delete_job))
+        .route(
+            "/settings/{key}",
+            get(read::setting).put(write::put_setting),
+        )
+        .fallback(async || {
+            Failure::new(
+                StatusCode::NOT_FOUND,
+                "there is nothing here; GET / lists what there is",
+            )
+        })
+        .method_not_allowed_fallback(async || {
+            Failure::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this method does nothing here; GET / lists what there is",
+            )
+        })
+        .with_state(app)
+}
+
+async fn index() -> Json<Value> {
+    Json(json!({
+        "GET /workplaces": "all workplaces",
+        "GET /workplaces/{id}/schedule?from=2026-03-02&days=7": "its shifts, for 1 to 35 days",
+        "GET /workplaces/{id}/employees": "who works there",
+        "GET /employees/{id}": "an employee",
+        "PUT /employees/{id}": "workplace, name, role, email, hourly_cents",
+        "GET /employees/{id}/week?of=2026-03-02": "the employee's shifts in the week of that day",
+        "GET /shifts/{id}": "a shift",
+        "POST /shifts": "workplace, employee or null, day, starts, ends, role",
+        "PUT /shifts/{id}": "the same: moves it",
+        "DELETE /shifts/{id}": "removes it",
+        "GET /jobs?city=Porto": "the job listings of a city",
+        "POST /jobs": "workplace, title, hourly_cents, posted",
+        "GET /jobs/{id}": "a job listing",
+        "DELETE /jobs/{id}": "removes it",
+        "GET /settings/{key}": "a setting",
+        "PUT /settings/{key}": "value",
+        "GET /health": "whether the shared cache is connected",
+        "GET /metrics.json": "hits, misses and times, per kind"
+    }))
+}
+
+/// The service works as long as it answers at all: without the shared tier it is slower, not ill.
+async fn health(State(app): State<App>) -> Json<Value> {
+    let health = app.cache.health();
+    let shared = match &health.shared {
+        None => Value::Null,
+        Some(place) => {
+            let checked = app.cache.check_shared().await;
+            json!({
+                "place": place,
+                "connected": checked.is_ok(),
+                "error": checked.err().map(|error| error.to_string()),
+                "in_use": health.usable,
+                "queued_invalidations": health.queued,
+            })
+        }
+    };
+    Json(json!({ "status": "ok", "shared": shared }))
+}
+
+async fn metrics(State(app): State<App>) -> Json<Snapshot> {
+    Json(app.cache.snapshot())
+}
