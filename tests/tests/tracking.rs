@@ -10,12 +10,12 @@ use cache_tests::source::Source;
 #[cached(kind = "profile", ttl = "10m", tags("user:{id}"), skip(source))]
 async fn profile(source: &Source, id: u64) -> u64 {
     assert_eq!(id, 7, "the tests ask for one");
-    source.load_now()
+    source.load().await
 }
 
 #[cached(kind = "brief", ttl = "300ms", skip(source))]
 async fn brief(source: &Source) -> u64 {
-    source.load_now()
+    source.load().await
 }
 
 const ENTRY: &str = "test:e:{profile:profile:7}";

@@ -9,7 +9,7 @@ use cache_tests::source::Source;
 #[cached(kind = "profile", ttl = "10m", tags("user:{id}"), skip(source))]
 async fn profile(source: &Source, id: u64) -> u64 {
     assert_eq!(id, 7, "the tests ask for one");
-    source.load_now()
+    source.load().await
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ impl Oracle {
                 break;
             }
             if newer.version > version && newer.at < began {
-                let late = began - newer.at;
+                let late = began.saturating_sub(newer.at);
                 newer.late[node] = newer.late[node].max(late);
             }
         }
@@ -85,7 +85,7 @@ impl Oracle {
         let oldest = acknowledged
             .iter()
             .filter(|newer| newer.version > version && newer.at + BOUND < began)
-            .map(|newer| (newer.version, began - newer.at))
+            .map(|newer| (newer.version, began.saturating_sub(newer.at)))
             .next();
         assert_eq!(oldest, None, "node {node} got version {version} of {id}");
     }

@@ -200,10 +200,9 @@ impl Call {
     /// The local tier's value, where it can be trusted.
     fn look_again<V: Clone + 'static>(&self) -> Option<V> {
         let engine = &self.engine;
-        engine.trusts_local().then_some(())?;
-        engine
-            .local
-            .hit(self.key.borrowed(), engine.epoch(), engine.env.coarse())
+        let now = engine.env.coarse();
+        engine.trusts_local(now).then_some(())?;
+        engine.local.hit(self.key.borrowed(), engine.epoch(), now)
     }
 
     /// Settles where the value will be stored, or finds it (as the error) in the shared tier.

@@ -4,9 +4,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How far the coarse clock may be behind (the contract of [`Clock::coarse`](crate::Clock::coarse)).
-/// It comes off every deadline, so that the bound is not longer than stated.
-const LAG: Duration = Duration::from_millis(10);
+/// More than the coarse clock may be behind (the contract of
+/// [`Clock::coarse`](crate::Clock::coarse)). It comes off every deadline, so that the bound is not
+/// longer than stated.
+const LAG: Duration = Duration::from_millis(12);
 
 /// The deadline, in nanoseconds of the node's monotonic clock; zero while nothing is proven.
 #[derive(Debug, Default)]
