@@ -120,11 +120,13 @@ impl Call<'_> {
         let name = self.companion("uncached");
         let mut sig = self.function.sig.clone();
         sig.ident = name;
-        let (vis, body, attrs) = (&self.function.vis, &self.function.body, &attributes.body);
+        let (vis, attrs) = (&self.function.vis, &attributes.body);
         // So that the whole of the item is at the option's token too.
         let body = if self.args.companions.is_some() {
+            let body = self.function.block();
             quote_spanned!(self.asked_for()=> { #body })
         } else {
+            let body = &self.function.body;
             quote!(#body)
         };
         quote! {

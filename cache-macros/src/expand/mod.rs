@@ -125,7 +125,7 @@ impl Call<'_> {
 
     /// The body as a block, since only there it can use `self` and `Self`.
     fn inline_body(&self) -> TokenStream {
-        let body = &self.function.body;
+        let body = self.function.block();
         let opened = self.function.params.iter().filter(|param| !param.bare());
         let opened = opened.map(|Param { pat, ident, .. }| quote!(let #pat = #ident;));
         if !self.function.is_async() {
