@@ -19,16 +19,11 @@ use crate::key::args_text;
 use crate::metrics::Count;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag};
 
-pub use self::bounds::{argument, checked};
+pub use self::bounds::{argument, cache, checked};
 pub use self::invalidates::{Armed, Plan};
 pub use crate::registry::{Instance, Site, Spec};
 pub use crate::tag::Part;
 pub use crate::{__shape as shape, __success as success};
-
-/// The reference in a `cache = expression` option.
-pub fn cache<C: AsRef<Cache> + ?Sized>(cache: &C) -> &Cache {
-    cache.as_ref()
-}
 
 /// Collects the tags of a call.
 #[derive(Debug)]
