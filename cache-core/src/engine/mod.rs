@@ -59,7 +59,9 @@ pub(crate) struct Engine {
     /// What is counted for the cache as a whole.
     pub(crate) totals: Counters,
     leases: Leases,
-    complaints: Complaints,
+    /// About the store, and about values that it can't be given: neither is to drown the other.
+    store_complaints: Complaints,
+    value_complaints: Complaints,
     coherence: Option<Coherence>,
     /// Whether the store's events can be relied on at the moment.
     proven: AtomicBool,
@@ -89,7 +91,8 @@ impl Engine {
             outage: Outage::new(),
             totals: Counters::new(),
             leases: Leases::default(),
-            complaints: Complaints::default(),
+            store_complaints: Complaints::default(),
+            value_complaints: Complaints::default(),
             coherence,
             proven: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
