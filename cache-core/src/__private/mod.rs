@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use self::shape::Shape;
 use crate::cache::with_current;
-use crate::driver::block_on;
+use crate::driver::{self, block_on};
 use crate::engine::{Call, Engine, Function, Targets};
 use crate::key::args_text;
 use crate::metrics::Count;
@@ -84,6 +84,8 @@ impl<R, S: Shape<R>> Ticket<R, S> {
 
     fn run_blocking(mut self, body: impl FnOnce() -> R) -> (R, bool) {
         match &mut self.call {
+            // A plain function that the driver's thread calls, from the `Drop` of a value, say.
+            Some(_) if driver::is_here() => (body(), false),
             Some(call) => {
                 call.blocking = true;
                 block_on(self.run(async move { body() }))
@@ -253,6 +255,9 @@ pub fn peek_blocking<R, S: Shape<R>, A: Serialize>(
     cache: Option<&Cache>,
     args: &A,
 ) -> Option<R> {
+    if driver::is_here() {
+        return None;
+    }
     block_on(peek(site, instance, shape, cache, args))
 }
 
