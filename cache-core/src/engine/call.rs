@@ -336,7 +336,7 @@ impl Call {
                             }
                             Err(error) => {
                                 self.count(Count::FillRefused);
-                                engine.complaints.say(&engine.env, || {
+                                engine.value_complaints.say(&engine.env, || {
                                     tracing::warn!(
                                         kind = self.function.kind.name,
                                         "a value could not be stored: {error}"
