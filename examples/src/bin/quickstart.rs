@@ -114,6 +114,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let undone = timed("change undone", || directory(&tree))?;
     assert_eq!(first.hash, undone.hash, "what was undone is as before");
     println!("\n{}", Cache::current().snapshot());
+    let health = Cache::current().health();
+    if let (Some(place), false) = (health.shared, health.usable) {
+        println!("{place} does not answer: the functions ran instead, as if nothing were cached");
+    }
     Ok(())
 }
 
