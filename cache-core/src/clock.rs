@@ -5,7 +5,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::driver;
-use crate::store::BoxFuture;
+use crate::driver::BoxFuture;
 
 /// Where time comes from.
 pub trait Clock: Send + Sync + 'static {

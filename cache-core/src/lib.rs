@@ -53,6 +53,7 @@ mod policy;
 mod refusal;
 mod registry;
 mod schema;
+mod shape;
 pub mod store;
 mod tag;
 mod ttl;

@@ -26,13 +26,13 @@ pub(crate) use invalidate::Targets;
 use lease::Leases;
 use outage::Outage;
 
-use crate::__private::shape::CacheValue;
 use crate::env::Env;
 use crate::flight::{Flights, Note};
 use crate::local::{Cell, Cells, Local};
 use crate::metrics::{Counters, KindSnapshot, Snapshot};
 use crate::policy::Policies;
 use crate::registry::Registered;
+use crate::shape::CacheValue;
 use crate::store::{Attachment, Coherence, Observer, Store};
 use crate::{Error, ErrorKind, Result};
 
