@@ -3,13 +3,16 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::task::unconstrained;
+
+/// A boxed future, as the methods of [`Store`](crate::store::Store) return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The runtime's handle; the thread is started on first use and lives as long as the process.
 pub(crate) fn handle() -> &'static Handle {

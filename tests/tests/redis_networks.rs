@@ -52,6 +52,7 @@ async fn a_busy_connection_is_not_a_silent_one() {
     let ping_timeout = Duration::from_millis(100);
     let config = RedisConfig::new(&proxy.url())
         .unwrap()
+        .tracking(true)
         .ping_timeout(ping_timeout);
     let store = config.build().unwrap();
     let events = attach(&store);

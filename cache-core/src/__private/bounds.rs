@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 
 use serde::Serialize;
 
-use super::shape::{CacheValue, Outline};
 use crate::Cache;
+use crate::shape::{CacheValue, Outline};
 
 /// An argument of the key.
 pub fn argument<T: Keyed<Way> + ?Sized, Way>(argument: &T) -> <T as Keyed<Way>>::Given<&T> {

@@ -3,7 +3,6 @@
 
 mod bounds;
 mod invalidates;
-pub mod shape;
 
 use std::future::{Future, ready};
 use std::marker::PhantomData;
@@ -11,13 +10,18 @@ use std::pin::Pin;
 
 use serde::Serialize;
 
-use self::shape::Shape;
 use crate::cache::with_current;
 use crate::driver::{self, block_on};
 use crate::engine::{Call, Engine, Function, Targets};
 use crate::key::args_text;
 use crate::metrics::Count;
+use crate::shape::Shape;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag};
+
+/// What the macros' output names of it.
+pub mod shape {
+    pub use crate::shape::*;
+}
 
 pub use self::bounds::{argument, cache, checked};
 pub use self::invalidates::{Armed, Plan};

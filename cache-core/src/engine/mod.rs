@@ -30,13 +30,13 @@ use outage::Outage;
 use recent::Recent;
 use trust::Trust;
 
-use crate::__private::shape::CacheValue;
 use crate::env::Env;
 use crate::flight::{Flights, Note};
 use crate::local::{Cell, Cells, Local};
 use crate::metrics::{Counters, KindSnapshot, Snapshot};
 use crate::policy::Policies;
 use crate::registry::Registered;
+use crate::shape::CacheValue;
 use crate::store::{Attachment, Observer, Store};
 use crate::{Error, ErrorKind, Result};
 
