@@ -149,7 +149,8 @@ pub enum Event {
     /// `Proven`. Writes that were acknowledged lately may be lost with it.
     Lost,
     /// Events flow from here on, and nothing that was read before counts. A store that never says
-    /// this is asked on each call.
+    /// this is asked on each call. The first one without a `Lost` before it says that the store has
+    /// answered nothing so far.
     Proven {
         /// Until when local values may be served without asking, on the monotonic clock of
         /// [`Env::now`], unless `Alive` prolongs it.

@@ -36,7 +36,11 @@ impl Observer for Engine {
                 self.step_epoch();
             }
             Event::Proven { until } => {
-                self.step_epoch();
+                // The very first connection: there is nothing to forget, and what the call reads
+                // that made it can be kept.
+                if !self.trust.is_new() {
+                    self.step_epoch();
+                }
                 self.trust.grant(until);
             }
             Event::Alive { until } => self.trust.prolong(until),

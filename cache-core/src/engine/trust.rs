@@ -1,7 +1,7 @@
 //! How long local values may be served without asking: a deadline that each hit compares with the
 //! clock, not a flag that a task clears, so that a blocked runtime can't prolong it (invariant 1).
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// More than the coarse clock may be behind (the contract of
@@ -13,11 +13,14 @@ const LAG: Duration = Duration::from_millis(12);
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     until: AtomicU64,
+    /// Whether it was ever granted or withdrawn.
+    used: AtomicBool,
 }
 
 impl Trust {
     /// The store's events flow: what is learnt from here on is good until then.
     pub(super) fn grant(&self, until: Duration) {
+        self.used.store(true, Ordering::Release);
         self.until.store(deadline(until), Ordering::Release);
     }
 
@@ -34,7 +37,13 @@ impl Trust {
 
     /// The store's events can't be relied on.
     pub(super) fn withdraw(&self) {
+        self.used.store(true, Ordering::Release);
         self.until.store(0, Ordering::Release);
+    }
+
+    /// Whether nothing was ever proven or lost: then the store has answered nothing so far.
+    pub(super) fn is_new(&self) -> bool {
+        !self.used.load(Ordering::Acquire)
     }
 
     /// Whether events flow, in time or not.
@@ -65,7 +74,7 @@ mod tests {
     #[test]
     fn it_ends_by_itself() {
         let trust = Trust::default();
-        assert!(!trust.holds(Duration::ZERO));
+        assert!(!trust.holds(Duration::ZERO) && trust.is_new());
         trust.grant(SECOND * 2);
         assert!(trust.holds(SECOND));
         assert!(
@@ -85,6 +94,6 @@ mod tests {
         trust.withdraw();
         trust.prolong(Duration::MAX);
         assert!(!trust.holds(Duration::ZERO));
-        assert!(!trust.is_proven());
+        assert!(!trust.is_proven() && !trust.is_new());
     }
 }
