@@ -168,6 +168,21 @@ impl Cache {
         block_on(self.invalidate_kind(kind))
     }
 
+    /// [`invalidate_tags`](Self::invalidate_tags) from plain code: waits on this thread.
+    pub fn invalidate_tags_blocking(&self, tags: impl IntoIterator<Item = Tag>) -> Invalidation {
+        block_on(self.invalidate_tags(tags))
+    }
+
+    /// [`invalidate_key`](Self::invalidate_key) from plain code: waits on this thread.
+    pub fn invalidate_key_blocking(&self, key: Key) -> Invalidation {
+        block_on(self.invalidate_key(key))
+    }
+
+    /// [`clear`](Self::clear) from plain code: waits on this thread.
+    pub fn clear_blocking(&self) -> Invalidation {
+        block_on(self.clear())
+    }
+
     /// All figures at this moment.
     pub fn snapshot(&self) -> Snapshot {
         self.engine.snapshot()
@@ -345,7 +360,9 @@ impl CacheBuilder {
         self
     }
 
-    /// How long a call waits for the shared tier, in all. At least a millisecond. Default: 250 ms.
+    /// How long a call waits for the shared tier itself, over all it asks of it; it starts anew after
+    /// the call has waited for another's load, which [`Policy::wait`] bounds. At least a millisecond.
+    /// Default: 250 ms.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.store_timeout = timeout;
         if timeout < Duration::from_millis(1) {

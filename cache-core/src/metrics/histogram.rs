@@ -1,5 +1,5 @@
 //! How load times are distributed: buckets whose bounds grow by a quarter of a power of two, so that
-//! a quantile is off by at most an eighth.
+//! a quantile is too large by a quarter at most.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -31,12 +31,31 @@ impl Histogram {
     }
 
     pub(crate) fn distribution(&self) -> Distribution {
-        let buckets: Vec<u64> = self.buckets.iter().map(|word| word.load(Relaxed)).collect();
-        Distribution {
-            count: buckets.iter().sum(),
+        let counts = self.buckets.iter().map(|word| word.load(Relaxed));
+        let buckets: Vec<Bucket> = counts
+            .enumerate()
+            .filter(|(_, count)| *count > 0)
+            .map(|(at, count)| Bucket {
+                below_micros: upper_bound(at),
+                count,
+            })
+            .collect();
+        let mut distribution = Distribution {
+            count: buckets.iter().map(|bucket| bucket.count).sum(),
             total_micros: self.micros.load(Relaxed),
             buckets,
-        }
+            ..Distribution::default()
+        };
+        let micros = |share| {
+            let time = distribution.quantile(share)?;
+            u64::try_from(time.as_micros()).ok()
+        };
+        [
+            distribution.p50_micros,
+            distribution.p95_micros,
+            distribution.p99_micros,
+        ] = [micros(0.5), micros(0.95), micros(0.99)];
+        distribution
     }
 }
 
@@ -72,7 +91,24 @@ pub struct Distribution {
     pub count: u64,
     /// Their sum in microseconds.
     pub total_micros: u64,
-    buckets: Vec<u64>,
+    /// The median in microseconds, as [`quantile`](Self::quantile) has it.
+    pub p50_micros: Option<u64>,
+    /// What 95 of 100 do not exceed, in microseconds.
+    pub p95_micros: Option<u64>,
+    /// What 99 of 100 do not exceed, in microseconds.
+    pub p99_micros: Option<u64>,
+    /// How many there were in each range, from short to long; empty ranges are left out.
+    pub buckets: Vec<Bucket>,
+}
+
+/// How many times were in one range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Bucket {
+    /// The end of the range, in microseconds; it begins where the one before it ends.
+    pub below_micros: u64,
+    /// How many times.
+    pub count: u64,
 }
 
 impl Distribution {
@@ -81,8 +117,8 @@ impl Distribution {
         (self.count > 0).then(|| Duration::from_micros(self.total_micros / self.count))
     }
 
-    /// The time that a share of all times does not exceed, within an eighth: `quantile(0.99)`.
-    /// `None` while nothing was recorded.
+    /// The time that a share of all times does not exceed: `quantile(0.99)`. Never too small, and
+    /// too large by a quarter at most. `None` while nothing was recorded.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
@@ -93,11 +129,11 @@ impl Distribution {
         let mut seen = 0_u64;
         self.buckets
             .iter()
-            .position(|count| {
-                seen = count.saturating_add(seen);
+            .find(|bucket| {
+                seen = seen.saturating_add(bucket.count);
                 seen >= rank
             })
-            .map(|bucket| Duration::from_micros(upper_bound(bucket.min(BUCKETS - 1))))
+            .map(|bucket| Duration::from_micros(bucket.below_micros))
     }
 }
 
@@ -134,6 +170,9 @@ mod tests {
             let found = times.quantile(share).expect("not empty").as_micros();
             assert!(found >= exact && found <= exact * 5 / 4, "{share}: {found}");
         }
+        let median = times.quantile(0.5).map(|time| time.as_micros());
+        assert_eq!(times.p50_micros.map(u128::from), median);
+        assert!(times.buckets.iter().all(|bucket| bucket.count > 0));
     }
 
     #[test]

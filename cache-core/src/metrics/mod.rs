@@ -6,6 +6,6 @@ mod histogram;
 mod snapshot;
 
 pub(crate) use counters::{Count, Counters};
-pub use histogram::Distribution;
 pub(crate) use histogram::Histogram;
+pub use histogram::{Bucket, Distribution};
 pub use snapshot::{KindSnapshot, Snapshot};
