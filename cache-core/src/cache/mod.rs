@@ -1,0 +1,248 @@
+//! The handle users hold: installing, scoping, invalidating, reading the metrics.
+
+mod builder;
+mod scope;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+pub use builder::CacheBuilder;
+pub(crate) use scope::with_current;
+use scope::{Entered, INSTALLED, Scoped};
+
+use crate::driver::block_on;
+use crate::engine::{Engine, Invalidation, Targets};
+use crate::kind::Kind;
+use crate::metrics::Snapshot;
+use crate::tag::Tag;
+use crate::{Error, ErrorKind, Key, Result};
+
+/// A cache: a local tier, and the shared tier where one was given. Cloning is cheap and shares it.
+///
+/// Cached functions use the innermost of: the attribute's `cache = ..`, the [`scope`](Self::scope)
+/// around the call, the [installed](Self::install) cache, and one in this process with the defaults
+/// below where nothing was installed.
+///
+/// ```
+/// use std::time::Duration;
+/// use cache_core::{Cache, Policy};
+///
+/// # fn main() -> Result<(), cache_core::Error> {
+/// Cache::builder()
+///     .namespace("shifts")
+///     .policy("settings", Policy::new().ttl(Duration::from_secs(7200)))
+///     .build()
+///     .install()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cache {
+    pub(crate) engine: Arc<Engine>,
+    /// What was wrong with what it was built from: then it is switched off.
+    fault: Option<Arc<Error>>,
+}
+
+impl Cache {
+    /// A cache to be built.
+    pub fn builder() -> CacheBuilder {
+        CacheBuilder::default()
+    }
+
+    /// The cache that a cached function called here uses.
+    pub fn current() -> Self {
+        with_current(None, |_, cache| cache.clone())
+    }
+
+    /// Makes this the cache of the process.
+    ///
+    /// Call it once, first thing in `main`: what was cached before stays in the cache that was used
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong with the builder's settings, each named with what would be right; and
+    /// [`ErrorKind::Conflict`] when a cache is installed already.
+    pub fn install(self) -> Result<()> {
+        if let Some(fault) = self.fault {
+            return Err(Error::new(fault.kind(), fault.to_string()));
+        }
+        INSTALLED.set(self).map_err(|_| {
+            Error::new(
+                ErrorKind::Conflict,
+                "a cache is installed already: install one, first thing in main; in tests, use \
+                 cache.scope(..) instead",
+            )
+        })
+    }
+
+    /// Has every cached function inside `future` use this cache. Tasks spawned inside don't.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use cache_core::{Cache, cached};
+    ///
+    /// #[cached(kind = "doubled", ttl = "1m")]
+    /// async fn doubled(number: u64) -> u64 {
+    ///     number * 2
+    /// }
+    ///
+    /// let cache = Cache::builder().build();
+    /// cache.scope(async {
+    ///     assert_eq!(doubled(2).await, 4);
+    ///     assert_eq!(doubled(2).await, 4);
+    /// }).await;
+    /// assert_eq!(cache.snapshot().kinds["doubled"].hits(), 1);
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        Scoped {
+            cache: self.clone(),
+            future: Box::pin(future),
+        }
+    }
+
+    /// Has every cached function that `run` calls on this thread use this cache.
+    pub fn scope_blocking<T>(&self, run: impl FnOnce() -> T) -> T {
+        let _entered = Entered::new(self.clone());
+        run()
+    }
+
+    /// Invalidates every entry that carries the tag.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Name`] when the tag's text is not allowed. A store that cannot be reached is no
+    /// error: the invalidation is kept, and `Queued` says so.
+    pub async fn invalidate_tag(&self, tag: &str) -> Result<Invalidation> {
+        let tag = Tag::new(tag)?;
+        Ok(self.engine.invalidate(Targets::tag(&tag)).await)
+    }
+
+    /// Invalidates every entry that carries one of the tags, as made by [`Tag::new`] or
+    /// [`Tag::escaped`].
+    pub async fn invalidate_tags(&self, tags: impl IntoIterator<Item = Tag>) -> Invalidation {
+        self.engine.invalidate(targets(tags)).await
+    }
+
+    /// Invalidates the entry at a key, as a companion's `key(..)` makes it.
+    pub async fn invalidate_key(&self, key: Key) -> Invalidation {
+        self.engine.invalidate(Targets::key(key)).await
+    }
+
+    /// Invalidates everything of a kind.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Name`] when no kind can have this name.
+    pub async fn invalidate_kind(&self, kind: &str) -> Result<Invalidation> {
+        let tag = Tag::of_kind(Kind::new(kind)?.as_str());
+        Ok(self.engine.invalidate(Targets::tag(&tag)).await)
+    }
+
+    /// Invalidates everything in the namespace.
+    pub async fn clear(&self) -> Invalidation {
+        self.engine
+            .invalidate(Targets::tag(&Tag::namespace()))
+            .await
+    }
+
+    /// [`invalidate_tag`](Self::invalidate_tag) from plain code: waits on this thread.
+    pub fn invalidate_tag_blocking(&self, tag: &str) -> Result<Invalidation> {
+        block_on(self.invalidate_tag(tag))
+    }
+
+    /// [`invalidate_kind`](Self::invalidate_kind) from plain code: waits on this thread.
+    pub fn invalidate_kind_blocking(&self, kind: &str) -> Result<Invalidation> {
+        block_on(self.invalidate_kind(kind))
+    }
+
+    /// [`invalidate_tags`](Self::invalidate_tags) from plain code: waits on this thread.
+    pub fn invalidate_tags_blocking(&self, tags: impl IntoIterator<Item = Tag>) -> Invalidation {
+        block_on(self.invalidate_tags(tags))
+    }
+
+    /// [`invalidate_key`](Self::invalidate_key) from plain code: waits on this thread.
+    pub fn invalidate_key_blocking(&self, key: Key) -> Invalidation {
+        block_on(self.invalidate_key(key))
+    }
+
+    /// [`clear`](Self::clear) from plain code: waits on this thread.
+    pub fn clear_blocking(&self) -> Invalidation {
+        block_on(self.clear())
+    }
+
+    /// All figures at this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        self.engine.snapshot()
+    }
+
+    /// What state the tiers are in, as far as is known without asking.
+    pub fn health(&self) -> Health {
+        let engine = &self.engine;
+        Health {
+            shared: engine.store.as_ref().map(|store| store.describe()),
+            usable: engine.store.is_some() && engine.outage.usable(),
+            trusted: engine.store.is_some() && engine.trusts_local(engine.env.coarse()),
+            queued: engine.outage.queued(),
+        }
+    }
+
+    /// Asks the shared tier whether it answers, within the store timeout.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not; [`ErrorKind::Unavailable`] where there is none.
+    pub async fn check_shared(&self) -> Result<()> {
+        self.engine.check_store().await
+    }
+
+    /// What was wrong with what this cache was built from. Such a cache is switched off: functions
+    /// run on each call.
+    pub fn fault(&self) -> Option<&Error> {
+        self.fault.as_deref()
+    }
+}
+
+impl AsRef<Self> for Cache {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("namespace", &self.engine.namespace)
+            .field("health", &self.health())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The state of a cache's tiers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// What and where the shared tier is, without secrets; `None` where there is none.
+    pub shared: Option<String>,
+    /// Whether calls use it at the moment.
+    pub usable: bool,
+    /// Whether local values are served without asking it at the moment, because it tells of every
+    /// change.
+    pub trusted: bool,
+    /// How many invalidations are kept for when it is back.
+    pub queued: usize,
+}
+
+fn targets(tags: impl IntoIterator<Item = Tag>) -> Targets {
+    Targets {
+        tags: tags
+            .into_iter()
+            .map(|tag| tag.as_str().to_owned())
+            .collect(),
+        keys: Vec::new(),
+    }
+}
