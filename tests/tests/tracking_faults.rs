@@ -192,7 +192,11 @@ async fn a_blocked_runtime_does_not_prolong_the_bound() {
 async fn what_was_written_while_a_node_was_cut_off_is_seen_by_it() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port()).await;
-    let (one, other) = (node(&proxy.url()), node(&server.url()));
+    // Else what is applied again after the loss would hide what the loss itself must end.
+    let one = built(&proxy.url(), |builder| {
+        builder.replay_window(Duration::ZERO)
+    });
+    let other = node(&server.url());
     let source = Source::default();
     for round in 1..6 {
         let value = round * 10;
@@ -218,7 +222,10 @@ async fn what_was_written_while_a_node_was_cut_off_is_seen_by_it() {
 #[tokio::test]
 async fn a_connection_made_again_between_two_calls_leaves_nothing_trusted() {
     let server = RedisServer::start();
-    let node = node(&server.url());
+    // Else what is applied again after the loss would hide what the loss itself must end.
+    let node = built(&server.url(), |builder| {
+        builder.replay_window(Duration::ZERO)
+    });
     let source = Source::default();
     for round in 1..6 {
         let value = round * 10;
