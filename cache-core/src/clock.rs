@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::driver;
-use crate::store::BoxFuture;
+use crate::driver::BoxFuture;
 
 /// Where time comes from.
 pub trait Clock: Send + Sync + 'static {

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
-use crate::driver;
-use crate::store::BoxFuture;
+use crate::driver::{self, BoxFuture};
 
 /// Random numbers.
 pub trait Entropy: Send + Sync + 'static {

@@ -11,7 +11,7 @@ use std::thread::{self, ThreadId};
 
 use tokio::sync::{Notify, watch};
 
-use crate::local::{Cell, Held, LocalKey};
+use crate::local::{Cell, Held, LocalKey, Parting};
 
 /// What a flight knew of the world at one moment: anything that has moved since makes it dirty.
 #[derive(Clone, Debug, Default)]
@@ -272,6 +272,7 @@ impl Flights {
         key: &LocalKey,
         change: impl FnOnce(),
     ) -> Option<crate::store::Token> {
+        let _parting = Parting::begin();
         let shard = self.shard(key);
         change();
         let flight = shard.get(key)?;
@@ -414,6 +415,7 @@ impl Seat {
     /// Guard G7: in one step under the lock that an invalidation of this key takes too. A tag that
     /// moves right after the check ends the entry by its cell, and an epoch step by its epoch.
     pub(crate) fn insert_if_clean(&self, epoch: u64, insert: impl FnOnce()) -> bool {
+        let _parting = Parting::begin();
         let mut shard = self.flights.shard(&self.key);
         let clean = self.flight.is_clean(epoch);
         if clean {

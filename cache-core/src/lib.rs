@@ -32,6 +32,11 @@
 //! a value from before it; the cache never changes a result, nor makes a call wait longer than the
 //! store timeout; a value is only ever returned for the call it was computed for; everything is
 //! bounded. The repository's ARCHITECTURE.md has them in full.
+//!
+//! # Panics
+//!
+//! Nothing here does, but for one case: the first call that has to wait starts the thread that drives
+//! timers and connections, and panics if the operating system refuses that thread or its reactor.
 
 #[doc(hidden)]
 pub mod __private;
@@ -53,6 +58,7 @@ mod policy;
 mod refusal;
 mod registry;
 mod schema;
+mod shape;
 pub mod store;
 mod tag;
 mod ttl;

@@ -4,8 +4,6 @@
 //! behaviour are the engine's.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,8 +11,7 @@ use crate::Result;
 use crate::entry::EntryId;
 use crate::env::Env;
 
-/// A boxed future, as the methods of [`Store`] return it.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use crate::driver::BoxFuture;
 
 /// A version of a tag: 64 random bits, never reused.
 pub type Stamp = u64;

@@ -36,7 +36,8 @@ async fn profile(db: &Db, id: u64) -> Result<(u64, u32), io::Error> {
 }
 
 fn node(server: &RedisServer) -> Cache {
-    with(RedisStore::new(&server.url()).unwrap())
+    let tracked = RedisStore::builder(&server.url()).unwrap().tracking(true);
+    with(tracked.build().unwrap())
 }
 
 fn with(store: RedisStore) -> Cache {
@@ -54,7 +55,7 @@ async fn get(node: &Cache, db: &Db) -> u32 {
 #[tokio::test]
 async fn what_one_node_loaded_the_other_has_until_it_is_invalidated() {
     let server = RedisServer::start();
-    let checked = || RedisStore::builder(&server.url()).unwrap().tracking(false);
+    let checked = || RedisStore::builder(&server.url()).unwrap();
     let (one, two) = (
         with(checked().build().unwrap()),
         with(checked().build().unwrap()),

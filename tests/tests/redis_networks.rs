@@ -20,11 +20,17 @@ async fn put(store: &RedisStore, payload: &[u8]) -> cache_core::Result<bool> {
     store.fill(Fill::new(KEY, token(1), &bytes, MINUTE)).await
 }
 
+/// A store that tells of connections lost and proven.
+fn tracked(url: &str) -> RedisStore {
+    let config = RedisConfig::new(url).unwrap().tracking(true);
+    config.build().unwrap()
+}
+
 #[tokio::test]
 async fn a_failover_behind_one_name_is_followed() {
     let (old, new) = (RedisServer::start(), RedisServer::start());
     let proxy = Proxy::start(old.port()).await;
-    let store = RedisStore::new(&proxy.url()).unwrap();
+    let store = tracked(&proxy.url());
     let _events = attach(&store);
     assert!(put(&store, b"old").await.unwrap());
     store.invalidate(&names(&["tag"])).await.unwrap();
@@ -46,6 +52,7 @@ async fn a_busy_connection_is_not_a_silent_one() {
     let ping_timeout = Duration::from_millis(100);
     let config = RedisConfig::new(&proxy.url())
         .unwrap()
+        .tracking(true)
         .ping_timeout(ping_timeout);
     let store = config.build().unwrap();
     let events = attach(&store);
@@ -69,7 +76,7 @@ async fn a_busy_connection_is_not_a_silent_one() {
 async fn a_cut_in_mid_answer_fails_the_call_and_heals() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port()).await;
-    let store = RedisStore::new(&proxy.url()).unwrap();
+    let store = tracked(&proxy.url());
     let events = attach(&store);
     let large = vec![7; 1 << 20];
     assert!(put(&store, &large).await.unwrap());

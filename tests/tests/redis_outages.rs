@@ -16,10 +16,17 @@ use cache_tests::server::{RedisServer, free_port, until};
 
 const KEY: &str = "kind:fn:1";
 
+/// A store that tells of connections lost and proven.
+fn tracked(url: &str) -> RedisStore {
+    let config = RedisConfig::new(url).unwrap().tracking(true);
+    config.build().unwrap()
+}
+
 /// A store that notices a silent server soon.
 fn quick(url: &str) -> RedisStore {
     RedisConfig::new(url)
         .unwrap()
+        .tracking(true)
         .connect_timeout(Duration::from_millis(300))
         .ping_timeout(Duration::from_millis(100))
         .build()
@@ -53,7 +60,7 @@ fn connections(server: &RedisServer) -> usize {
 #[tokio::test]
 async fn a_restart_heals_without_a_new_store() {
     let mut server = RedisServer::start();
-    let store = RedisStore::new(&server.url()).unwrap();
+    let store = tracked(&server.url());
     let events = attach(&store);
     assert!(round(&store, 1).await.unwrap());
     store.invalidate(&names(&["tag"])).await.unwrap();
@@ -79,7 +86,7 @@ async fn a_restart_heals_without_a_new_store() {
 async fn a_program_starts_while_redis_is_down() {
     let mut server = RedisServer::start();
     server.kill();
-    let store = RedisStore::new(&server.url()).unwrap();
+    let store = tracked(&server.url());
     let events = attach(&store);
     let error = round(&store, 1).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -133,7 +140,7 @@ async fn a_probe_connects_at_once() {
 #[tokio::test]
 async fn first_calls_at_one_time_make_one_connection() {
     let server = RedisServer::start();
-    let store = Arc::new(RedisStore::new(&server.url()).unwrap());
+    let store = Arc::new(tracked(&server.url()));
     let _events = attach(&*store);
     let before: u64 = total_connections(&server);
     let calls: Vec<_> = (0..100)
@@ -172,7 +179,7 @@ fn total_connections(server: &RedisServer) -> u64 {
 #[tokio::test]
 async fn dropped_calls_do_not_poison_the_connection() {
     let server = RedisServer::start();
-    let store = RedisStore::new(&server.url()).unwrap();
+    let store = tracked(&server.url());
     let events = attach(&store);
     assert!(round(&store, 1).await.unwrap());
     let tags = names(&["a", "b", "c"]);
@@ -251,7 +258,7 @@ async fn a_probe_ends_by_itself_and_gives_a_silent_server_up() {
 #[tokio::test]
 async fn a_connection_that_is_killed_is_made_again_unasked() {
     let server = RedisServer::start();
-    let store = RedisStore::new(&server.url()).unwrap();
+    let store = tracked(&server.url());
     let events = attach(&store);
     assert!(round(&store, 1).await.unwrap());
     for round in 1..4 {
@@ -290,7 +297,7 @@ fn calls_need_no_runtime_of_the_caller() {
     }
 
     let server = RedisServer::start();
-    let store = RedisStore::new(&server.url()).unwrap();
+    let store = tracked(&server.url());
     let _events = attach(&store);
     wait(store.probe()).unwrap();
     assert!(wait(round(&store, 1)).unwrap());

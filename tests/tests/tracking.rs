@@ -22,7 +22,7 @@ const ENTRY: &str = "test:e:{profile:profile:7}";
 const STAMP: &str = "test:t:user:7";
 
 fn config(server: &RedisServer) -> RedisConfig {
-    RedisStore::builder(&server.url()).unwrap()
+    RedisStore::builder(&server.url()).unwrap().tracking(true)
 }
 
 fn node(config: RedisConfig) -> Cache {

@@ -26,6 +26,7 @@ fn config(url: &str) -> RedisConfig {
     RedisStore::builder(url)
         .unwrap()
         .connect_timeout(Duration::from_millis(300))
+        .tracking(true)
         .heartbeat(INTERVAL, TIMEOUT)
 }
 

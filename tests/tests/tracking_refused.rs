@@ -35,6 +35,7 @@ async fn they_are_asked_on_each_call_and_it_is_said_once() {
         ]);
         let store = RedisStore::builder(&server.url())
             .unwrap()
+            .tracking(true)
             .username(user)
             .password("pw");
         let node = Cache::builder()

@@ -161,6 +161,7 @@ async fn stress(connections: usize, killing: bool) {
         .map(|_| {
             let store = RedisStore::builder(&server.url())
                 .unwrap()
+                .tracking(true)
                 .connections(connections)
                 .heartbeat(BOUND / 2, BOUND / 2);
             Cache::builder()

@@ -3,7 +3,6 @@
 
 mod bounds;
 mod invalidates;
-pub mod shape;
 
 use std::future::{Future, ready};
 use std::marker::PhantomData;
@@ -11,24 +10,24 @@ use std::pin::Pin;
 
 use serde::Serialize;
 
-use self::shape::Shape;
 use crate::cache::with_current;
-use crate::driver::block_on;
+use crate::driver::{self, block_on};
 use crate::engine::{Call, Engine, Function, Targets};
 use crate::key::args_text;
 use crate::metrics::Count;
+use crate::shape::Shape;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag};
 
-pub use self::bounds::{argument, checked};
+/// What the macros' output names of it.
+pub mod shape {
+    pub use crate::shape::*;
+}
+
+pub use self::bounds::{argument, cache, checked};
 pub use self::invalidates::{Armed, Plan};
 pub use crate::registry::{Instance, Site, Spec};
 pub use crate::tag::Part;
 pub use crate::{__shape as shape, __success as success};
-
-/// The reference in a `cache = expression` option.
-pub fn cache<C: AsRef<Cache> + ?Sized>(cache: &C) -> &Cache {
-    cache.as_ref()
-}
 
 /// Collects the tags of a call.
 #[derive(Debug)]
@@ -97,6 +96,8 @@ impl<R, S: Shape<R>> Ticket<R, S> {
 
     fn run_blocking(mut self, body: impl FnOnce() -> R) -> (R, bool) {
         match &mut self.call {
+            // A plain function that the driver's thread calls, from the `Drop` of a value, say.
+            Some(_) if driver::is_here() => (body(), false),
             Some(call) => {
                 call.blocking = true;
                 block_on(self.run(async move { body() }))
@@ -266,6 +267,9 @@ pub fn peek_blocking<R, S: Shape<R>, A: Serialize>(
     cache: Option<&Cache>,
     args: &A,
 ) -> Option<R> {
+    if driver::is_here() {
+        return None;
+    }
     block_on(peek(site, instance, shape, cache, args))
 }
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 use super::fetch::{Budgets, Fetched, Search, Tagged};
 use super::lease::LeaseGuard;
 use super::{Carrier, Engine, Function};
-use crate::__private::shape::Shape;
 use crate::entry::{self, EntryId, Header};
 use crate::flight::{Followed, Follower, Joined, Seat, Sharing};
 use crate::key::ArgsText;
 use crate::local::{Dependency, Head, Held, LocalKey, Stored};
 use crate::metrics::Count;
+use crate::shape::Shape;
 use crate::store::Fill;
 use crate::{Codec, Result};
 
@@ -123,7 +123,7 @@ impl Call {
     }
 
     /// What is cached, without loading it.
-    pub(crate) async fn peek<V: crate::__private::shape::CacheValue>(&self) -> Option<V> {
+    pub(crate) async fn peek<V: crate::shape::CacheValue>(&self) -> Option<V> {
         self.engine.look(self).await
     }
 
@@ -206,7 +206,7 @@ impl Call {
     }
 
     /// Settles where the value will be stored, or finds it (as the error) in the shared tier.
-    async fn plan<V: crate::__private::shape::CacheValue>(
+    async fn plan<V: crate::shape::CacheValue>(
         &self,
         seat: &Seat,
         budgets: &mut Budgets,
@@ -336,7 +336,7 @@ impl Call {
                             }
                             Err(error) => {
                                 self.count(Count::FillRefused);
-                                engine.complaints.say(&engine.env, || {
+                                engine.value_complaints.say(&engine.env, || {
                                     tracing::warn!(
                                         kind = self.function.kind.name,
                                         "a value could not be stored: {error}"

@@ -9,11 +9,11 @@ use super::judge::Judgement;
 use super::lease::LeaseGuard;
 use super::outage::unit;
 use super::{Call, Carrier, Engine};
-use crate::__private::shape::CacheValue;
 use crate::Result;
 use crate::entry::EntryId;
 use crate::flight::{Note, Seat};
 use crate::local::{Cell, Dependency, Head, Stored};
+use crate::shape::CacheValue;
 use crate::store::{Begin, Read, Reading, Stamp, Store, Turn};
 
 /// The pauses between two looks at an entry that another node is loading, where the store does not

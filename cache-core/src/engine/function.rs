@@ -4,12 +4,12 @@ use std::any::type_name;
 use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock};
 
-use crate::__private::shape::CacheValue;
 use crate::codec::Codec;
 use crate::metrics::{Counters, Histogram};
 use crate::policy::{Policy, Settings};
 use crate::registry::Registered;
 use crate::schema::{self, Schema};
+use crate::shape::CacheValue;
 
 /// A kind in one cache.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Call, Carrier, Engine};
-use crate::__private::shape::CacheValue;
 use crate::codec::Codec;
 use crate::entry::{self, EntryId, Header};
 use crate::local::{Dependency, Head, Stored};
 use crate::metrics::Count;
+use crate::shape::CacheValue;
 use crate::store::{Found, Reading, Stamp};
 
 /// What an entry is worth.

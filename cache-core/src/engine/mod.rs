@@ -30,13 +30,13 @@ use outage::Outage;
 use recent::Recent;
 use trust::Trust;
 
-use crate::__private::shape::CacheValue;
 use crate::env::Env;
 use crate::flight::{Flights, Note};
 use crate::local::{Cell, Cells, Local};
 use crate::metrics::{Counters, KindSnapshot, Snapshot};
 use crate::policy::Policies;
 use crate::registry::Registered;
+use crate::shape::CacheValue;
 use crate::store::{Attachment, Observer, Store};
 use crate::{Error, ErrorKind, Result};
 
@@ -64,7 +64,9 @@ pub(crate) struct Engine {
     /// What is counted for the cache as a whole.
     pub(crate) totals: Counters,
     leases: Leases,
-    complaints: Complaints,
+    /// About the store, and about values that it can't be given: neither is to drown the other.
+    store_complaints: Complaints,
+    value_complaints: Complaints,
     trust: Trust,
     recent: Recent,
     epoch: AtomicU64,
@@ -92,7 +94,8 @@ impl Engine {
             outage: Outage::new(),
             totals: Counters::new(),
             leases: Leases::default(),
-            complaints: Complaints::default(),
+            store_complaints: Complaints::default(),
+            value_complaints: Complaints::default(),
             trust: Trust::default(),
             recent: Recent::new(parts.replay_window),
             epoch: AtomicU64::new(0),

@@ -126,7 +126,7 @@ fn is_outage(error: &Error) -> bool {
 impl Engine {
     /// A call to the store failed. Enough of those in a row, and no call waits for it any more.
     pub(crate) fn store_failed(&self, error: &Error) {
-        self.complaints.say(&self.env, || {
+        self.store_complaints.say(&self.env, || {
             tracing::warn!(
                 store = self.store.as_ref().map(|store| store.describe()),
                 "the shared tier failed, functions run instead: {error}"

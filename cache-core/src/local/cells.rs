@@ -157,7 +157,8 @@ impl Cells {
         // Nobody can take a cell out while the shard is locked: a count of one stays one.
         shard.retain(|_, cell| Arc::strong_count(cell) > 1);
         let mut excess = (shard.len() + 1).saturating_sub(most - most / 4);
-        if shard.len() < most {
+        // With only a few places won, the whole shard would be looked through again soon.
+        if shard.len() < most - most / 16 {
             excess = 0;
         }
         shard.retain(|_, cell| {

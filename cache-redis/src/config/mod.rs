@@ -103,7 +103,7 @@ impl RedisConfig {
             connect_timeout: Duration::from_secs(2),
             ping_timeout: Duration::from_secs(1),
             heartbeat: Duration::from_secs(1),
-            tracking: true,
+            tracking: false,
             connections: 1,
             roots: Roots::System,
             authority: None,
@@ -140,7 +140,10 @@ impl RedisConfig {
     /// Whether Redis is asked to tell of changes (RESP3 `CLIENT TRACKING`), so that local hits need
     /// not ask it. It takes Redis 7.0.5 or later, and a user who may run `CLIENT TRACKING`;
     /// otherwise, and with `false`, each call asks in one round trip whether the local value still
-    /// stands. Default: `true`.
+    /// stands. With `true`, another node sees an invalidation as soon as it has handled Redis's
+    /// push, and at the latest after the [`heartbeat`](Self::heartbeat)'s bound, where with `false`
+    /// its next call does. Default: `false`, until the simulation of the whole protocol has passed
+    /// over it (docs/decisions/0007).
     pub fn tracking(mut self, tracking: bool) -> Self {
         self.tracking = tracking;
         self

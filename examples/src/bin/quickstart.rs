@@ -92,6 +92,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     timed("change undone", || directory(&tree))?;
 
     println!("\n{}", Cache::current().snapshot());
+    let health = Cache::current().health();
+    if let (Some(place), false) = (health.shared, health.usable) {
+        println!("{place} does not answer: the functions ran instead, as if nothing were cached");
+    }
     Ok(())
 }
 
