@@ -179,6 +179,7 @@ impl Cache {
         Health {
             shared: engine.store.as_ref().map(|store| store.describe()),
             usable: engine.store.is_some() && engine.outage.usable(),
+            trusted: engine.store.is_some() && engine.trusts_local(engine.env.coarse()),
             queued: engine.outage.queued(),
         }
     }
@@ -222,6 +223,9 @@ pub struct Health {
     pub shared: Option<String>,
     /// Whether calls use it at the moment.
     pub usable: bool,
+    /// Whether local values are served without asking it at the moment, because it tells of every
+    /// change.
+    pub trusted: bool,
     /// How many invalidations are kept for when it is back.
     pub queued: usize,
 }
@@ -235,6 +239,7 @@ pub struct CacheBuilder {
     enabled: bool,
     capacity: usize,
     store_timeout: Duration,
+    replay_window: Duration,
     env: Env,
     faults: Vec<Error>,
 }
@@ -248,6 +253,7 @@ impl Default for CacheBuilder {
             enabled: true,
             capacity: 64 << 20,
             store_timeout: Duration::from_millis(250),
+            replay_window: Duration::from_secs(5),
             env: Env::system(),
             faults: Vec::new(),
         }
@@ -351,6 +357,14 @@ impl CacheBuilder {
         self
     }
 
+    /// After a connection to the shared tier is lost, the invalidations of this long before are
+    /// applied again before it is used: a failover may have lost what was acknowledged. Zero applies
+    /// none again. Default: 5 s.
+    pub fn replay_window(mut self, window: Duration) -> Self {
+        self.replay_window = window;
+        self
+    }
+
     /// Time, random numbers and tasks, for tests. Default: [`Env::system`].
     pub fn env(mut self, env: Env) -> Self {
         self.env = env;
@@ -375,6 +389,7 @@ impl CacheBuilder {
             enabled: false,
             capacity: 0,
             store_timeout: Duration::ZERO,
+            replay_window: Duration::ZERO,
         });
         match engine {
             Ok(engine) => Cache {
@@ -407,6 +422,7 @@ impl CacheBuilder {
             enabled: self.enabled,
             capacity: self.capacity,
             store_timeout: self.store_timeout,
+            replay_window: self.replay_window,
         })?;
         Ok(Cache {
             engine,

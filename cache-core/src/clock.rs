@@ -14,7 +14,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Monotonic time since an origin of the clock's own.
     fn now(&self) -> Duration;
 
-    /// Monotonic time, cheaper and possibly a few milliseconds behind. Default: [`now`](Clock::now).
+    /// Monotonic time, cheaper and possibly behind, by at most ten milliseconds, which is the
+    /// longest tick of a kernel's coarse clock. Default: [`now`](Clock::now).
     fn coarse(&self) -> Duration {
         self.now()
     }
@@ -40,9 +41,14 @@ fn coarse_since_origin() -> Duration {
     use rustix::time::{ClockId, clock_gettime};
 
     static COARSE_ORIGIN: LazyLock<Duration> = LazyLock::new(|| {
-        // Both origins are the same moment: what the coarse clock lags, it lags ever after.
-        let elapsed = ORIGIN.elapsed();
-        monotonic(ClockId::Monotonic).saturating_sub(elapsed)
+        // Both origins are the same moment: what the coarse clock lags, it lags ever after. This
+        // thread may be put aside between the two readings: the tightest of a few counts.
+        let readings = (0..16).map(|_| {
+            let before = ORIGIN.elapsed();
+            let origin = monotonic(ClockId::Monotonic).saturating_sub(before);
+            (ORIGIN.elapsed().saturating_sub(before), origin)
+        });
+        readings.min().map_or(Duration::ZERO, |(_, origin)| origin)
     });
     fn monotonic(clock: ClockId) -> Duration {
         let time = clock_gettime(clock);

@@ -1,6 +1,7 @@
 //! The driver: one thread with a runtime of its own, for timers, connections and tasks that outlive
 //! a call. Plain functions can wait for it from anywhere, and a test's runtime ending does not kill it.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
@@ -24,9 +25,21 @@ fn start() -> Handle {
     let handle = runtime.handle().clone();
     thread::Builder::new()
         .name("cache-driver".into())
-        .spawn(move || runtime.block_on(std::future::pending::<()>()))
+        .spawn(move || {
+            HERE.set(true);
+            runtime.block_on(std::future::pending::<()>());
+        })
         .expect("the cache's driver needs a thread");
     handle
+}
+
+thread_local! {
+    static HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is the driver's own thread, on which nobody may wait for what it drives.
+pub(crate) fn is_here() -> bool {
+    HERE.try_with(Cell::get).unwrap_or(false)
 }
 
 /// Waits for `future` on this thread, without a runtime: what it waits for is driven elsewhere.

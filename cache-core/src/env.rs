@@ -73,7 +73,7 @@ impl Env {
         self.clock.now()
     }
 
-    /// Monotonic time, cheaper and a few milliseconds behind at most: for comparing expiries.
+    /// Monotonic time, cheaper and at most ten milliseconds behind: for comparing expiries.
     pub fn coarse(&self) -> Duration {
         self.clock.coarse()
     }

@@ -41,7 +41,6 @@ pub enum ErrorKind {
 /// let error = Tag::new("").unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::Name);
 /// ```
-#[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
     context: String,
@@ -81,10 +80,33 @@ impl fmt::Display for Error {
     }
 }
 
+/// For people: it is what a `main` that returns an error prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?})", self.context, self.kind)
+    }
+}
+
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source
             .as_deref()
             .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_main_prints_can_be_read() {
+        let error = Error::new(ErrorKind::Config, "REDIS_URL: it is in \"quotes\"")
+            .with_source(std::io::Error::other("why"));
+        assert_eq!(
+            format!("{error:?}"),
+            "REDIS_URL: it is in \"quotes\" (Config)"
+        );
+        assert!(error.source().is_some());
     }
 }

@@ -11,7 +11,7 @@ use std::thread::{self, ThreadId};
 
 use tokio::sync::{Notify, watch};
 
-use crate::local::{Cell, Held, LocalKey};
+use crate::local::{Cell, Held, LocalKey, Parting};
 
 /// What a flight knew of the world at one moment: anything that has moved since makes it dirty.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +88,8 @@ struct State {
     /// for good.
     replaced: bool,
     loading: bool,
+    /// The moment its value was asked for, once it loads what will be stored nowhere.
+    bare_since: Option<u64>,
     /// The lease the leader holds, so that whoever makes the flight dirty can give it up.
     lease: Option<crate::store::Token>,
 }
@@ -171,8 +173,9 @@ pub(crate) struct Flights {
 pub(crate) enum Joined {
     /// Another is at it.
     Follow(Follower),
-    /// Nobody is: this call leads.
-    Lead(Seat),
+    /// Nobody is, or nobody whose value this call may have: it leads. The other, if there is one, is
+    /// waited for first, so that those who come meanwhile share this load.
+    Lead(Seat, Option<Follower>),
     /// This very thread is at it, further up its stack: waiting would be for ever.
     Own,
 }
@@ -209,26 +212,37 @@ impl Flights {
         blocking: bool,
     ) -> Joined {
         let mut shard = self.shard(key);
+        let mut other = None;
         if let Some(flight) = shard.get(key) {
             if blocking && flight.thread == Some(thread::current().id()) {
                 return Joined::Own;
             }
-            let loading = flight.lock().loading;
-            if !loading || flight.is_clean(epoch) {
-                return Joined::Follow(Follower {
-                    outcome: flight.outcome.subscribe(),
-                    began,
-                });
+            let (loading, too_late) = {
+                let state = flight.lock();
+                let too_late = state.bare_since.is_some_and(|point| began >= point);
+                (state.loading, too_late)
+            };
+            let follower = || Follower {
+                outcome: flight.outcome.subscribe(),
+                began,
+            };
+            if too_late {
+                // Its value is stored nowhere and not for this call: there is nothing to be had by
+                // waiting for it to the end.
+                other = Some(follower());
+            } else if !loading || flight.is_clean(epoch) {
+                return Joined::Follow(follower());
             }
         }
         let flight = Arc::new(Flight::new(blocking));
         shard.insert(key.clone(), Arc::clone(&flight));
-        Joined::Lead(Seat {
+        let seat = Seat {
             flights: Arc::clone(self),
             key: key.clone(),
             flight,
             closed: false,
-        })
+        };
+        Joined::Lead(seat, other)
     }
 
     /// Takes the place of whatever flight there is, which is dirty from then on: for a load that
@@ -258,6 +272,7 @@ impl Flights {
         key: &LocalKey,
         change: impl FnOnce(),
     ) -> Option<crate::store::Token> {
+        let _parting = Parting::begin();
         let shard = self.shard(key);
         change();
         let flight = shard.get(key)?;
@@ -372,8 +387,16 @@ impl Seat {
         let mut state = self.flight.lock();
         state.loading = true;
         state.lease = lease;
-        drop(state);
         self.flights.source_asked()
+    }
+
+    /// The load begins, and what comes of it will be stored nowhere.
+    pub(crate) fn bare_load_begins(&self) -> u64 {
+        let mut state = self.flight.lock();
+        let point = self.flights.source_asked();
+        state.loading = true;
+        state.bare_since = Some(point);
+        point
     }
 
     /// The load has ended: whether the lease is still the leader's as far as is known here.
@@ -397,6 +420,7 @@ impl Seat {
     /// Guard G7: in one step under the lock that an invalidation of this key takes too. A tag that
     /// moves right after the check ends the entry by its cell, and an epoch step by its epoch.
     pub(crate) fn insert_if_clean(&self, epoch: u64, insert: impl FnOnce()) -> bool {
+        let _parting = Parting::begin();
         let mut shard = self.flights.shard(&self.key);
         let clean = self.flight.is_clean(epoch);
         if clean {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::entry::{EntryId, ID};
 use crate::env::Env;
 use crate::store::{
-    Attachment, Begin, Beginning, BoxFuture, Coherence, Event, Fill, Found, Read, Reading, Stamp,
-    Store, Token, Turn,
+    Attachment, Begin, Beginning, BoxFuture, Event, Fill, Found, Read, Reading, Stamp, Store,
+    Token, Turn,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -40,7 +40,7 @@ struct State {
     bytes: usize,
     leases: HashMap<String, Expiring<Token>>,
     stamps: HashMap<String, Expiring<Stamp>>,
-    clients: Vec<Attachment>,
+    clients: Vec<(Attachment, bool)>,
     trouble: Trouble,
     calls: u64,
 }
@@ -67,6 +67,11 @@ pub enum Trouble {
     ReadOnly,
 }
 
+/// Events are told in the step that makes them: they can be late for nobody.
+const PROVEN: Event = Event::Proven {
+    until: Duration::MAX,
+};
+
 /// The bytes of entries that are kept; the oldest make room.
 const CAPACITY: usize = 64 << 20;
 
@@ -83,7 +88,7 @@ impl MemoryServer {
     pub fn store(&self) -> MemoryStore {
         MemoryStore {
             server: self.clone(),
-            coherence: Coherence::Tracked,
+            tracked: true,
             attached: Arc::default(),
         }
     }
@@ -91,7 +96,7 @@ impl MemoryServer {
     /// A client without events: its local tier checks entry and stamps on each call.
     pub fn checked_store(&self) -> MemoryStore {
         MemoryStore {
-            coherence: Coherence::Checked,
+            tracked: false,
             ..self.store()
         }
     }
@@ -102,7 +107,7 @@ impl MemoryServer {
         if state.trouble == Trouble::None && trouble != Trouble::None {
             state.tell_all(&Event::Lost);
         } else if state.trouble != Trouble::None && trouble == Trouble::None {
-            state.tell_all(&Event::Proven);
+            state.tell_all(&PROVEN);
         }
         state.trouble = trouble;
     }
@@ -137,12 +142,7 @@ impl MemoryServer {
     /// [`plant`](Self::plant).
     pub fn life(&self, key: &str) -> Option<Duration> {
         let now = self.env.now();
-        let mut state = self.lock();
-        state.expire(key, now);
-        state
-            .entries
-            .get(key)
-            .map(|entry| entry.until.saturating_sub(now))
+        self.lock().left(key, now)
     }
 
     /// How many calls were made so far.
@@ -159,8 +159,10 @@ impl State {
     /// Tells all clients, while the lock is held: in the order of the changes, and before the reply
     /// of whoever made them.
     fn tell_all(&self, event: &Event) {
-        for attachment in &self.clients {
-            if let Some(observer) = attachment.observer.upgrade() {
+        for (attachment, tracked) in &self.clients {
+            if let Some(observer) = attachment.observer.upgrade()
+                && (*tracked || *event == Event::Lost)
+            {
                 observer.observe(event.clone());
             }
         }
@@ -169,11 +171,12 @@ impl State {
     /// Tells the clients of a name's namespace, or all but one of them, what became of it: under
     /// the name they know, which is without the namespace.
     fn tell(&self, but: Option<usize>, event: fn(String) -> Event, name: &str) {
-        for (client, attachment) in self.clients.iter().enumerate() {
+        for (client, (attachment, tracked)) in self.clients.iter().enumerate() {
             let relative = name
                 .strip_prefix(&attachment.namespace)
                 .and_then(|name| name.strip_prefix(':'));
             if let (Some(relative), Some(observer)) = (relative, attachment.observer.upgrade())
+                && *tracked
                 && but != Some(client)
             {
                 observer.observe(event(relative.to_owned()));
@@ -184,6 +187,12 @@ impl State {
     fn entry(&mut self, key: &str, now: Duration) -> Option<Arc<[u8]>> {
         self.expire(key, now);
         self.entries.get(key).map(|entry| Arc::clone(&entry.value))
+    }
+
+    fn left(&mut self, key: &str, now: Duration) -> Option<Duration> {
+        self.expire(key, now);
+        let entry = self.entries.get(key)?;
+        Some(entry.until.saturating_sub(now))
     }
 
     fn lease(&mut self, key: &str, now: Duration) -> Option<(Token, Duration)> {
@@ -251,7 +260,7 @@ impl State {
 #[derive(Debug)]
 pub struct MemoryStore {
     server: MemoryServer,
-    coherence: Coherence,
+    tracked: bool,
     attached: Arc<Mutex<Option<Client>>>,
 }
 
@@ -349,25 +358,18 @@ impl Store for MemoryStore {
             namespace: attachment.namespace.clone(),
             env: attachment.env.clone(),
         });
-        state.clients.push(attachment);
-        if let (Some(observer), Coherence::Tracked) = (observer, self.coherence) {
-            observer.observe(Event::Proven);
+        state.clients.push((attachment, self.tracked));
+        if let (Some(observer), true) = (observer, self.tracked) {
+            observer.observe(PROVEN);
         }
         Ok(())
-    }
-
-    fn coherence(&self) -> Coherence {
-        self.coherence
     }
 
     fn read<'a>(&'a self, request: Read<'a>) -> BoxFuture<'a, Result<Reading>> {
         self.call(false, move |state, client, now| {
             let key = client.name(request.key);
             let bytes = state.entry(&key, now);
-            let left = state
-                .entries
-                .get(&key)
-                .map(|entry| entry.until.saturating_sub(now));
+            let left = state.left(&key, now);
             let stamps = request
                 .tags
                 .iter()
@@ -381,6 +383,7 @@ impl Store for MemoryStore {
         self.call(true, move |state, client, now| {
             let key = client.name(request.key);
             // What has no id, or is too large to be handed back, could not be named as seen.
+            let left = state.left(&key, now);
             let entry = state.entry(&key, now).filter(|bytes| {
                 let id = id_of(bytes);
                 id.is_some() && id != request.seen && bytes.len() <= request.limit
@@ -424,7 +427,7 @@ impl Store for MemoryStore {
                     state.stamp(&name, now)
                 })
                 .collect();
-            Beginning::new(turn, stamps)
+            Beginning::new(turn, stamps).left(left)
         })
     }
 

@@ -119,10 +119,11 @@ struct Known {
 
 fn register(spec: &Spec, instance: Instance) -> &'static Registered {
     static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+    // The user's own code, which may call a cached function that registers itself: before the lock.
+    let ttl = (spec.ttl)();
     let mut known: MutexGuard<'_, Known> = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let identity = identity(spec, (instance.name)());
     let place = format!("{}:{}:{}", spec.file, spec.line, spec.column);
-    let ttl = (spec.ttl)();
     let fault = fault(
         spec,
         ttl,

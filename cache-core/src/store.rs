@@ -45,8 +45,12 @@ pub type Token = EntryId;
 ///    still take effect.
 /// 7. Events reach the observer in the order in which the store's server ordered them, from within
 ///    the reader and before any later reply is released (guard G5). A store that can't promise
-///    that says [`Coherence::Checked`], and its local tier checks entry and stamps on each call.
-/// 8. Futures can be polled from any thread and any executor: a store that needs a reactor runs it
+///    that never says [`Event::Proven`], and its local tier checks entry and stamps on each call.
+///    What a proven store hands out in `read`, `begin` and `fill` it has read in a way that it will
+///    be told of the next change of (guards G1 to G3).
+/// 8. [`Event::Lost`], [`Event::Proven`] and [`Event::Alive`] are told one at a time; `Proven` before
+///    any reply over the new connection is released, and `Lost` before there is a new connection.
+/// 9. Futures can be polled from any thread and any executor: a store that needs a reactor runs it
 ///    through [`Env::spawn`].
 ///
 /// The id of an entry is bytes 8 to 24 of whatever is there, garbage included, so that a caller can
@@ -62,9 +66,6 @@ pub trait Store: Send + Sync + 'static {
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) when it is bound already: one store
     /// handle serves one cache.
     fn attach(&self, attachment: Attachment) -> Result<()>;
-
-    /// How far the local tier may trust what it was told.
-    fn coherence(&self) -> Coherence;
 
     /// Reads an entry and the current stamps of some tags, in one round trip.
     ///
@@ -135,16 +136,6 @@ impl fmt::Debug for Attachment {
     }
 }
 
-/// How far a node's local tier may go without asking the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Coherence {
-    /// Not at all: values stay local, but entry and stamps are checked on each call.
-    Checked,
-    /// As far as the events go, from `Proven` until `Lost`.
-    Tracked,
-}
-
 /// What a store tells the cache it is attached to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -157,10 +148,22 @@ pub enum Event {
     Tag(String),
     /// Everything may have changed: FLUSHALL, or pushes that were lost.
     Flushed,
-    /// A connection was lost: nothing is trusted until `Proven`.
+    /// A connection was lost, or its events can't be relied on any more: nothing is trusted until
+    /// `Proven`. Writes that were acknowledged lately may be lost with it.
     Lost,
-    /// Events flow again, and nothing that was read before counts.
-    Proven,
+    /// Events flow from here on, and nothing that was read before counts. A store that never says
+    /// this is asked on each call.
+    Proven {
+        /// Until when local values may be served without asking, on the monotonic clock of
+        /// [`Env::now`], unless `Alive` prolongs it.
+        until: Duration,
+    },
+    /// The store has answered for every one of its connections: nothing that happened before the
+    /// question is still to be told. Means nothing between `Lost` and `Proven`.
+    Alive {
+        /// As in `Proven`: when the question was **sent**, plus the bound on staleness.
+        until: Duration,
+    },
 }
 
 /// Who is told of events. Called inside the store's reader: it must not block.
@@ -350,12 +353,25 @@ pub struct Beginning {
     /// The stamps as read back, in the order of the request's tags. With [`Turn::Granted`] each is
     /// there, unless it was removed again at once.
     pub stamps: Vec<Option<Stamp>>,
+    /// How long the entry of [`Turn::Entry`] has left, as in [`Reading::left`].
+    pub left: Option<Duration>,
 }
 
 impl Beginning {
     /// What it came to, for stores.
     pub fn new(turn: Turn, stamps: Vec<Option<Stamp>>) -> Self {
-        Self { turn, stamps }
+        Self {
+            turn,
+            stamps,
+            left: None,
+        }
+    }
+
+    /// Says how long the entry that is handed back has left.
+    #[must_use]
+    pub fn left(mut self, left: Option<Duration>) -> Self {
+        self.left = left;
+        self
     }
 }
 

@@ -61,7 +61,7 @@ use crate::model::Function;
 /// | `tags("user:{id}", ..)` | names by which it can be invalidated; in the braces any expression over the arguments that can be displayed; `{{` and `}}` are braces | no tags but the kind's |
 /// | `key(id, user.org, ..)` | what the result depends on: any expressions over the arguments that can be serialized, and nothing else | all arguments but the skipped ones |
 /// | `skip(db, self)` | arguments that the result does not depend on | nothing is skipped |
-/// | `cache = expression` | another cache than the installed one | the one in scope, or the installed one |
+/// | `cache = expression` | another cache than the installed one: a `Cache`, what is `AsRef<Cache>`, or a static `LazyLock<Cache>` | the one in scope, or the installed one |
 /// | `schema = 2` | the value's format, where it can't be found out or has changed its meaning | found out from the type |
 /// | `returns = value` | whatever is returned is cached as it is; a bare type parameter needs it | found out from the type |
 /// | `companions`, `companions = false` | whether there are companions | see below |

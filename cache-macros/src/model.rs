@@ -187,6 +187,14 @@ impl Function {
         braced
     }
 
+    /// Its body as a block inside another. The braces are at the user's, but not theirs: else the
+    /// compiler calls them superfluous around a body of one line.
+    pub(crate) fn block(&self) -> Group {
+        let mut block = Group::new(Delimiter::Brace, self.body.stream());
+        block.set_span(Span::call_site().located_at(self.body.span()));
+        block
+    }
+
     /// Where the receiver is written.
     pub(crate) fn receiver_span(&self) -> Option<Span> {
         self.receiver

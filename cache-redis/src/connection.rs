@@ -6,14 +6,14 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use cache_core::store::Observer;
 use cache_core::{Env, ErrorKind};
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value};
 use tokio::sync::{Notify, oneshot, watch};
 
+use crate::coherence::Coherence;
 use crate::config::Endpoint;
 use crate::failure::{Failure, is_read_only};
 use crate::traffic::Traffic;
@@ -42,7 +42,9 @@ struct Shared {
     role: Role,
     endpoint: Arc<Endpoint>,
     env: Env,
-    observer: Weak<dyn Observer>,
+    coherence: Arc<Coherence>,
+    /// This one's number among them.
+    number: usize,
     /// Ends the wait after a failed attempt.
     wake: Notify,
 }
@@ -88,7 +90,8 @@ impl Link {
         role: Role,
         endpoint: Arc<Endpoint>,
         env: Env,
-        observer: Weak<dyn Observer>,
+        coherence: Arc<Coherence>,
+        number: usize,
     ) -> Self {
         let (sender, phase) = watch::channel(Phase::Connecting);
         Self {
@@ -98,7 +101,8 @@ impl Link {
                 role,
                 endpoint,
                 env,
-                observer,
+                coherence,
+                number,
                 wake: Notify::new(),
             }),
         }

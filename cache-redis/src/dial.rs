@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cache_core::Env;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, RedisError};
+use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,6 +18,7 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
+use crate::coherence::PushHandler;
 use crate::config::{Endpoint, Target};
 use crate::failure::Failure;
 use crate::traffic::{SILENCE, TLS_ALERT, Traffic, Watched};
@@ -28,7 +29,22 @@ pub(crate) struct Dialled {
     pub(crate) connection: MultiplexedConnection,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) driver: Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub(crate) tracking: Tracking,
 }
+
+/// Whether the connection is told of changes to what it reads.
+pub(crate) enum Tracking {
+    /// It is, since this was asked for, on the monotonic clock.
+    Since(Duration),
+    /// It was not asked for.
+    Unasked,
+    /// The server can't, or won't: why.
+    Refused(String),
+}
+
+/// Earlier servers send a push about an expired key in the midst of the very reply that is being
+/// written, so that a client takes one answer for another (redis/redis issue 8935).
+const TRACKS_SINCE: [u32; 3] = [7, 0, 5];
 
 /// A silent peer is noticed by the kernel too, after about half a minute.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
@@ -41,18 +57,27 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// Connects, within the endpoint's `connect_timeout`. To be awaited in a task of [`Env::spawn`]:
 /// it needs tokio's reactor.
-pub(crate) async fn dial(endpoint: &Endpoint, env: &Env) -> Result<Dialled, Failure> {
+pub(crate) async fn dial(
+    endpoint: &Endpoint,
+    env: &Env,
+    pushes: Option<&PushHandler>,
+) -> Result<Dialled, Failure> {
     let stage = Stage::default();
     tokio::select! {
-        dialled = stages(endpoint, env, &stage) => dialled,
+        dialled = stages(endpoint, env, pushes, &stage) => dialled,
         () = env.sleep(endpoint.connect_timeout) => Err(stage.late(endpoint.connect_timeout)),
     }
 }
 
-async fn stages(endpoint: &Endpoint, env: &Env, stage: &Stage) -> Result<Dialled, Failure> {
+async fn stages(
+    endpoint: &Endpoint,
+    env: &Env,
+    pushes: Option<&PushHandler>,
+    stage: &Stage,
+) -> Result<Dialled, Failure> {
     // Servers before 6.0, and some that only look like Redis, don't know HELLO.
-    match attempt(endpoint, env, stage, ProtocolVersion::RESP3).await {
-        Err(Refused::Protocol) => attempt(endpoint, env, stage, ProtocolVersion::RESP2)
+    match attempt(endpoint, env, pushes, stage, ProtocolVersion::RESP3).await {
+        Err(Refused::Protocol) => attempt(endpoint, env, pushes, stage, ProtocolVersion::RESP2)
             .await
             .map_err(|refused| match refused {
                 Refused::Failed(failure) => failure,
@@ -78,6 +103,7 @@ impl From<Failure> for Refused {
 async fn attempt(
     endpoint: &Endpoint,
     env: &Env,
+    pushes: Option<&PushHandler>,
     stage: &Stage,
     protocol: ProtocolVersion,
 ) -> Result<Dialled, Refused> {
@@ -87,7 +113,7 @@ async fn attempt(
         Target::Unix(path) => {
             let stream = Watched::new(open_socket(path).await?, watched);
             stage.enter(Stage::GREET);
-            greet(endpoint, stream, traffic, protocol).await
+            greet(endpoint, env, pushes, stream, traffic, protocol).await
         }
         Target::Tcp { host, port, .. } => {
             stage.enter(Stage::RESOLVE);
@@ -100,10 +126,10 @@ async fn attempt(
                 stage.enter(Stage::ENCRYPT);
                 let stream = encrypt(tls, host, stream).await?;
                 stage.enter(Stage::GREET);
-                return greet(endpoint, stream, traffic, protocol).await;
+                return greet(endpoint, env, pushes, stream, traffic, protocol).await;
             }
             stage.enter(Stage::GREET);
-            greet(endpoint, stream, traffic, protocol).await
+            greet(endpoint, env, pushes, stream, traffic, protocol).await
         }
     }
 }
@@ -233,9 +259,11 @@ fn tls_failure(error: &io::Error) -> Failure {
     })
 }
 
-/// Redis's handshake. The push sender for CLIENT TRACKING will be set on this configuration.
+/// Redis's handshake.
 async fn greet(
     endpoint: &Endpoint,
+    env: &Env,
+    pushes: Option<&PushHandler>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     traffic: Arc<Traffic>,
     protocol: ProtocolVersion,
@@ -251,15 +279,38 @@ async fn greet(
         greeting = greeting.set_password(password);
     }
     // Deadlines are the caller's: here, the attempt's; later, the engine's.
-    let config = AsyncConnectionConfig::new()
+    let mut config = AsyncConnectionConfig::new()
         .set_response_timeout(None)
         .set_connection_timeout(None);
+    if let (Some(pushes), ProtocolVersion::RESP3) = (pushes, protocol) {
+        // Guard G5: the driver calls this as it meets a push in the stream, and only then goes on to
+        // the replies behind it.
+        let pushes = pushes.clone();
+        config = config.set_push_sender(move |push| {
+            pushes(push);
+            Ok::<(), std::convert::Infallible>(())
+        });
+    }
     match MultiplexedConnection::new_with_config(&greeting, Box::pin(stream), config).await {
-        Ok((connection, driver)) => Ok(Dialled {
-            connection,
-            traffic,
-            driver: Box::pin(driver),
-        }),
+        Ok((mut connection, driver)) => {
+            let mut driver = Box::pin(driver);
+            let tracking = match (pushes, protocol) {
+                (None, _) => Tracking::Unasked,
+                (Some(_), ProtocolVersion::RESP3) => tokio::select! {
+                    tracking = track(&mut connection, endpoint, env) => tracking?,
+                    () = driver.as_mut() => {
+                        return Err(Failure::unavailable("the server hung up").into());
+                    }
+                },
+                (Some(_), _) => Tracking::Refused("it speaks no RESP3".to_owned()),
+            };
+            Ok(Dialled {
+                connection,
+                traffic,
+                driver,
+                tracking,
+            })
+        }
         Err(error) if protocol != ProtocolVersion::RESP2 && is_no_resp3(&error) => {
             Err(Refused::Protocol)
         }
@@ -274,6 +325,72 @@ async fn greet(
             ))
         }
     }
+}
+
+/// Has the server tell of changes to what this connection reads, whoever else makes them.
+async fn track(
+    connection: &mut MultiplexedConnection,
+    endpoint: &Endpoint,
+    env: &Env,
+) -> Result<Tracking, Failure> {
+    let failed = |error| Failure::of_client(&error, &endpoint.secrets);
+    let hello = redis::cmd("HELLO");
+    let answer = connection
+        .send_packed_command(&hello)
+        .await
+        .map_err(failed)?;
+    let version = version(&answer);
+    if version.is_none_or(|version| version < TRACKS_SINCE) {
+        let version = version.map_or_else(
+            || "it does not say its version".to_owned(),
+            |[major, minor, patch]| format!("it is version {major}.{minor}.{patch}"),
+        );
+        let [major, minor, patch] = TRACKS_SINCE;
+        let why = format!("{version}, which is not known to be {major}.{minor}.{patch} or later");
+        return Ok(Tracking::Refused(why));
+    }
+    let mut tracking = redis::cmd("CLIENT");
+    tracking.arg("TRACKING").arg("ON").arg("NOLOOP");
+    // The answer is a sign of life, and what it is worth is counted from here.
+    let asked = env.now();
+    Ok(
+        match connection
+            .send_packed_command(&tracking)
+            .await
+            .map_err(failed)?
+        {
+            Value::Okay => Tracking::Since(asked),
+            Value::ServerError(error) => {
+                Tracking::Refused(Failure::of_server(&error, &endpoint.secrets).to_string())
+            }
+            _ => Tracking::Refused("its answer to CLIENT TRACKING makes no sense".to_owned()),
+        },
+    )
+}
+
+/// The version in the answer to a HELLO.
+fn version(answer: &Value) -> Option<[u32; 3]> {
+    let Value::Map(fields) = answer else {
+        return None;
+    };
+    let text = |value: &Value| match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        Value::SimpleString(text) => Some(text.clone()),
+        _ => None,
+    };
+    let version = fields
+        .iter()
+        .find(|(name, _)| text(name).as_deref() == Some("version"))
+        .and_then(|(_, version)| text(version))?;
+    let mut parts = version.split('.').map(|part| {
+        let digits = part.split(|c: char| !c.is_ascii_digit()).next();
+        digits.and_then(|digits| digits.parse().ok())
+    });
+    Some([
+        parts.next()??,
+        parts.next()??,
+        parts.next().flatten().unwrap_or(0),
+    ])
 }
 
 /// An answer speaks for itself; only a broken conversation needs a guess at why.

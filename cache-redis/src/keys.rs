@@ -8,12 +8,13 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use cache_core::EntryId;
-use cache_core::store::Stamp;
+use cache_core::store::{Event, Stamp};
 
 /// Where an entry's id is in its bytes. Whatever is shorter has no id, and counts as nothing.
 pub(crate) const ID: Range<usize> = 8..24;
 
 /// Names keys in one namespace.
+#[derive(Clone)]
 pub(crate) struct Keys {
     namespace: String,
 }
@@ -36,6 +37,19 @@ impl Keys {
 
     pub(crate) fn stamp(&self, tag: &str) -> String {
         format!("{}:t:{tag}", self.namespace)
+    }
+
+    /// What it means that the key of this name has changed; nothing where it is none of ours.
+    pub(crate) fn event(&self, name: &[u8]) -> Option<Event> {
+        let name = std::str::from_utf8(name).ok()?;
+        let (what, name) = name.strip_prefix(&self.namespace)?.split_at_checked(3)?;
+        let braced = || Some(name.strip_prefix('{')?.strip_suffix('}')?.to_owned());
+        match what {
+            ":e:" => braced().map(Event::Entry),
+            ":l:" => braced().map(Event::Lease),
+            ":t:" => Some(Event::Tag(name.to_owned())),
+            _ => None,
+        }
     }
 }
 

@@ -18,13 +18,15 @@
 //! failure            what went wrong, ready to be told to every caller
 //! config/            URL, environment, TLS
 //! traffic            what is heard over a connection
-//! dial               one connection: address, TLS, handshake
-//! connection         the loop that owns it, and everybody's way to it
 //! keys  scripts      the layout in Redis; what runs there
+//! coherence          what Redis tells by itself, and what it is worth
+//! dial               one connection: address, TLS, handshake, tracking
+//! connection         the loop that owns it, and everybody's way to it
 //! reply              what Redis answered
 //! store              the `Store` trait on all of these
 //! ```
 
+mod coherence;
 mod config;
 mod connection;
 mod dial;

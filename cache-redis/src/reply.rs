@@ -67,6 +67,14 @@ impl<'a> Replies<'a> {
         integer(self.next()?)
     }
 
+    /// What a key has left, as PTTL says: nothing is known of one that does not expire.
+    pub(crate) fn left(&mut self) -> Result<Option<Duration>, Failure> {
+        Ok(match self.integer()? {
+            -1 => None,
+            left => Some(Duration::from_millis(u64::try_from(left).unwrap_or(0))),
+        })
+    }
+
     /// The stamps of that many tags. Without tags nothing was asked.
     pub(crate) fn stamps(&mut self, tags: usize) -> Result<Vec<Option<Stamp>>, Failure> {
         if tags == 0 {

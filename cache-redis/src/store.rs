@@ -1,14 +1,16 @@
 //! The [`Store`] on Redis: each method is one pipeline of single-slot parts, answered part by part.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cache_core::store::{
-    Attachment, Begin, Beginning, BoxFuture, Coherence, Fill, Read, Reading, Store, Token,
+    Attachment, Begin, Beginning, BoxFuture, Fill, Read, Reading, Store, Token,
 };
 use cache_core::{Env, Error, ErrorKind, Result};
 
+use crate::coherence::Coherence;
 use crate::config::{Endpoint, RedisConfig};
 use crate::connection::{Link, Role};
 use crate::failure::Failure;
@@ -19,11 +21,15 @@ mod calls;
 /// The shared tier on one Redis, 6.2 or later.
 ///
 /// It keeps two connections, made at the first call that needs each and made again by themselves
-/// when they are lost: one for everything that reads, one for removals and invalidations. Its calls
+/// when they are lost: one for everything that reads (or
+/// [several](RedisConfig::connections)), one for removals and invalidations. Over the first, Redis
+/// tells of every change to what was read, so that local values can be served without asking; see
+/// [`RedisConfig::tracking`] for where it can't, and [`RedisConfig::heartbeat`] for how late it can
+/// be noticed that it does not. `SWAPDB` is the one change that Redis tells nobody of. Its calls
 /// have no deadline of their own; one that is dropped before its answer came has the connection
 /// checked by a PING, and replaced if that stays unanswered.
 ///
-/// [`probe`](Store::probe) says that both connections are there and answer. It does not say that
+/// [`probe`](Store::probe) says that all connections are there and answer. It does not say that
 /// Redis takes writes: a full or a read-only one serves reads, and refuses the rest with
 /// [`ErrorKind::Rejected`].
 ///
@@ -43,8 +49,20 @@ pub struct RedisStore {
 struct Attached {
     keys: Keys,
     env: Env,
-    data: Link,
+    /// A key's commands all use one of them, so that its pushes and its replies are in one order.
+    data: Box<[Link]>,
     invalidation: Link,
+}
+
+impl Attached {
+    /// The connection of a key.
+    fn data(&self, key: &str) -> &Link {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(key.as_bytes());
+        let connections = u64::try_from(self.data.len()).unwrap_or(1);
+        let number = usize::try_from(hasher.finish() % connections).unwrap_or_default();
+        &self.data[number]
+    }
 }
 
 impl RedisStore {
@@ -112,20 +130,30 @@ impl RedisStore {
 
 impl Store for RedisStore {
     fn attach(&self, attachment: Attachment) -> Result<()> {
-        let link = |role| {
+        let keys = Keys::new(attachment.namespace.clone());
+        let connections = self.endpoint.connections;
+        let coherence = Arc::new(Coherence::new(
+            attachment.observer.clone(),
+            keys.clone(),
+            connections + 1,
+        ));
+        let link = |role, number| {
             Link::new(
                 role,
                 self.endpoint.clone(),
                 attachment.env.clone(),
-                attachment.observer.clone(),
+                coherence.clone(),
+                number,
             )
         };
         self.attached
             .set(Attached {
-                keys: Keys::new(attachment.namespace.clone()),
+                keys,
                 env: attachment.env.clone(),
-                data: link(Role::Data),
-                invalidation: link(Role::Invalidation),
+                data: (0..connections)
+                    .map(|number| link(Role::Data, number))
+                    .collect(),
+                invalidation: link(Role::Invalidation, connections),
             })
             .map_err(|_| {
                 Error::new(
@@ -136,10 +164,6 @@ impl Store for RedisStore {
                     ),
                 )
             })
-    }
-
-    fn coherence(&self) -> Coherence {
-        Coherence::Checked
     }
 
     fn read<'a>(&'a self, request: Read<'a>) -> BoxFuture<'a, Result<Reading>> {

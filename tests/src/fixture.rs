@@ -12,12 +12,35 @@ use cache_core::{EntryId, Env};
 pub struct Events(Mutex<Vec<Event>>);
 
 impl Events {
-    /// What has happened so far.
+    /// What has happened so far, but for signs of life: they come all the time.
     pub fn seen(&self) -> Vec<Event> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter()
+            .filter(|event| !matches!(event, Event::Alive { .. }))
+            .cloned()
+            .collect()
+    }
+
+    /// What became of the connections so far: `lost` and `proven`, in order.
+    pub fn connections(&self) -> Vec<&'static str> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter()
+            .filter_map(|event| match event {
+                Event::Lost => Some("lost"),
+                Event::Proven { .. } => Some("proven"),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Until when local values may be served, as it was told last.
+    pub fn trusted_until(&self) -> Option<Duration> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().rev().find_map(|event| match event {
+            Event::Lost => Some(None),
+            Event::Proven { until } | Event::Alive { until } => Some(Some(*until)),
+            _ => None,
+        })?
     }
 }
 

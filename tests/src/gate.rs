@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use cache_core::store::{
-    Attachment, Begin, Beginning, BoxFuture, Coherence, Fill, Read, Reading, Store, Token,
+    Attachment, Begin, Beginning, BoxFuture, Fill, Read, Reading, Store, Token,
 };
 use cache_core::{Error, ErrorKind, Result};
 use tokio::sync::watch;
@@ -140,20 +140,16 @@ pub fn gated<S: Store>(store: S) -> (Gated<S>, Gates) {
         held: watch::Sender::default(),
         calls: watch::Sender::default(),
     };
-    let gated = Gated {
+    let store = Gated {
         store,
         gates: gates.clone(),
     };
-    (gated, gates)
+    (store, gates)
 }
 
 impl<S: Store> Store for Gated<S> {
     fn attach(&self, attachment: Attachment) -> Result<()> {
         self.store.attach(attachment)
-    }
-
-    fn coherence(&self) -> Coherence {
-        self.store.coherence()
     }
 
     fn read<'a>(&'a self, request: Read<'a>) -> BoxFuture<'a, Result<Reading>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Forwards connections to a port of this machine. To be made within a tokio runtime, and gone with
 /// it.
@@ -21,6 +21,7 @@ struct Network {
     slow: AtomicBool,
     answered: AtomicUsize,
     cut: Notify,
+    hole: watch::Sender<bool>,
 }
 
 /// How much a slow network lets through at a time, and how often.
@@ -42,6 +43,7 @@ impl Proxy {
             slow: AtomicBool::new(false),
             answered: AtomicUsize::new(0),
             cut: Notify::new(),
+            hole: watch::Sender::new(false),
         });
         let shared = network.clone();
         tokio::spawn(async move {
@@ -65,6 +67,11 @@ impl Proxy {
     /// Lets answers through in small pieces only, or all at once again.
     pub fn slow(&self, slow: bool) {
         self.network.slow.store(slow, Ordering::Relaxed);
+    }
+
+    /// Withholds all answers while connections stay open, or lets them through again.
+    pub fn black_hole(&self, hole: bool) {
+        self.network.hole.send_replace(hole);
     }
 
     /// How many bytes of answers it has let through.
@@ -92,6 +99,8 @@ impl Network {
                 if self.slow.load(Ordering::Relaxed) {
                     tokio::time::sleep(TRICKLE.1).await;
                 }
+                // The sender is in self.
+                let _ = self.hole.subscribe().wait_for(|hole| !hole).await;
                 self.answered.fetch_add(count, Ordering::Relaxed);
                 if to_client.write_all(&buffer[..count]).await.is_err() {
                     break;

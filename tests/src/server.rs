@@ -207,6 +207,22 @@ impl RedisServer {
             .unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
+    /// How many commands it was sent, but for those that make connections, keep them, and ask this.
+    ///
+    /// # Panics
+    ///
+    /// As [`command`](Self::command).
+    pub fn commands(&self) -> u64 {
+        let statistics: String = self.command(&["INFO", "commandstats"]);
+        let asking = ["ping", "info", "client", "hello", "auth", "select"];
+        statistics
+            .lines()
+            .filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(":calls="))
+            .filter(|(name, _)| !asking.contains(&name.split('|').next().unwrap_or(name)))
+            .filter_map(|(_, rest)| rest.split(',').next()?.parse::<u64>().ok())
+            .sum()
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()

@@ -1,6 +1,9 @@
 //! Races that are rare by chance, made to happen: answers of the store are held back while something
 //! else goes on.
 
+// Functions are written as users write them, and both sides of a choice one under the other.
+#![allow(clippy::match_bool, clippy::unused_async, clippy::unused_self)]
+
 use std::time::Duration;
 
 use cache_core::memory::MemoryServer;
@@ -15,9 +18,10 @@ use tokio::task::JoinHandle;
     ttl = "1m",
     schema = 1,
     skip(source),
-    tags("raced:{_id}")
+    tags("raced:{id}")
 )]
-async fn raced(source: &Source, _id: u64) -> u64 {
+async fn raced(source: &Source, id: u64) -> u64 {
+    let _ = id;
     source.load().await
 }
 

@@ -6,13 +6,21 @@
 //! they fail they are in error themselves, and nobody asks about them again. (An opaque type would
 //! do so too, but the lifetimes hidden in it cost the caller's future its `Send`.)
 
+use std::sync::LazyLock;
+
 use serde::Serialize;
 
 use super::shape::{CacheValue, Outline};
+use crate::Cache;
 
 /// An argument of the key.
 pub fn argument<T: Keyed<Way> + ?Sized, Way>(argument: &T) -> <T as Keyed<Way>>::Given<&T> {
     <T as Keyed<Way>>::given(argument)
+}
+
+/// The reference in a `cache = expression` option.
+pub fn cache<C: Chosen<Way> + ?Sized, Way>(cache: &C) -> &Cache {
+    cache.chosen()
 }
 
 /// A shape whose value can be cached.
@@ -50,6 +58,33 @@ pub trait Cacheable<Way>: CacheValue {
 
     /// Gives it back.
     fn given<T>(it: T) -> Self::Given<T>;
+}
+
+/// What `cache = expression` takes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a cache",
+    label = "expected a `Cache`, or what is `AsRef<Cache>`",
+    note = "write `cache = state.cache`, say, or `cache = CACHE` with a `static CACHE: LazyLock<Cache>`"
+)]
+pub trait Chosen<Way> {
+    /// The cache.
+    fn chosen(&self) -> &Cache;
+}
+
+impl<T: AsRef<Cache> + ?Sized> Chosen<Open> for T {
+    fn chosen(&self) -> &Cache {
+        self.as_ref()
+    }
+}
+
+/// A cache in a static, which is no `AsRef`.
+#[derive(Debug)]
+pub struct Lazy;
+
+impl<F: FnOnce() -> Cache> Chosen<Lazy> for LazyLock<Cache, F> {
+    fn chosen(&self) -> &Cache {
+        self
+    }
 }
 
 /// The implementation that is found.

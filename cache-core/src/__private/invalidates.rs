@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cache::with_current;
-use crate::driver::block_on;
+use crate::driver::{self, block_on};
 use crate::engine::{Engine, Targets};
 use crate::kind::Kind;
 use crate::tag::{Part, Tag};
@@ -91,8 +91,13 @@ impl Armed {
     }
 
     /// [`finish`](Self::finish) for a plain function.
-    pub fn finish_blocking(self, succeeded: bool) {
-        block_on(self.finish(succeeded));
+    pub fn finish_blocking(mut self, succeeded: bool) {
+        if !succeeded {
+            self.plan = None;
+        } else if !driver::is_here() {
+            block_on(self.finish(true));
+        }
+        // On the driver's own thread nobody can wait: dropped, it is carried out in the background.
     }
 }
 

@@ -13,22 +13,17 @@ use serde::Serialize;
 
 use self::shape::Shape;
 use crate::cache::with_current;
-use crate::driver::block_on;
+use crate::driver::{self, block_on};
 use crate::engine::{Call, Engine, Function, Targets};
 use crate::key::args_text;
 use crate::metrics::Count;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag};
 
-pub use self::bounds::{argument, checked};
+pub use self::bounds::{argument, cache, checked};
 pub use self::invalidates::{Armed, Plan};
 pub use crate::registry::{Instance, Site, Spec};
 pub use crate::tag::Part;
 pub use crate::{__shape as shape, __success as success};
-
-/// The reference in a `cache = expression` option.
-pub fn cache<C: AsRef<Cache> + ?Sized>(cache: &C) -> &Cache {
-    cache.as_ref()
-}
 
 /// Collects the tags of a call.
 #[derive(Debug)]
@@ -80,6 +75,14 @@ impl<R, S: Shape<R>> Ticket<R, S> {
         }
     }
 
+    /// The value is given: no function runs that could be counted or timed.
+    fn given(mut self) -> Self {
+        if let Some(call) = &mut self.call {
+            call.given = true;
+        }
+        self
+    }
+
     async fn run(self, body: impl Future<Output = R>) -> (R, bool) {
         match self.call {
             Some(call) => call.run(self.shape, body).await,
@@ -89,6 +92,8 @@ impl<R, S: Shape<R>> Ticket<R, S> {
 
     fn run_blocking(mut self, body: impl FnOnce() -> R) -> (R, bool) {
         match &mut self.call {
+            // A plain function that the driver's thread calls, from the `Drop` of a value, say.
+            Some(_) if driver::is_here() => (body(), false),
             Some(call) => {
                 call.blocking = true;
                 block_on(self.run(async move { body() }))
@@ -133,12 +138,12 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
             counters.count(Count::Unkeyed);
             return Err(Ticket::bypass(shape));
         };
-        if engine.trusts_local() {
+        let now = engine.env.coarse();
+        if engine.trusts_local(now) {
             let key = crate::local::KeyRef {
                 function: function.number,
                 args: args.as_str(),
             };
-            let now = engine.env.coarse();
             if let Some(value) = engine.local.hit::<S::Value>(key, engine.epoch(), now) {
                 counters.count(Count::HitLocal);
                 return Ok(shape.join(value));
@@ -214,12 +219,12 @@ pub fn load_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, body: impl FnOnce() -
 /// Stores what the function would have returned, as a load that began at this call; `false` where it
 /// is not stored.
 pub async fn put<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
-    ticket.run(ready(value)).await.1
+    ticket.given().run(ready(value)).await.1
 }
 
 /// [`put`] for a plain function.
 pub fn put_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
-    ticket.run_blocking(|| value).1
+    ticket.given().run_blocking(|| value).1
 }
 
 /// The key of a call.
@@ -258,6 +263,9 @@ pub fn peek_blocking<R, S: Shape<R>, A: Serialize>(
     cache: Option<&Cache>,
     args: &A,
 ) -> Option<R> {
+    if driver::is_here() {
+        return None;
+    }
     block_on(peek(site, instance, shape, cache, args))
 }
 

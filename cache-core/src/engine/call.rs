@@ -11,7 +11,7 @@ use super::lease::LeaseGuard;
 use super::{Carrier, Engine, Function};
 use crate::__private::shape::Shape;
 use crate::entry::{self, EntryId, Header};
-use crate::flight::{Followed, Joined, Seat, Sharing};
+use crate::flight::{Followed, Follower, Joined, Seat, Sharing};
 use crate::key::ArgsText;
 use crate::local::{Dependency, Head, Held, LocalKey, Stored};
 use crate::metrics::Count;
@@ -34,6 +34,8 @@ pub(crate) struct Call {
     pub(crate) began: u64,
     /// Whether it loads whatever is there.
     pub(crate) refresh: bool,
+    /// Whether the value was given, and no function runs.
+    pub(crate) given: bool,
     /// Whether the function is a plain one.
     pub(crate) blocking: bool,
 }
@@ -67,6 +69,7 @@ impl Call {
             tags,
             began: engine.flights.call_begins(),
             refresh: false,
+            given: false,
             blocking: false,
         }
     }
@@ -98,7 +101,7 @@ impl Call {
             store: self.engine.store_timeout,
         };
         let (seat, plan) = loop {
-            let seat = match self.take_seat::<S::Value>(&mut budgets.waits).await {
+            let seat = match self.take_seat::<S::Value>(&mut budgets).await {
                 Ok(Some(seat)) => seat,
                 Ok(None) => {
                     let (returned, _) = self.load(shape, body.as_mut()).await;
@@ -128,7 +131,7 @@ impl Call {
     /// call's flight, counted, as the error.
     async fn take_seat<V: Clone + 'static>(
         &self,
-        waits: &mut Duration,
+        budgets: &mut Budgets,
     ) -> std::result::Result<Option<Seat>, V> {
         let engine = &self.engine;
         if self.refresh {
@@ -140,7 +143,10 @@ impl Call {
                 .flights
                 .join(&self.key, self.began, engine.epoch(), self.blocking);
             let other = match turn {
-                Joined::Lead(seat) => {
+                Joined::Lead(seat, other) => {
+                    if let Some(other) = other {
+                        self.gather(other, budgets).await;
+                    }
                     // Another flight may have ended since this call looked.
                     let Some(value) = self.look_again() else {
                         return Ok(Some(seat));
@@ -155,9 +161,10 @@ impl Call {
             let followed = tokio::select! {
                 biased;
                 end = other.end() => end,
-                () = engine.env.sleep(*waits) => return Ok(None),
+                () = engine.env.sleep(budgets.waits) => return Ok(None),
             };
-            *waits = waits.saturating_sub(engine.env.now().saturating_sub(before));
+            let waited = engine.env.now().saturating_sub(before);
+            budgets.waits = budgets.waits.saturating_sub(waited);
             match followed {
                 Followed::Value(held) => {
                     if let Some(stored) = held.typed::<V>() {
@@ -168,19 +175,34 @@ impl Call {
                 Followed::Again => {}
                 Followed::Uncached => fruitless += 1,
             }
-            if fruitless >= FRUITLESS || waits.is_zero() {
+            if fruitless >= FRUITLESS || budgets.waits.is_zero() {
                 return Ok(None);
             }
         }
     }
 
+    /// Without the shared tier each load serves those who called before it began. Who calls later
+    /// waits for its end, but for no longer than it would wait for the store (invariant 2), so that
+    /// all who call meanwhile share the next one.
+    async fn gather(&self, other: Follower, budgets: &mut Budgets) {
+        let env = &self.engine.env;
+        let before = env.now();
+        tokio::select! {
+            biased;
+            _ = other.end() => {}
+            () = env.sleep(budgets.store.min(budgets.waits)) => {}
+        }
+        let waited = env.now().saturating_sub(before);
+        budgets.waits = budgets.waits.saturating_sub(waited);
+        budgets.store = budgets.store.saturating_sub(waited);
+    }
+
     /// The local tier's value, where it can be trusted.
     fn look_again<V: Clone + 'static>(&self) -> Option<V> {
         let engine = &self.engine;
-        engine.trusts_local().then_some(())?;
-        engine
-            .local
-            .hit(self.key.borrowed(), engine.epoch(), engine.env.coarse())
+        let now = engine.env.coarse();
+        engine.trusts_local(now).then_some(())?;
+        engine.local.hit(self.key.borrowed(), engine.epoch(), now)
     }
 
     /// Settles where the value will be stored, or finds it (as the error) in the shared tier.
@@ -255,7 +277,7 @@ impl Call {
         };
         // Guard G11: where the local tier is checked on each call, a read that was on its way
         // before a call began is nothing to go by; where it is trusted, a clean flight is.
-        let sharing = match (engine.trusts_local(), clean) {
+        let sharing = match (engine.trusts_local(engine.env.coarse()), clean) {
             (false, _) => Sharing::CallsBefore(point),
             (true, true) => Sharing::Everyone,
             (true, false) => Sharing::Nobody,
@@ -278,11 +300,11 @@ impl Call {
         F: Future<Output = R>,
     {
         let engine = &self.engine;
-        let token = match &plan {
-            Plan::Shared { lease, .. } => Some(lease.token),
-            Plan::Local { .. } | Plan::Bare | Plan::Elsewhere => None,
+        let point = match &plan {
+            Plan::Shared { lease, .. } => seat.load_begins(Some(lease.token)),
+            Plan::Local { .. } => seat.load_begins(None),
+            Plan::Bare | Plan::Elsewhere => seat.bare_load_begins(),
         };
-        let point = seat.load_begins(token);
         let (returned, cost) = self.load(shape, body).await;
         let value = match shape.split(returned) {
             Ok(value) => value,
@@ -295,6 +317,8 @@ impl Call {
         };
         let copy = value.clone();
         let epoch = engine.epoch();
+        // Taken before the fill is sent: the local copy must not outlive the entry.
+        let expires = engine.env.coarse() + self.function.settings.ttl;
         let (keeps, id, deps, encoded) = match plan {
             Plan::Bare | Plan::Elsewhere => (false, EntryId([0; 16]), Vec::new(), 0),
             Plan::Local { deps } => (true, EntryId([0; 16]), deps, weigh(&value)),
@@ -312,7 +336,7 @@ impl Call {
                             }
                             Err(error) => {
                                 self.count(Count::FillRefused);
-                                engine.complaints.say(&engine.env, || {
+                                engine.value_complaints.say(&engine.env, || {
                                     tracing::warn!(
                                         kind = self.function.kind.name,
                                         "a value could not be stored: {error}"
@@ -329,7 +353,7 @@ impl Call {
         let held: Arc<dyn Held> = Arc::new(Stored {
             head: Head::new(
                 self.key.clone(),
-                engine.env.coarse() + self.function.settings.ttl,
+                expires,
                 epoch,
                 id,
                 deps.into_boxed_slice(),
@@ -341,13 +365,14 @@ impl Call {
         let clean = keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
         // Guard G6: to everybody only while nothing moved and events would have told; else to the
         // calls that began before the load did.
-        let sharing = if clean && engine.trusts_local() {
+        let sharing = if clean && engine.trusts_local(engine.env.coarse()) {
             Sharing::Everyone
         } else {
             Sharing::CallsBefore(point)
         };
         seat.end(held, sharing);
-        (shape.join(copy), keeps)
+        let stored = if engine.store.is_some() { keeps } else { clean };
+        (shape.join(copy), stored)
     }
 
     /// Runs the function, timed and counted.
@@ -356,6 +381,9 @@ impl Call {
         S: Shape<R>,
         F: Future<Output = R>,
     {
+        if self.given {
+            return (body.await, Duration::ZERO);
+        }
         self.count(Count::Miss);
         self.count(Count::Load);
         let before = self.engine.env.now();

@@ -13,8 +13,8 @@ use crate::__private::shape::CacheValue;
 use crate::Result;
 use crate::entry::EntryId;
 use crate::flight::{Note, Seat};
-use crate::local::{Cell, Dependency, Stored};
-use crate::store::{Begin, Read, Stamp, Store, Turn};
+use crate::local::{Cell, Dependency, Head, Stored};
+use crate::store::{Begin, Read, Reading, Stamp, Store, Turn};
 
 /// The pauses between two looks at an entry that another node is loading, where the store does not
 /// tell when it is there: from the first to the longest.
@@ -73,9 +73,11 @@ pub(super) struct Search<'a> {
     seat: &'a Seat,
     store: &'a Arc<dyn Store>,
     key: String,
-    /// The call's own tags, one for each cell, and then those that only an entry's header named.
+    /// The call's own tags, and then those that only an entry's header named; a cell for each.
     tags: Vec<String>,
     cells: Vec<Arc<Cell>>,
+    /// How many are the call's own.
+    own: usize,
     look: Duration,
 }
 
@@ -89,6 +91,7 @@ impl<'a> Search<'a> {
             seat,
             store,
             key,
+            own: tags.len(),
             tags,
             cells,
             look: LOOKS.0,
@@ -126,8 +129,8 @@ impl<'a> Search<'a> {
 
     /// Notes the cells: what a reply says counts only where they have not moved by then (guard G1),
     /// and what moves from here on makes the flight dirty.
-    fn note(&self) -> Note {
-        let note = self.engine.note(&self.cells);
+    fn note(&self, cells: &[Arc<Cell>]) -> Note {
+        let note = self.engine.note(cells);
         self.seat.note(note.clone());
         note
     }
@@ -135,8 +138,8 @@ impl<'a> Search<'a> {
     /// Whether the shared tier may be asked at all. Looked at each time, since a call may have
     /// waited long, and after the point up to which callers are captured: one that began after an
     /// invalidation was queued must not share what is read here (guard G10).
-    fn may_ask(&self) -> bool {
-        self.engine.outage.usable()
+    fn may_ask(&self, budgets: &Budgets) -> bool {
+        self.engine.outage.usable() && !budgets.store.is_zero()
     }
 
     fn limit(&self) -> usize {
@@ -145,24 +148,31 @@ impl<'a> Search<'a> {
 
     /// Steps 1 to 4: in one round trip, the entry and the stamps.
     async fn read<V: CacheValue>(&mut self, budgets: &mut Budgets) -> Result<Step<V>> {
-        let note = self.note();
+        let note = self.note(&self.cells);
+        let asked = self.engine.env.coarse();
         let point = self.engine.flights.source_asked();
-        if !self.may_ask() {
+        if !self.may_ask(budgets) {
             return Ok(Step::Done(Fetched::Bare));
         }
         let local = self.engine.find_typed::<V>(self.call);
         let request = Read::new(&self.key, &self.tags)
             .known(local.as_ref().map(|stored| stored.head.id))
             .limit(self.limit());
-        let asked = self.store.read(request);
-        let reading = self.engine.bounded_by(&mut budgets.store, asked).await?;
+        let answer = self.store.read(request);
+        let reading = self.engine.bounded_by(&mut budgets.store, answer).await?;
         learn(&self.cells, &note, &reading.stamps);
-        let judged = self
-            .engine
-            .judge_reading(self.call, local.as_ref(), &reading, &self.tags);
+        let judged =
+            self.engine
+                .judge_reading(self.call, local.as_ref(), &reading, &self.tags, asked);
         Ok(match judged {
             Judgement::Valid(stored) => {
-                let was_local = local.is_some_and(|local| Arc::ptr_eq(&local, &stored));
+                let mut stored = stored;
+                let mut was_local = local.is_some_and(|local| Arc::ptr_eq(&local, &stored));
+                if was_local && !stored.head.holds(note.epoch, asked) {
+                    // It is good once more, but of an earlier epoch, or its end was put off.
+                    stored = self.engine.renewed(self.call, &stored, &reading, asked);
+                    was_local = false;
+                }
                 Step::Done(Fetched::Hit {
                     stored,
                     point,
@@ -173,6 +183,8 @@ impl<'a> Search<'a> {
             Judgement::Unasked(more) => {
                 // The entry was stored under tags that this call does not know of: by another
                 // version of the program, say. Their stamps are read after it.
+                let cells = &self.engine.cells;
+                self.cells.extend(more.iter().map(|tag| cells.cell(tag)));
                 self.tags.extend(more);
                 Step::Again
             }
@@ -186,16 +198,17 @@ impl<'a> Search<'a> {
         budgets: &mut Budgets,
     ) -> Result<Step<V>> {
         // What moved before `begin` is sent, its answer already reflects (guard G2).
-        let note = self.note();
+        // Only the call's own tags: the load is stored under nothing else.
+        let (own, cells) = (&self.tags[..self.own], &self.cells[..self.own]);
+        let note = self.note(cells);
+        let asked = self.engine.env.coarse();
         let point = self.engine.flights.source_asked();
-        if !self.may_ask() {
+        if !self.may_ask(budgets) {
             return Ok(Step::Done(Fetched::Bare));
         }
         let token = EntryId(self.engine.env.draw_wide());
         let settings = &self.call.function.settings;
         let unshared = self.call.function.carrier == Carrier::None;
-        // Only the call's own tags: the load is stored under nothing else.
-        let own = &self.tags[..self.cells.len()];
         let request = Begin::new(&self.key, token, own)
             .seen(seen)
             .lease(settings.lease)
@@ -203,13 +216,13 @@ impl<'a> Search<'a> {
             .force(self.call.refresh || unshared)
             .limit(self.limit());
         let lease = LeaseGuard::new(self.engine, &self.key, token);
-        let asked = self.store.begin(request);
-        let beginning = self.engine.bounded_by(&mut budgets.store, asked).await?;
-        learn(&self.cells, &note, &beginning.stamps);
+        let answer = self.store.begin(request);
+        let beginning = self.engine.bounded_by(&mut budgets.store, answer).await?;
+        learn(cells, &note, &beginning.stamps);
         let found = match beginning.turn {
             Turn::Granted => {
                 lease.granted(settings.lease);
-                return Ok(match dependencies(&self.cells, &beginning.stamps) {
+                return Ok(match dependencies(cells, &beginning.stamps) {
                     Some(deps) => Step::Done(Fetched::Granted { lease, deps }),
                     // A stamp was removed the moment it was made.
                     None => Step::Again,
@@ -222,7 +235,7 @@ impl<'a> Search<'a> {
             Turn::Entry(found) => found,
         };
         lease.gone();
-        let ends = self.engine.ends(self.call, None);
+        let ends = self.engine.ends(self.call, beginning.left, asked);
         let judged = self
             .engine
             .judge(self.call, None, &found, (own, &beginning.stamps), ends);
@@ -239,7 +252,7 @@ impl<'a> Search<'a> {
     /// Waits until something happened to the key, or it is time to look again.
     async fn wait(&mut self, armed: u64, lasts: Duration, budgets: &mut Budgets) {
         let env = &self.engine.env;
-        let pause = if self.engine.trusts_local() {
+        let pause = if self.engine.trusts_local(env.coarse()) {
             // The store tells; only the end of the lease may be told late.
             lasts
         } else {
@@ -280,11 +293,43 @@ impl Engine {
         held.downcast().ok()
     }
 
+    /// A local value that the shared tier has just confirmed, with a head of this very moment.
+    fn renewed<V: Clone>(
+        &self,
+        call: &Call,
+        stored: &Stored<V>,
+        reading: &Reading,
+        asked: Duration,
+    ) -> Arc<Stored<V>> {
+        let head = &stored.head;
+        let deps = head.deps.iter().map(|dependency| Dependency {
+            // The old cell may have left the registry.
+            cell: self.cells.cell(dependency.cell.tag()),
+            stamp: dependency.stamp,
+        });
+        let expires = match call.function.carrier {
+            // Only the value itself knows its end.
+            Carrier::None => head.expires,
+            Carrier::Bytes { .. } => self.ends(call, reading.left, asked),
+        };
+        Arc::new(Stored {
+            head: Head::new(
+                head.key.clone(),
+                expires,
+                self.epoch(),
+                head.id,
+                deps.collect(),
+                head.bytes,
+            ),
+            value: stored.value.clone(),
+        })
+    }
+
     /// What is cached for a call, without a flight: looked at, not kept.
     pub(super) async fn look<V: CacheValue>(&self, call: &Call) -> Option<V> {
-        let (now, epoch) = (self.env.coarse(), self.epoch());
-        if self.trusts_local()
-            && let Some(value) = self.local.hit::<V>(call.key.borrowed(), epoch, now)
+        let now = self.env.coarse();
+        if self.trusts_local(now)
+            && let Some(value) = self.local.hit::<V>(call.key.borrowed(), self.epoch(), now)
         {
             return Some(value);
         }
@@ -304,7 +349,7 @@ impl Engine {
                     return None;
                 }
             };
-            match self.judge_reading(call, local.as_ref(), &reading, &tags) {
+            match self.judge_reading(call, local.as_ref(), &reading, &tags, now) {
                 Judgement::Valid(stored) => return Some(stored.value.clone()),
                 Judgement::Unasked(more) => tags.extend(more),
                 Judgement::Invalid(_) => return None,

@@ -82,6 +82,11 @@ impl Engine {
     ///
     /// Guard G4: the local effect happens before the store is asked and again when it has answered,
     /// whatever became of the caller; a lookup in between may have learnt the old state again.
+    ///
+    /// The answer and the pushes about it come over different connections, in any order. Nothing
+    /// hangs on that: a lookup that began before the second effect noted the cells before it, so
+    /// that whatever it reads, however late, is neither learnt nor kept; one that began after it
+    /// sends its read after the store has carried the invalidation out.
     pub(crate) async fn invalidate(&self, targets: Targets) -> Invalidation {
         let Some(answer) = self.start_invalidation(targets) else {
             return Invalidation::Applied;
@@ -111,6 +116,8 @@ impl Engine {
                 if !engine.outage.usable() {
                     return false;
                 }
+                // Before it is sent: what is on its way when the connection breaks is among it.
+                engine.recent.note(engine.env.now(), &tags, &keys);
                 let tags_done = engine.bounded(store.invalidate(&tags));
                 let keys_done = engine.bounded(store.remove(&keys));
                 // In any order: nobody is told before both are done.

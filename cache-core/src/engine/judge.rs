@@ -29,6 +29,7 @@ impl Engine {
         local: Option<&Arc<Stored<V>>>,
         reading: &Reading,
         tags: &[String],
+        asked: Duration,
     ) -> Judgement<V> {
         match (call.function.carrier, local) {
             // There is no entry in the shared tier for values that stay local: their stamps are
@@ -38,20 +39,20 @@ impl Engine {
             }
             (Carrier::None, _) => Judgement::Invalid(None),
             (Carrier::Bytes { .. }, local) => {
-                let ends = self.ends(call, reading.left);
+                let ends = self.ends(call, reading.left, asked);
                 self.judge(call, local, &reading.entry, (tags, &reading.stamps), ends)
             }
         }
     }
 
-    /// When a local copy made now ends: never later than what it is a copy of.
-    pub(super) fn ends(&self, call: &Call, left: Option<Duration>) -> Duration {
-        let now = self.env.coarse();
+    /// When a local copy of what was asked for at this time ends: never later than what it is a copy
+    /// of.
+    pub(super) fn ends(&self, call: &Call, left: Option<Duration>, asked: Duration) -> Duration {
         match left {
-            Some(left) => now + left.min(call.function.settings.ttl),
+            Some(left) => asked + left.min(call.function.settings.ttl),
             // Where each call asks the store, it is the store that knows the end.
-            None if !self.trusts_local() => now + call.function.settings.ttl,
-            None => now,
+            None if !self.trust.is_proven() => asked + call.function.settings.ttl,
+            None => asked,
         }
     }
 

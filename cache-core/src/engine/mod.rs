@@ -10,10 +10,12 @@ mod judge;
 mod lease;
 mod observe;
 mod outage;
+mod recent;
+mod trust;
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ pub use invalidate::Invalidation;
 pub(crate) use invalidate::Targets;
 use lease::Leases;
 use outage::Outage;
+use recent::Recent;
+use trust::Trust;
 
 use crate::__private::shape::CacheValue;
 use crate::env::Env;
@@ -33,7 +37,7 @@ use crate::local::{Cell, Cells, Local};
 use crate::metrics::{Counters, KindSnapshot, Snapshot};
 use crate::policy::Policies;
 use crate::registry::Registered;
-use crate::store::{Attachment, Coherence, Observer, Store};
+use crate::store::{Attachment, Observer, Store};
 use crate::{Error, ErrorKind, Result};
 
 /// What a cache is built from.
@@ -45,6 +49,7 @@ pub(crate) struct Parts {
     pub(crate) enabled: bool,
     pub(crate) capacity: usize,
     pub(crate) store_timeout: Duration,
+    pub(crate) replay_window: Duration,
 }
 
 pub(crate) struct Engine {
@@ -59,10 +64,11 @@ pub(crate) struct Engine {
     /// What is counted for the cache as a whole.
     pub(crate) totals: Counters,
     leases: Leases,
-    complaints: Complaints,
-    coherence: Option<Coherence>,
-    /// Whether the store's events can be relied on at the moment.
-    proven: AtomicBool,
+    /// About the store, and about values that it can't be given: neither is to drown the other.
+    store_complaints: Complaints,
+    value_complaints: Complaints,
+    trust: Trust,
+    recent: Recent,
     epoch: AtomicU64,
     store_timeout: Duration,
     policies: Policies,
@@ -76,7 +82,6 @@ pub(crate) struct Engine {
 impl Engine {
     /// Builds an engine and attaches it to its store.
     pub(crate) fn new(parts: Parts) -> Result<Arc<Self>> {
-        let coherence = parts.store.as_ref().map(|store| store.coherence());
         let engine = Arc::new_cyclic(|me| Self {
             env: parts.env,
             namespace: parts.namespace,
@@ -89,9 +94,10 @@ impl Engine {
             outage: Outage::new(),
             totals: Counters::new(),
             leases: Leases::default(),
-            complaints: Complaints::default(),
-            coherence,
-            proven: AtomicBool::new(false),
+            store_complaints: Complaints::default(),
+            value_complaints: Complaints::default(),
+            trust: Trust::default(),
+            recent: Recent::new(parts.replay_window),
             epoch: AtomicU64::new(0),
             store_timeout: parts.store_timeout,
             policies: parts.policies,
@@ -159,13 +165,10 @@ impl Engine {
             .cloned()
     }
 
-    /// Whether a local entry may be returned without asking the store.
-    pub(crate) fn trusts_local(&self) -> bool {
-        match self.coherence {
-            None => true,
-            Some(Coherence::Checked) => false,
-            Some(Coherence::Tracked) => self.proven.load(Ordering::Acquire) && self.outage.usable(),
-        }
+    /// Whether a local entry may be returned without asking the store, at this time of the coarse
+    /// clock. To be asked before the epoch is looked at: whatever is trusted is of a later one.
+    pub(crate) fn trusts_local(&self, now: Duration) -> bool {
+        self.store.is_none() || (self.trust.holds(now) && self.outage.usable())
     }
 
     pub(crate) fn epoch(&self) -> u64 {

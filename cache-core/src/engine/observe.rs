@@ -1,8 +1,6 @@
 //! What the store tells: mapped to entries, flights and tag cells, inside the store's reader (guard
 //! G5), so that nothing that comes after it on the wire is seen before it.
 
-use std::sync::atomic::Ordering;
-
 use super::Engine;
 use crate::local::LocalKey;
 use crate::store::{Event, Observer};
@@ -26,18 +24,22 @@ impl Observer for Engine {
                 }
             }
             Event::Tag(tag) => {
-                self.cells.advance(&tag);
-                self.sweep_flights();
+                // Without a cell nothing of this node depends on the tag.
+                if self.cells.advance(&tag) {
+                    self.sweep_flights();
+                }
             }
             Event::Flushed => self.step_epoch(),
             Event::Lost => {
-                self.proven.store(false, Ordering::Release);
+                self.trust.withdraw();
+                self.queue_recent();
                 self.step_epoch();
             }
-            Event::Proven => {
+            Event::Proven { until } => {
                 self.step_epoch();
-                self.proven.store(true, Ordering::Release);
+                self.trust.grant(until);
             }
+            Event::Alive { until } => self.trust.prolong(until),
         }
     }
 }

@@ -36,7 +36,7 @@ struct State {
 }
 
 /// Invalidations to be replayed, coalesced.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
     tags: BTreeSet<String>,
     keys: BTreeSet<String>,
@@ -47,9 +47,20 @@ impl Queue {
     ///
     /// The queue is bounded by widening, never by dropping: too many keys become the tags of their
     /// kinds, and too many tags the namespace's own, which every entry carries.
-    fn add(&mut self, tags: &[String], keys: &[String]) {
+    pub(super) fn add(&mut self, tags: &[String], keys: &[String]) {
         self.tags.extend(tags.iter().cloned());
         self.keys.extend(keys.iter().cloned());
+        self.widen();
+    }
+
+    /// Adds what another queue holds.
+    pub(super) fn join(&mut self, other: Self) {
+        self.tags.extend(other.tags);
+        self.keys.extend(other.keys);
+        self.widen();
+    }
+
+    fn widen(&mut self) {
         if self.len() > QUEUE {
             let kinds = std::mem::take(&mut self.keys);
             self.tags.extend(
@@ -64,7 +75,7 @@ impl Queue {
         }
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.tags.len() + self.keys.len()
     }
 }
@@ -115,7 +126,7 @@ fn is_outage(error: &Error) -> bool {
 impl Engine {
     /// A call to the store failed. Enough of those in a row, and no call waits for it any more.
     pub(crate) fn store_failed(&self, error: &Error) {
-        self.complaints.say(&self.env, || {
+        self.store_complaints.say(&self.env, || {
             tracing::warn!(
                 store = self.store.as_ref().map(|store| store.describe()),
                 "the shared tier failed, functions run instead: {error}"
@@ -133,6 +144,18 @@ impl Engine {
     pub(crate) fn queue_invalidation(&self, tags: &[String], keys: &[String]) {
         let mut state = self.outage.lock();
         state.queue.add(tags, keys);
+        self.open(state);
+    }
+
+    /// Queues the invalidations of the last few seconds once more: with the connection, the server
+    /// may have lost what it had acknowledged.
+    pub(super) fn queue_recent(&self) {
+        let recent = self.recent.since_window(self.env.now());
+        if recent.len() == 0 {
+            return;
+        }
+        let mut state = self.outage.lock();
+        state.queue.join(recent);
         self.open(state);
     }
 
@@ -161,6 +184,7 @@ impl Engine {
             }
             let tags: Vec<String> = taken.tags.into_iter().collect();
             let keys: Vec<String> = taken.keys.into_iter().collect();
+            self.recent.note(self.env.now(), &tags, &keys);
             let replayed = async {
                 for tags in tags.chunks(BATCH) {
                     self.bounded(store.invalidate(tags)).await?;

@@ -25,7 +25,7 @@ fn key() -> LocalKey {
 
 fn lead(flights: &Arc<Flights>) -> Seat {
     match flights.join(&key(), flights.call_begins(), 0, false) {
-        Joined::Lead(seat) => seat,
+        Joined::Lead(seat, _) => seat,
         Joined::Follow(_) | Joined::Own => panic!("somebody else leads"),
     }
 }
@@ -33,7 +33,7 @@ fn lead(flights: &Arc<Flights>) -> Seat {
 fn follow(flights: &Arc<Flights>) -> Follower {
     match flights.join(&key(), flights.call_begins(), 0, false) {
         Joined::Follow(follower) => follower,
-        Joined::Lead(_) | Joined::Own => panic!("nobody leads"),
+        Joined::Lead(..) | Joined::Own => panic!("nobody leads"),
     }
 }
 
@@ -115,7 +115,7 @@ fn an_epoch_step_makes_every_load_dirty() {
     assert!(seat.flight.is_clean(0) && !seat.flight.is_clean(1));
     flights.sweep_dirty(1);
     let other = match flights.join(&key(), 9, 1, false) {
-        Joined::Lead(seat) => seat,
+        Joined::Lead(seat, _) => seat,
         Joined::Follow(_) | Joined::Own => panic!("a load of another epoch was joined"),
     };
     drop((seat, other));
@@ -145,7 +145,7 @@ fn the_end_of_a_replaced_flight_wakes_its_successor() {
 #[test]
 fn a_plain_function_does_not_wait_for_itself() {
     let flights = Arc::new(Flights::new());
-    let Joined::Lead(seat) = flights.join(&key(), 0, 0, true) else {
+    let Joined::Lead(seat, _) = flights.join(&key(), 0, 0, true) else {
         panic!("nobody else is there");
     };
     assert!(matches!(flights.join(&key(), 0, 0, true), Joined::Own));
@@ -193,4 +193,24 @@ fn a_flight_on_a_killed_cell_is_never_clean() {
     let seat = lead(&flights);
     seat.note(Note::take(0, [&cell].into_iter()));
     assert!(!seat.insert_if_clean(0, || panic!("no invalidation would reach it")));
+}
+
+#[test]
+fn who_comes_too_late_for_a_value_stored_nowhere_leads_and_is_followed() {
+    let flights = Arc::new(Flights::new());
+    let seat = lead(&flights);
+    let early = follow(&flights);
+    let point = seat.bare_load_begins();
+    let Joined::Lead(next, Some(other)) = flights.join(&key(), flights.call_begins(), 0, false)
+    else {
+        panic!("a load whose value is not for this call was joined");
+    };
+    // The others gather behind the next load, which has not begun.
+    let late = follow(&flights);
+    seat.end(value(7), Sharing::CallsBefore(point));
+    assert_eq!(number(&block_on(early.end())), Some(7));
+    assert!(matches!(block_on(other.end()), Followed::Again));
+    let point = next.bare_load_begins();
+    next.end(value(8), Sharing::CallsBefore(point));
+    assert_eq!(number(&block_on(late.end())), Some(8));
 }

@@ -137,13 +137,11 @@ impl Cells {
         cell
     }
 
-    /// The tag was invalidated.
-    pub(crate) fn advance(&self, tag: &str) {
-        // Without a cell no entry and no flight of this node depends on the tag.
+    /// The tag was invalidated. Returns whether there is a cell: without one, no entry and no flight
+    /// of this node depends on the tag.
+    pub(crate) fn advance(&self, tag: &str) -> bool {
         let cell = self.shard(tag).get(tag).map(Arc::clone);
-        if let Some(cell) = cell {
-            cell.advance();
-        }
+        cell.inspect(|cell| cell.advance()).is_some()
     }
 
     /// Nothing is known any more of any tag (guard G12).
@@ -159,7 +157,8 @@ impl Cells {
         // Nobody can take a cell out while the shard is locked: a count of one stays one.
         shard.retain(|_, cell| Arc::strong_count(cell) > 1);
         let mut excess = (shard.len() + 1).saturating_sub(most - most / 4);
-        if shard.len() < most {
+        // With only a few places won, the whole shard would be looked through again soon.
+        if shard.len() < most - most / 16 {
             excess = 0;
         }
         shard.retain(|_, cell| {

@@ -6,12 +6,12 @@ use std::collections::hash_map::RandomState;
 use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::map::Held;
+use super::parting::Kept;
 
-type Queue = VecDeque<Arc<dyn Held>>;
+type Queue = VecDeque<Kept>;
 
 pub(super) struct Eviction {
     capacity: usize,
@@ -46,12 +46,7 @@ impl Eviction {
     }
 
     /// Queues a new entry, and names the entries that must go for it.
-    pub(super) fn admit(
-        &self,
-        entry: Arc<dyn Held>,
-        now: Duration,
-        epoch: u64,
-    ) -> Vec<Arc<dyn Held>> {
+    pub(super) fn admit(&self, entry: Kept, now: Duration, epoch: u64) -> Vec<Kept> {
         let hash = self.hasher.hash_one(&entry.head().key);
         let bytes = entry.head().bytes;
         let mut queues = self.lock();
@@ -79,7 +74,7 @@ impl Eviction {
     }
 
     /// An entry was taken out of the map or replaced there.
-    pub(super) fn forget(&self, entry: &Arc<dyn Held>) {
+    pub(super) fn forget(&self, entry: &Kept) {
         let mut queues = self.lock();
         // Its bytes stay counted until it leaves its queue, since until then it takes them.
         if !entry.head().gone.swap(true, Ordering::Relaxed) {
@@ -94,7 +89,7 @@ impl Eviction {
 
 impl Queues {
     /// Takes the oldest out of the small queue: into the main one if it was hit, out if not.
-    fn leave_small(&mut self, hasher: &RandomState) -> Option<Arc<dyn Held>> {
+    fn leave_small(&mut self, hasher: &RandomState) -> Option<Kept> {
         let entry = self.small.pop_front()?;
         let head = entry.head();
         self.small_bytes -= head.bytes;
@@ -122,7 +117,7 @@ impl Queues {
     }
 
     /// Takes the oldest out of the main queue, unless it was hit and gets another round.
-    fn leave_main(&mut self) -> Option<Arc<dyn Held>> {
+    fn leave_main(&mut self) -> Option<Kept> {
         let entry = self.main.pop_front()?;
         let head = entry.head();
         if head.gone.load(Ordering::Relaxed) {
@@ -141,7 +136,7 @@ impl Queues {
     }
 
     #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
-    fn depart(&mut self, entry: Arc<dyn Held>) -> Option<Arc<dyn Held>> {
+    fn depart(&mut self, entry: Kept) -> Option<Kept> {
         // It has left its queue, so `forget` must not count it as still queued.
         entry.head().gone.store(true, Ordering::Relaxed);
         Some(entry)
@@ -149,7 +144,7 @@ impl Queues {
 
     /// Looks at a few of the oldest entries on each insertion, so that what has ended does not keep
     /// its memory until there is none left.
-    fn sweep(&mut self, now: Duration, epoch: u64, victims: &mut Vec<Arc<dyn Held>>) {
+    fn sweep(&mut self, now: Duration, epoch: u64, victims: &mut Vec<Kept>) {
         for small in [true, false] {
             for _ in 0..2 {
                 let queue = if small {

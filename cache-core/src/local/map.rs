@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use papaya::{Equivalent, HashMap};
+use papaya::{Equivalent, Guard, HashMap};
 
 use super::cells::Cell;
 use super::eviction::Eviction;
+use super::parting::Kept;
 use crate::entry::EntryId;
 use crate::store::Stamp;
 
@@ -154,10 +155,16 @@ impl dyn Held {
     }
 }
 
+/// What leaves the map is freed a few dozen entries at a time, for each thread that takes some out. An
+/// entry of more than this fraction of the capacity is not left to wait for the others.
+const LARGE: usize = 4096;
+
 /// The local tier.
 pub(crate) struct Local {
-    map: HashMap<LocalKey, Arc<dyn Held>>,
+    map: HashMap<LocalKey, Kept>,
     eviction: Eviction,
+    /// From how many bytes on an entry that leaves is given up at once.
+    large: usize,
     /// Entries and bytes per function, by its number, for the metrics.
     sizes: HashMap<u32, Arc<Size>>,
 }
@@ -175,6 +182,7 @@ impl Local {
         Self {
             map: HashMap::new(),
             eviction: Eviction::new(capacity),
+            large: capacity / LARGE,
             sizes: HashMap::new(),
         }
     }
@@ -213,21 +221,24 @@ impl Local {
             return Vec::new();
         }
         let key = entry.head().key.clone();
+        let entry = Kept::new(entry);
         self.account(&entry, true);
-        if let Some(old) = self.map.pin().insert(key, Arc::clone(&entry)) {
-            self.forget(old);
+        let guard = self.map.guard();
+        if let Some(old) = self.map.insert(key, entry.clone(), &guard) {
+            self.forget(old, &guard);
         }
+        drop(guard);
         let mut evicted = Vec::new();
         for victim in self.eviction.admit(entry, now, epoch) {
             let key = victim.head().key.clone();
             // Only if it is still this very entry: another may have taken its place.
+            let guard = self.map.guard();
             let removed = self
                 .map
-                .pin()
-                .remove_if(&key, |_, held| Arc::ptr_eq(held, &victim))
+                .remove_if(&key, |_, held| Arc::ptr_eq(held, &victim), &guard)
                 .is_ok_and(|removed| removed.is_some());
             if removed {
-                self.account(&victim, false);
+                self.left(&victim, &guard);
                 if victim.head().holds(epoch, now) {
                     evicted.push(key.function);
                 }
@@ -238,8 +249,9 @@ impl Local {
 
     /// Takes an entry out. Who calls this holds the key's flight shard (guard G7).
     pub(crate) fn remove(&self, key: KeyRef<'_>) {
-        if let Some((_, old)) = self.map.pin().remove_entry(&key) {
-            self.forget(old);
+        let guard = self.map.guard();
+        if let Some((_, old)) = self.map.remove_entry(&key, &guard) {
+            self.forget(old, &guard);
         }
     }
 
@@ -252,9 +264,17 @@ impl Local {
         })
     }
 
-    fn forget(&self, old: &Arc<dyn Held>) {
-        self.account(old, false);
+    fn forget(&self, old: &Kept, guard: &impl Guard) {
+        self.left(old, guard);
         self.eviction.forget(old);
+    }
+
+    /// An entry is out of the map.
+    fn left(&self, old: &Kept, guard: &impl Guard) {
+        self.account(old, false);
+        if old.head().bytes >= self.large {
+            guard.flush();
+        }
     }
 
     fn account(&self, entry: &Arc<dyn Held>, added: bool) {

@@ -3,6 +3,8 @@
 mod cells;
 mod eviction;
 mod map;
+mod parting;
 
 pub(crate) use cells::{Cell, Cells};
 pub(crate) use map::{Dependency, Head, Held, KeyRef, Local, LocalKey, Stored};
+pub(crate) use parting::Parting;

@@ -90,14 +90,14 @@ impl Distribution {
     )]
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         let rank = (self.count as f64 * share.clamp(0.0, 1.0)).ceil().max(1.0) as u64;
-        let mut seen = 0;
+        let mut seen = 0_u64;
         self.buckets
             .iter()
             .position(|count| {
-                seen += count;
+                seen = count.saturating_add(seen);
                 seen >= rank
             })
-            .map(|bucket| Duration::from_micros(upper_bound(bucket)))
+            .map(|bucket| Duration::from_micros(upper_bound(bucket.min(BUCKETS - 1))))
     }
 }
 

@@ -120,12 +120,14 @@ impl Call<'_> {
         let name = self.companion("uncached");
         let mut sig = self.function.sig.clone();
         sig.ident = name;
-        let (vis, body, attrs) = (&self.function.vis, &self.function.body, &attributes.body);
+        let (vis, attrs) = (&self.function.vis, &attributes.body);
         // So that the whole of the item is at the option's token too.
-        let body = if self.args.companions.is_some() {
+        let within = self.args.companions.is_some();
+        let body = self.body(within);
+        let body = if within {
             quote_spanned!(self.asked_for()=> { #body })
         } else {
-            quote!(#body)
+            body
         };
         quote! {
             /// The function itself, past the cache.

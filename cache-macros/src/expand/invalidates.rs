@@ -29,7 +29,7 @@ pub(crate) fn invalidates(args: &Invalidates, function: &Function) -> TokenStrea
         };
         (Some(quote!(: #returned)), succeeded)
     };
-    let body = &function.body;
+    let body = function.block();
     let (run, finish) = if function.is_async() {
         let edge = (!unnamed).then(|| edge(function));
         (

@@ -125,7 +125,7 @@ impl Call<'_> {
 
     /// The body as a block, since only there it can use `self` and `Self`.
     fn inline_body(&self) -> TokenStream {
-        let body = &self.function.body;
+        let body = self.function.block();
         let opened = self.function.params.iter().filter(|param| !param.bare());
         let opened = opened.map(|Param { pat, ident, .. }| quote!(let #pat = #ident;));
         if !self.function.is_async() {
@@ -140,13 +140,37 @@ impl Call<'_> {
     fn nested_body(&self) -> (Option<TokenStream>, TokenStream) {
         let mut sig = self.function.sig.clone();
         sig.ident = quote::format_ident!("__uncached", span = sig.ident.span());
-        let (name, body, turbofish) = (&sig.ident, &self.function.body, self.function.turbofish());
+        let (name, body, turbofish) = (&sig.ident, self.body(false), self.function.turbofish());
         let params = self.function.params.iter().map(|param| &param.ident);
         let call = quote!(#name #turbofish(#(#params),*));
         (
             Some(quote!(#[allow(clippy::too_many_arguments)] #sig #body)),
             call,
         )
+    }
+
+    /// The body for a function of its own, where what only the options use is not unused; or for a
+    /// block within one.
+    fn body(&self, within: bool) -> TokenStream {
+        let body = &self.function.body;
+        let used: Vec<_> = self
+            .function
+            .params
+            .iter()
+            .filter(|param| {
+                let named_in_key = self.args.key.is_some() && self.in_key(param);
+                (named_in_key || self.in_tags(param) || self.in_cache(param))
+                    && param.named()
+                    && !param.mentioned(body)
+            })
+            .map(|param| &param.ident)
+            .collect();
+        let block = self.function.block();
+        match (used.is_empty(), within) {
+            (true, false) => quote!(#body),
+            (true, true) => quote!(#block),
+            (false, _) => quote!({ #(let _ = &#used;)* #block }),
+        }
     }
 
     fn lookup(&self) -> TokenStream {

@@ -71,20 +71,31 @@ pub(super) fn returned(args: &Cached, function: &Function, errors: &mut Errors) 
     }
 }
 
+/// What is known to hold values of its parameters' types, and so is no owned data with a reference.
+const CONTAINERS: &[&str] = &[
+    "Arc", "BTreeMap", "BTreeSet", "Box", "HashMap", "HashSet", "Option", "Result", "Vec",
+    "VecDeque",
+];
+
 /// A reference in what would be cached: an error type may borrow, since errors are not stored.
 fn borrowed(ty: &Type) -> Option<&TypeReference> {
+    reference(ty, true)
+}
+
+/// A reference; one that is `'static` only where it is `held`, and not just a type's parameter.
+fn reference(ty: &Type, held: bool) -> Option<&TypeReference> {
     match ty {
         Type::Reference(reference) => {
             let lasting = reference
                 .lifetime
                 .as_ref()
                 .is_some_and(|name| name.ident == "static");
-            (!lasting).then_some(reference)
+            (held || !lasting).then_some(reference)
         }
-        Type::Paren(ty) => borrowed(&ty.elem),
-        Type::Group(ty) => borrowed(&ty.elem),
-        Type::Tuple(tuple) => tuple.elems.iter().find_map(borrowed),
-        Type::Array(array) => borrowed(&array.elem),
+        Type::Paren(ty) => reference(&ty.elem, held),
+        Type::Group(ty) => reference(&ty.elem, held),
+        Type::Tuple(tuple) => tuple.elems.iter().find_map(|ty| reference(ty, held)),
+        Type::Array(array) => reference(&array.elem, held),
         Type::Path(TypePath { path, .. }) => {
             let last = path.segments.last()?;
             let PathArguments::AngleBracketed(arguments) = &last.arguments else {
@@ -99,7 +110,8 @@ fn borrowed(ty: &Type) -> Option<&TypeReference> {
             } else {
                 usize::MAX
             };
-            types.take(stored).find_map(borrowed)
+            let held = held && CONTAINERS.iter().any(|name| last.ident == name);
+            types.take(stored).find_map(|ty| reference(ty, held))
         }
         _ => None,
     }

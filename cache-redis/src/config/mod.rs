@@ -40,6 +40,9 @@ pub struct RedisConfig {
     source: &'static str,
     connect_timeout: Duration,
     ping_timeout: Duration,
+    heartbeat: Duration,
+    tracking: bool,
+    connections: usize,
     roots: Roots,
     authority: Option<Authority>,
     identity: Option<tls::Identity>,
@@ -99,6 +102,9 @@ impl RedisConfig {
             source,
             connect_timeout: Duration::from_secs(2),
             ping_timeout: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(1),
+            tracking: true,
+            connections: 1,
             roots: Roots::System,
             authority: None,
             identity: None,
@@ -117,6 +123,33 @@ impl RedisConfig {
     /// its answer came. Default: 1 s.
     pub fn ping_timeout(mut self, ping_timeout: Duration) -> Self {
         self.ping_timeout = ping_timeout;
+        self
+    }
+
+    /// How often Redis is asked for a sign of life, from one PING's sending to the next one's, and
+    /// how long it may take to answer: `timeout` is [`ping_timeout`](Self::ping_timeout) by another
+    /// name. Their sum is the longest that a node can serve a local value that another node has
+    /// invalidated, if the network or the node itself stands still: it is counted from the sending
+    /// of the last PING that was answered. Default: 1 s and 1 s.
+    pub fn heartbeat(mut self, interval: Duration, timeout: Duration) -> Self {
+        self.heartbeat = interval;
+        self.ping_timeout = timeout;
+        self
+    }
+
+    /// Whether Redis is asked to tell of changes (RESP3 `CLIENT TRACKING`), so that local hits need
+    /// not ask it. It takes Redis 7.0.5 or later, and a user who may run `CLIENT TRACKING`;
+    /// otherwise, and with `false`, each call asks in one round trip whether the local value still
+    /// stands. Default: `true`.
+    pub fn tracking(mut self, tracking: bool) -> Self {
+        self.tracking = tracking;
+        self
+    }
+
+    /// How many connections read and fill side by side, so that small values need not wait behind
+    /// large ones. Keys are spread over them. 1 to 64. Default: 1.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
         self
     }
 
@@ -186,6 +219,26 @@ impl RedisConfig {
 
     pub(crate) fn endpoint(self) -> Result<Endpoint> {
         let described = self.describe();
+        for (name, value) in [
+            ("heartbeat", self.heartbeat),
+            ("ping_timeout", self.ping_timeout),
+        ] {
+            if value < SHORTEST {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("{name} of {value:?} is too short: write at least {SHORTEST:?}"),
+                ));
+            }
+        }
+        if !(1..=MOST_CONNECTIONS).contains(&self.connections) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!(
+                    "connections({}) is out of range: write 1 to {MOST_CONNECTIONS}",
+                    self.connections
+                ),
+            ));
+        }
         let tls = if self.address.is_tls() {
             Some(tls::client(self.roots, self.authority, self.identity)?)
         } else if self.authority.is_some() || self.identity.is_some() {
@@ -216,6 +269,9 @@ impl RedisConfig {
             database,
             connect_timeout: self.connect_timeout,
             ping_timeout: self.ping_timeout,
+            heartbeat: self.heartbeat,
+            tracking: self.tracking,
+            connections: self.connections,
         })
     }
 }
@@ -227,9 +283,16 @@ impl fmt::Debug for RedisConfig {
             .field("source", &self.source)
             .field("connect_timeout", &self.connect_timeout)
             .field("ping_timeout", &self.ping_timeout)
+            .field("heartbeat", &self.heartbeat)
+            .field("tracking", &self.tracking)
+            .field("connections", &self.connections)
             .finish_non_exhaustive()
     }
 }
+
+/// A PING more often than this would be a load of its own.
+const SHORTEST: Duration = Duration::from_millis(10);
+const MOST_CONNECTIONS: usize = 64;
 
 /// A checked configuration, ready to be dialled.
 pub(crate) struct Endpoint {
@@ -243,6 +306,16 @@ pub(crate) struct Endpoint {
     pub(crate) database: u32,
     pub(crate) connect_timeout: Duration,
     pub(crate) ping_timeout: Duration,
+    pub(crate) heartbeat: Duration,
+    pub(crate) tracking: bool,
+    pub(crate) connections: usize,
+}
+
+impl Endpoint {
+    /// How long what was read is good without a further sign of life: B of invariant 1.
+    pub(crate) fn bound(&self) -> Duration {
+        self.heartbeat.saturating_add(self.ping_timeout)
+    }
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use cache_core::store::Event;
 use tokio::sync::watch;
 
-use super::{Live, LiveState, Phase, Shared};
-use crate::dial::{Dialled, dial};
+use super::{Live, LiveState, Phase, Role, Shared};
+use crate::coherence::{PushHandler, Standing, Strange};
+use crate::dial::{Dialled, Tracking, dial};
 use crate::failure::Failure;
 
 /// A connection that lived this long was a good one: its loss is no reason to wait.
@@ -18,9 +18,44 @@ const STEADY: Duration = Duration::from_secs(1);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 impl Shared {
-    fn observe(&self, event: Event) {
-        if let Some(observer) = self.observer.upgrade() {
-            observer.observe(event);
+    /// What is done with the pushes of a connection: if one makes no sense, the connection ends.
+    fn pushes(&self, state: &Arc<LiveState>) -> Option<PushHandler> {
+        if self.role != Role::Data || !self.endpoint.tracking {
+            return None;
+        }
+        let (coherence, state) = (self.coherence.clone(), state.clone());
+        Some(Arc::new(move |push| {
+            if let Err(Strange) = coherence.pushed(&push) {
+                state.condemn(Failure::protocol("a push from the server makes no sense"));
+            }
+        }))
+    }
+
+    /// What a new connection is worth.
+    fn standing(&self, tracking: &Tracking) -> Standing {
+        match (self.role, tracking) {
+            (Role::Invalidation, _) => Standing::Silent,
+            (Role::Data, Tracking::Since(asked)) => {
+                Standing::Tracked(*asked + self.endpoint.bound())
+            }
+            (Role::Data, Tracking::Unasked | Tracking::Refused(_)) => Standing::Blind,
+        }
+    }
+
+    /// Shows again and again that nothing is left to be told, from one PING's sending to the next
+    /// one's. Ends when the connection is given up.
+    async fn beat(&self, live: &Live) {
+        while !live.state.dead.load(Ordering::Acquire) {
+            let sent = self.env.now();
+            if self.check(live.clone()).await.is_ok() {
+                // Every push that was sent before the answer has been handled by now.
+                let standing = Standing::Tracked(sent + self.endpoint.bound());
+                self.coherence.stands(self.number, standing);
+            }
+            let past = self.env.now().saturating_sub(sent);
+            self.env
+                .sleep(self.endpoint.heartbeat.saturating_sub(past))
+                .await;
         }
     }
 
@@ -29,12 +64,15 @@ impl Shared {
         let url = &self.endpoint.described;
         let mut lost = false;
         let mut told = false;
+        let mut told_blind = false;
         let mut attempt = 0;
         let mut streak = 0;
         loop {
             attempt += 1;
+            let state = Arc::new(LiveState::default());
+            let pushes = self.pushes(&state);
             let dialled = tokio::select! {
-                dialled = dial(&self.endpoint, &self.env) => dialled,
+                dialled = dial(&self.endpoint, &self.env, pushes.as_ref()) => dialled,
                 () = phase.closed() => return,
             };
             let failure = match dialled {
@@ -51,13 +89,18 @@ impl Shared {
                     if lost || told {
                         tracing::info!(role = ?self.role, %url, "connected to Redis again");
                     }
-                    if lost {
-                        // Before the first caller gets it: nothing read earlier counts any more.
-                        self.observe(Event::Proven);
+                    if let Tracking::Refused(why) = &dialled.tracking
+                        && !std::mem::replace(&mut told_blind, true)
+                    {
+                        tracing::warn!(
+                            %url,
+                            "Redis can't tell of changes ({why}): each call asks it whether its \
+                             local value still stands"
+                        );
                     }
                     told = false;
                     let since = self.env.now();
-                    let Some(failure) = self.serve(dialled, &phase).await else {
+                    let Some(failure) = self.serve(dialled, state, &phase).await else {
                         return;
                     };
                     lost = true;
@@ -84,26 +127,41 @@ impl Shared {
 
     /// Lends a connection out until it ends; says why it did, or nothing if nobody wants it any
     /// more.
-    async fn serve(&self, dialled: Dialled, phase: &watch::Sender<Phase>) -> Option<Failure> {
+    async fn serve(
+        &self,
+        dialled: Dialled,
+        state: Arc<LiveState>,
+        phase: &watch::Sender<Phase>,
+    ) -> Option<Failure> {
         let Dialled {
             connection,
             traffic,
             driver,
+            tracking,
         } = dialled;
-        let state = Arc::new(LiveState::default());
-        phase.send_replace(Phase::Up(Live {
+        let live = Live {
             connection,
             traffic,
             state: state.clone(),
-        }));
+        };
+        // Before the first caller gets it: nothing that was read earlier counts any more.
+        self.coherence.stands(self.number, self.standing(&tracking));
+        phase.send_replace(Phase::Up(live.clone()));
+        let heart = async {
+            if let Tracking::Since(_) = tracking {
+                self.beat(&live).await;
+            }
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             () = driver => {}
             () = state.condemned.notified() => {}
+            () = heart => {}
             () = phase.closed() => return None,
         }
         // From here on callers wait for the next connection. The event comes before it.
         state.dead.store(true, Ordering::Release);
-        self.observe(Event::Lost);
+        self.coherence.lost(self.number);
         phase.send_replace(Phase::Connecting);
         let cause = state
             .cause

@@ -33,17 +33,20 @@ impl RedisStore {
     }
 
     pub(super) async fn read_now(&self, request: &Read<'_>) -> Result<Reading, Failure> {
-        let Attached { keys, data, .. } = self.attached()?;
+        let attached = self.attached()?;
+        let (keys, data) = (&attached.keys, attached.data(request.key));
         let entry = keys.entry(request.key);
         if let Some(known) = request.known {
             let mut commands = Pipeline::new();
             range(&mut commands, &entry, ID.start, ID.end - 1);
+            commands.cmd("PTTL").arg(&entry);
             stamps(&mut commands, keys, request.tags);
             let mut replies = self.replies(data.call(&commands).await?);
             let id = replies.bytes()?.unwrap_or_default();
+            let left = replies.left()?;
             let stamps = replies.stamps(request.tags.len())?;
             if id == known.0 {
-                return Ok(Reading::new(Found::Known, stamps));
+                return Ok(Reading::new(Found::Known, stamps).left(left));
             }
         }
 
@@ -51,17 +54,22 @@ impl RedisStore {
         let limit = request.limit.min(LONGEST);
         let mut commands = Pipeline::new();
         range(&mut commands, &entry, 0, limit);
+        // Replaced in between, it has more left than what was read; but then that is told, before
+        // this very answer.
+        commands.cmd("PTTL").arg(&entry);
         // Once more, even where they were read above: stamps are only good if read after the entry.
         stamps(&mut commands, keys, request.tags);
         let mut replies = self.replies(data.call(&commands).await?);
         let known = request.known.as_ref().map(|id| id.0.as_slice());
         let found = replies.entry(limit, known)?;
+        let left = replies.left()?;
         let stamps = replies.stamps(request.tags.len())?;
         let found = match found {
             Some(found) => found,
             None => Found::TooLarge(self.size(data, &entry, limit).await?),
         };
-        Ok(Reading::new(found, stamps))
+        let left = left.filter(|_| found != Found::Nothing);
+        Ok(Reading::new(found, stamps).left(left))
     }
 
     /// How large an entry is that is larger than `limit`.
@@ -76,9 +84,9 @@ impl RedisStore {
     }
 
     pub(super) async fn begin_now(&self, request: &Begin<'_>) -> Result<Beginning, Failure> {
-        let Attached {
-            keys, env, data, ..
-        } = self.attached()?;
+        let attached = self.attached()?;
+        let Attached { keys, env, .. } = attached;
+        let data = attached.data(request.key);
         let (entry, lease) = (keys.entry(request.key), keys.lease(request.key));
         let token = token_text(request.token);
         let seen = request.seen.as_ref().map_or(&[][..], |id| &id.0);
@@ -101,7 +109,10 @@ impl RedisStore {
                         .arg(life.saturating_mul(2))
                         .arg(life);
                 }
-                // Read back, in this order (guard G2).
+                // Read back, in this order (guard G2): only what a command has read is told of, and
+                // a script that writes has not.
+                range(&mut commands, &entry, ID.start, ID.end - 1);
+                commands.cmd("PTTL").arg(&entry);
                 commands.cmd("GET").arg(&lease);
                 stamps(&mut commands, keys, request.tags);
                 commands
@@ -112,17 +123,22 @@ impl RedisStore {
             for _ in request.tags {
                 replies.integer()?;
             }
-            let holder = replies.bytes()?;
-            Ok((holder, replies.stamps(request.tags.len())?))
+            let back = Back {
+                id: replies.bytes()?.unwrap_or_default(),
+                left: replies.left()?,
+                holder: replies.bytes()?,
+            };
+            Ok((back, replies.stamps(request.tags.len())?))
         })();
         match rest {
-            // It was taken, and taken away again at once: what holds now is best asked anew, soon.
-            Ok((holder, stamps))
-                if turn == Turn::Granted && holder.as_deref() != Some(token.as_bytes()) =>
-            {
+            // It has changed again at once: what holds now is best asked anew, soon.
+            Ok((back, stamps)) if !back.confirms(&turn, &token) => {
                 Ok(Beginning::new(Turn::Held(Duration::from_millis(1)), stamps))
             }
-            Ok((_, stamps)) => Ok(Beginning::new(turn, stamps)),
+            Ok((back, stamps)) => {
+                let left = back.left.filter(|_| matches!(turn, Turn::Entry(_)));
+                Ok(Beginning::new(turn, stamps).left(left))
+            }
             Err(failure) => {
                 if turn == Turn::Granted {
                     // Nobody will load under it: others need not wait for its end.
@@ -134,7 +150,8 @@ impl RedisStore {
     }
 
     pub(super) async fn fill_now(&self, request: &Fill<'_>) -> Result<bool, Failure> {
-        let Attached { keys, data, .. } = self.attached()?;
+        let attached = self.attached()?;
+        let (keys, data) = (&attached.keys, attached.data(request.key));
         let (entry, lease) = (keys.entry(request.key), keys.lease(request.key));
         let token = token_text(request.token);
         let mut replies = self
@@ -161,7 +178,8 @@ impl RedisStore {
         token: Token,
         lease: Duration,
     ) -> Result<bool, Failure> {
-        let Attached { keys, data, .. } = self.attached()?;
+        let attached = self.attached()?;
+        let (keys, data) = (&attached.keys, attached.data(key));
         let (key, token) = (keys.lease(key), token_text(token));
         let mut replies = self
             .run(data, |sending| {
@@ -179,7 +197,8 @@ impl RedisStore {
     }
 
     pub(super) async fn release_now(&self, key: &str, token: Token) -> Result<(), Failure> {
-        let Attached { keys, data, .. } = self.attached()?;
+        let attached = self.attached()?;
+        let (keys, data) = (&attached.keys, attached.data(key));
         let (key, token) = (keys.lease(key), token_text(token));
         let replies = self
             .run(data, |sending| {
@@ -226,8 +245,30 @@ impl RedisStore {
         let Attached {
             data, invalidation, ..
         } = self.attached()?;
-        data.probe().await?;
+        for link in data {
+            link.probe().await?;
+        }
         invalidation.probe().await
+    }
+}
+
+/// What `begin` has read back.
+struct Back {
+    id: Vec<u8>,
+    left: Option<Duration>,
+    holder: Option<Vec<u8>>,
+}
+
+impl Back {
+    /// Whether it is still as the script said.
+    fn confirms(&self, turn: &Turn, token: &str) -> bool {
+        match turn {
+            Turn::Granted => self.holder.as_deref() == Some(token.as_bytes()),
+            Turn::Entry(Found::Bytes(bytes)) => id_of(bytes) == Some(&*self.id),
+            // Gone or filled in between, it would be waited for in vain.
+            Turn::Held(_) => self.holder.is_some(),
+            _ => true,
+        }
     }
 }
 

@@ -24,6 +24,13 @@ pub async fn user_profile(db: &Db, id: u64) -> Result<String, std::io::Error> {
     Ok(found)
 }
 
+/// What only the options use is used.
+#[deny(unused_variables)]
+#[cached(kind = "elsewhere", key(id), tags("tenant:{tenant}"), cache = cache)]
+fn in_another_cache(cache: &cache_core::Cache, tenant: &str, id: u64) -> u64 {
+    id * 2
+}
+
 #[cached(kind = "plain", ttl = 60)]
 fn plain(a: u32, b: &str) -> String {
     format!("{a}{b}")
@@ -239,6 +246,10 @@ fn local() -> Result<(), Error> {
 }
 
 pub fn main() -> Result<(), Error> {
+    assert_eq!(
+        in_another_cache(&cache_core::Cache::current(), "acme", 2),
+        4
+    );
     blocking()?;
     crate::block_on(all())
 }

@@ -44,6 +44,19 @@ impl Users {
         Some(there)
     }
 
+    // On one line, as rustfmt leaves none: the compiler must not call its braces superfluous.
+    #[rustfmt::skip]
+    #[cached(kind = "one_line", key(self.tenant, id))]
+    async fn one_line(&self, id: u8) -> Option<u8> { self.private(id).await }
+
+    #[rustfmt::skip]
+    #[cached(kind = "one_line", key(self.tenant, id), companions)]
+    async fn one_line_with_companions(&self, id: u8) -> Option<u8> { self.private(id).await }
+
+    #[rustfmt::skip]
+    #[invalidates(kind = "one_line")]
+    async fn one_line_that_invalidates(&self, id: u8) -> Option<u8> { self.private(id).await }
+
     #[cached(kind = "private_owned", key(self.tenant))]
     fn private_owned(mut self) -> String {
         self.tenant.push('!');
@@ -153,6 +166,9 @@ async fn all() -> Result<(), Error> {
     assert_eq!(users.clone().owned(1).await, "a!1");
     users.owned_invalidate(1).await?;
     assert_eq!(users.private(1).await, Some(2));
+    assert_eq!(users.one_line(1).await, Some(2));
+    assert_eq!(users.one_line_with_companions(1).await, Some(2));
+    assert_eq!(users.one_line_that_invalidates(1).await, Some(2));
     assert_eq!(users.private_changed(0).await, 0);
     assert_eq!(Users::made_privately("abc").await, 3);
     assert_eq!(users.load(1).await, Ok(1));

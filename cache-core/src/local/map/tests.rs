@@ -40,6 +40,20 @@ fn what_is_inserted_is_hit_under_its_own_key_and_type_only() {
 }
 
 #[test]
+fn large_values_that_have_left_take_no_memory() {
+    let local = Local::new(1 << 20);
+    let large = Arc::new(());
+    for number in 0..30 {
+        let args = number.to_string();
+        let Stored { head, .. } = Arc::into_inner(entry(&args, 100_000, NEVER)).expect("just made");
+        let value = Arc::clone(&large);
+        local.insert(Arc::new(Stored { head, value }), NOW, 0);
+        let living = Arc::strong_count(&large) - 1;
+        assert!(living <= (1 << 20) / 100_000, "{living} of {number}");
+    }
+}
+
+#[test]
 fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
     let local = Local::new(10_000);
     let cell = Arc::new(Cell::new("a"));

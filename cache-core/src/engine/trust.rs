@@ -1,0 +1,90 @@
+//! How long local values may be served without asking: a deadline that each hit compares with the
+//! clock, not a flag that a task clears, so that a blocked runtime can't prolong it (invariant 1).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// More than the coarse clock may be behind (the contract of
+/// [`Clock::coarse`](crate::Clock::coarse)). It comes off every deadline, so that the bound is not
+/// longer than stated.
+const LAG: Duration = Duration::from_millis(12);
+
+/// The deadline, in nanoseconds of the node's monotonic clock; zero while nothing is proven.
+#[derive(Debug, Default)]
+pub(super) struct Trust {
+    until: AtomicU64,
+}
+
+impl Trust {
+    /// The store's events flow: what is learnt from here on is good until then.
+    pub(super) fn grant(&self, until: Duration) {
+        self.until.store(deadline(until), Ordering::Release);
+    }
+
+    /// The store has shown that it is there. Means nothing where nothing is proven.
+    pub(super) fn prolong(&self, until: Duration) {
+        let prolonged = self
+            .until
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+                (now != 0).then_some(deadline(until))
+            });
+        // Between `Lost` and `Proven` there is nothing to prolong.
+        let _ = prolonged;
+    }
+
+    /// The store's events can't be relied on.
+    pub(super) fn withdraw(&self) {
+        self.until.store(0, Ordering::Release);
+    }
+
+    /// Whether events flow, in time or not.
+    pub(super) fn is_proven(&self) -> bool {
+        self.until.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether a local value may be served, at this time of the coarse clock.
+    pub(super) fn holds(&self, now: Duration) -> bool {
+        nanoseconds(now) < self.until.load(Ordering::Acquire)
+    }
+}
+
+fn deadline(until: Duration) -> u64 {
+    nanoseconds(until.saturating_sub(LAG)).max(1)
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn it_ends_by_itself() {
+        let trust = Trust::default();
+        assert!(!trust.holds(Duration::ZERO));
+        trust.grant(SECOND * 2);
+        assert!(trust.holds(SECOND));
+        assert!(
+            !trust.holds((SECOND * 2).saturating_sub(LAG)),
+            "the coarse clock may be late"
+        );
+        assert!(trust.is_proven());
+        trust.prolong(SECOND * 4);
+        assert!(trust.holds(SECOND * 3));
+    }
+
+    #[test]
+    fn a_late_sign_of_life_restores_nothing() {
+        let trust = Trust::default();
+        trust.grant(Duration::MAX);
+        assert!(trust.holds(Duration::from_secs(1 << 33)));
+        trust.withdraw();
+        trust.prolong(Duration::MAX);
+        assert!(!trust.holds(Duration::ZERO));
+        assert!(!trust.is_proven());
+    }
+}

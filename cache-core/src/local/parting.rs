@@ -1,0 +1,75 @@
+//! Where values go that leave the local tier under a lock. A value's `Drop` is its owner's code and may
+//! call a cached function, which would wait for the very lock it is dropped under.
+
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::map::Held;
+
+#[derive(Default)]
+struct Parted {
+    /// How many [`Parting`]s are open on this thread.
+    open: usize,
+    entries: Vec<Arc<dyn Held>>,
+}
+
+thread_local! {
+    static PARTED: RefCell<Parted> = RefCell::default();
+}
+
+/// Keeps what leaves the local tier on this thread until it is dropped. To be made before the lock is
+/// taken, so that it ends after it.
+pub(crate) struct Parting(());
+
+impl Parting {
+    pub(crate) fn begin() -> Self {
+        // A thread that is ending has no place to keep anything: then values are dropped at once.
+        let _ = PARTED.try_with(|parted| parted.borrow_mut().open += 1);
+        Self(())
+    }
+}
+
+impl Drop for Parting {
+    fn drop(&mut self) {
+        let entries = PARTED.try_with(|parted| {
+            let mut parted = parted.borrow_mut();
+            parted.open = parted.open.saturating_sub(1);
+            if parted.open > 0 {
+                return Vec::new();
+            }
+            std::mem::take(&mut parted.entries)
+        });
+        // Here, where nothing is borrowed or locked.
+        drop(entries);
+    }
+}
+
+/// An entry as the local tier holds it: while a [`Parting`] is open it is not the last reference.
+#[derive(Clone)]
+pub(super) struct Kept(Arc<dyn Held>);
+
+impl Kept {
+    pub(super) fn new(entry: Arc<dyn Held>) -> Self {
+        Self(entry)
+    }
+}
+
+impl Deref for Kept {
+    type Target = Arc<dyn Held>;
+
+    fn deref(&self) -> &Arc<dyn Held> {
+        &self.0
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = PARTED.try_with(|parted| {
+            let mut parted = parted.borrow_mut();
+            if parted.open > 0 {
+                parted.entries.push(Arc::clone(&self.0));
+            }
+        });
+    }
+}
