@@ -52,6 +52,7 @@ struct Link {
 struct State {
     server: Server,
     up: bool,
+    healed: bool,
     links: Vec<Link>,
 }
 
@@ -89,6 +90,7 @@ impl Network {
             state: Mutex::new(State {
                 server: Server::default(),
                 up: true,
+                healed: false,
                 links: Vec::new(),
             }),
             me: me.clone(),
@@ -105,6 +107,7 @@ impl Network {
             often,
             worst,
         } = self.slowness;
+        let often = if self.lock().healed { 0 } else { often };
         self.executor.random(|random| {
             let most = if random.chance(often) { worst } else { usual };
             random.micros(20..most.max(21))
@@ -149,7 +152,9 @@ impl Network {
     fn accept(&self, conn: Conn) {
         let refused = {
             let mut state = self.lock();
-            let State { server, up, links } = &mut *state;
+            let State {
+                server, up, links, ..
+            } = &mut *state;
             if *up && !links[conn].cut {
                 links[conn].open = true;
                 if links[conn].tracks {
@@ -166,8 +171,8 @@ impl Network {
         }
     }
 
-    /// Sends a command of a request.
-    pub(super) fn send(&self, conn: Conn, request: u64, command: Command) {
+    /// Sends the commands of a request, which travel together.
+    pub(super) fn send(&self, conn: Conn, request: u64, commands: Vec<Command>) {
         let delay = self.delay();
         let now = self.executor.now();
         let at = {
@@ -183,7 +188,8 @@ impl Network {
                 if !link.open {
                     return;
                 }
-                link.inbox.push_back((request, command));
+                let commands = commands.into_iter().map(|command| (request, command));
+                link.inbox.extend(commands);
                 if std::mem::replace(&mut link.busy, true) {
                     return;
                 }
@@ -446,6 +452,7 @@ impl Network {
         self.history.log(|| "faults end".to_owned());
         let now = self.executor.now();
         let mut state = self.lock();
+        state.healed = true;
         state.server.read_only = false;
         for link in &mut state.links {
             link.hangs_until = link.hangs_until.min(now);

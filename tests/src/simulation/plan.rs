@@ -134,6 +134,8 @@ impl Plan {
             (some(500, 150), some(400, 100), some(200, 30))
         };
         let keys = keys(random);
+        let quick = !calm && random.chance(400);
+        let store_timeout = Duration::from_millis(if quick { 60 } else { 250 });
         Self {
             modes,
             clients: usize::try_from(random.below(1..5)).unwrap_or(1),
@@ -155,9 +157,7 @@ impl Plan {
             fault_pause: [20, 100, 400, 1500][random.index(4)],
             ttl: Duration::from_millis([800, 5_000, 60_000][random.index(3)]),
             wait: Duration::from_secs(if calm { 30 } else { [2, 30][random.index(2)] }),
-            store_timeout: Duration::from_millis(
-                [60, 250][usize::from(calm || random.chance(600))],
-            ),
+            store_timeout,
             lag: [0, 30, 200][random.index(3)],
             slowness: Slowness {
                 usual: [300, 2_000, 10_000][random.index(3)],
@@ -166,7 +166,7 @@ impl Plan {
                 } else {
                     [0, 20, 200][random.index(3)]
                 },
-                worst: if calm { 20_000 } else { 80_000 },
+                worst: if calm || quick { 20_000 } else { 80_000 },
             },
         }
     }

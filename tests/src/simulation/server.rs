@@ -3,6 +3,7 @@
 //! registration of the key and pushes once, though not to its own connection (NOLOOP).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ pub(super) enum Script {
     Fill {
         key: String,
         token: Token,
-        bytes: Arc<[u8]>,
+        bytes: Bytes,
         life: Duration,
     },
     Renew {
@@ -70,12 +71,25 @@ impl Script {
     }
 }
 
+/// An entry. A log shows the beginning of its id.
+#[derive(Clone)]
+pub(super) struct Bytes(pub(super) Arc<[u8]>);
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.get(8..12) {
+            Some([a, b, c, d]) => write!(f, "{a:02x}{b:02x}{c:02x}{d:02x}.."),
+            _ => f.write_str("too short"),
+        }
+    }
+}
+
 /// What the server answers.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub(super) enum Answer {
     Done,
-    Entry(Option<(Arc<[u8]>, Duration)>),
+    Entry(Option<(Bytes, Duration)>),
     Lease(Option<Token>),
     Stamps(Vec<Option<Stamp>>),
     Granted,
@@ -110,7 +124,7 @@ pub(super) struct Effects {
 
 #[derive(Clone, Debug)]
 enum Value {
-    Bytes(Arc<[u8]>),
+    Bytes(Bytes),
     Token(Token),
     Stamp(Stamp),
 }
@@ -157,7 +171,7 @@ impl Server {
                     Some(Item {
                         value: Value::Bytes(bytes),
                         until,
-                    }) => Some((Arc::clone(bytes), until.saturating_sub(now))),
+                    }) => Some((bytes.clone(), until.saturating_sub(now))),
                     _ => None,
                 })
             }
@@ -214,7 +228,7 @@ impl Server {
                     Some(Item {
                         value: Value::Bytes(bytes),
                         ..
-                    }) => id_of(bytes) != seen,
+                    }) => id_of(&bytes.0) != seen,
                     _ => false,
                 };
                 if another && !force {

@@ -8,8 +8,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use cache_core::store::{
-    Attachment, Begin, Beginning, BoxFuture, Coherence, Event, Fill, Found, Read, Reading, Store,
-    Token, Turn,
+    Attachment, Begin, Beginning, BoxFuture, Event, Fill, Found, Read, Reading, Store, Token, Turn,
 };
 use cache_core::{Error, ErrorKind, Result};
 
@@ -17,7 +16,7 @@ use super::executor::Executor;
 use super::guards::{Guard, Removed};
 use super::history::History;
 use super::network::{Client, Message, Network};
-use super::server::{Answer, Command, Conn, Push, Script, id_of};
+use super::server::{Answer, Bytes, Command, Conn, Push, Script, id_of};
 
 /// The pause between two heartbeats, and how long an answer may take: together the bound B.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -44,8 +43,11 @@ struct State {
     /// By role.
     conns: [Option<Conn>; 2],
     ready: [bool; 2],
+    /// When they were asked for.
+    asked: Duration,
     /// Which connections belong together: counted up with each new pair.
     pair: u64,
+    beat: Beat,
     pending: BTreeMap<u64, Pending>,
     requests: u64,
 }
@@ -57,7 +59,23 @@ struct Pending {
     waker: Option<Waker>,
 }
 
+/// The last question of the heartbeat.
+#[derive(Default)]
+struct Beat {
+    sent: Duration,
+    asked: [Option<u64>; 2],
+}
+
 impl State {
+    /// Whether both connections have answered the heartbeat.
+    fn answered(&self) -> bool {
+        let answered = |request: Option<u64>| {
+            let pending = request.and_then(|request| self.pending.get(&request));
+            pending.is_some_and(|pending| !pending.answers.is_empty())
+        };
+        self.beat.asked.into_iter().all(answered)
+    }
+
     fn established(&self) -> bool {
         self.ready == [true; 2]
     }
@@ -113,8 +131,10 @@ impl Session {
             let tracks = role == DATA && self.tracked;
             Some(self.network.connect(self.node, tracks, client.clone()))
         });
+        let asked = self.executor.now();
         let mut state = self.lock();
         state.conns = conns;
+        state.asked = asked;
         state.ready = [false; 2];
         state.pair += 1;
     }
@@ -123,7 +143,9 @@ impl Session {
     fn establish(self: &Arc<Self>) {
         if self.tracked {
             self.history.log(|| format!("node {}: proven", self.node));
-            self.observe(Event::Proven);
+            // The handshake was sent when the connections were asked for.
+            let until = self.lock().asked + 2 * HEARTBEAT;
+            self.observe(Event::Proven { until });
             let conn = self.lock().conns[DATA];
             self.history.trusts(self.node, conn);
         }
@@ -170,7 +192,9 @@ impl Session {
     /// Asks over both connections, and looks after the timeout whether both have answered. The next
     /// question is sent an interval after this one was.
     fn beat(self: &Arc<Self>, pair: u64) {
+        let sent = self.executor.now();
         let asked = [DATA, INVALIDATION].map(|role| self.send(role, vec![Command::Ping]).ok());
+        self.lock().beat = Beat { sent, asked };
         let me = Arc::downgrade(self);
         self.executor.after(HEARTBEAT, move || {
             let Some(session) = me.upgrade() else { return };
@@ -179,16 +203,29 @@ impl Session {
                 if state.pair != pair {
                     return;
                 }
-                asked.into_iter().flatten().all(|request| {
-                    let pending = state.pending.remove(&request);
-                    pending.is_some_and(|pending| !pending.answers.is_empty())
-                })
+                let answered = state.answered();
+                for request in asked.into_iter().flatten() {
+                    state.pending.remove(&request);
+                }
+                answered
             };
             if answered {
                 session.beat(pair);
-            } else {
-                session.lose("no heartbeat");
+                return;
             }
+            // A task may be late, and nothing may hang on that: the deadline stands.
+            let late = session.executor.random(|random| {
+                let late = random.chance(500);
+                random.millis(0..if late { 4_000 } else { 1 })
+            });
+            let me = Arc::downgrade(&session);
+            session.executor.after(late, move || {
+                if let Some(session) = me.upgrade()
+                    && session.lock().pair == pair
+                {
+                    session.lose("no heartbeat");
+                }
+            });
         });
     }
 
@@ -213,9 +250,7 @@ impl Session {
             );
             (conn, request)
         };
-        for command in commands {
-            self.network.send(conn, request, command);
-        }
+        self.network.send(conn, request, commands);
         Ok(request)
     }
 
@@ -318,7 +353,7 @@ impl Client for Session {
             }
             Message::Push(push) => self.tell(push),
             Message::Answer(request, answer) => {
-                let waker = {
+                let (waker, alive) = {
                     let mut state = self.lock();
                     if !state.conns.contains(&Some(conn)) {
                         return;
@@ -328,8 +363,14 @@ impl Client for Session {
                     };
                     pending.answers.push(answer);
                     let complete = pending.answers.len() == pending.expected;
-                    complete.then(|| pending.waker.take()).flatten()
+                    let waker = complete.then(|| pending.waker.take()).flatten();
+                    let beats = state.beat.asked.contains(&Some(request)) && state.answered();
+                    (waker, beats.then_some(state.beat.sent))
                 };
+                if let Some(sent) = alive.filter(|_| self.tracked) {
+                    let until = sent + 2 * HEARTBEAT;
+                    self.observe(Event::Alive { until });
+                }
                 if let Some(waker) = waker {
                     waker.wake();
                 }
@@ -386,14 +427,6 @@ impl Store for SimStore {
         Ok(())
     }
 
-    fn coherence(&self) -> Coherence {
-        if self.0.tracked {
-            Coherence::Tracked
-        } else {
-            Coherence::Checked
-        }
-    }
-
     fn read<'a>(&'a self, request: Read<'a>) -> BoxFuture<'a, Result<Reading>> {
         Box::pin(async move {
             let commands = vec![Command::GetEntry(entry(request.key)), stamps(request.tags)];
@@ -404,10 +437,10 @@ impl Store for SimStore {
             let left = found.as_ref().map(|(_, left)| *left);
             let found = match found {
                 None => Found::Nothing,
-                Some((bytes, _)) if request.known.is_some() && id_of(bytes) == request.known => {
+                Some((bytes, _)) if request.known.is_some() && id_of(&bytes.0) == request.known => {
                     Found::Known
                 }
-                Some((bytes, _)) => Found::Bytes(Arc::clone(bytes)),
+                Some((bytes, _)) => Found::Bytes(Arc::clone(&bytes.0)),
             };
             Ok(Reading::new(found, stamps.clone()).left(left))
         })
@@ -472,24 +505,25 @@ impl Store for SimStore {
                 Answer::Granted => Turn::Held(Duration::from_millis(1)),
                 Answer::Held(left) => Turn::Held(*left),
                 Answer::Another => Turn::Entry(match found {
-                    Some((bytes, _)) => Found::Bytes(Arc::clone(bytes)),
+                    Some((bytes, _)) => Found::Bytes(Arc::clone(&bytes.0)),
                     None => Found::Nothing,
                 }),
                 _ => return unexpected(&answers),
             };
-            Ok(Beginning::new(turn, stamps.clone()))
+            let left = found.as_ref().map(|(_, left)| *left);
+            Ok(Beginning::new(turn, stamps.clone()).left(left))
         })
     }
 
     fn fill<'a>(&'a self, request: Fill<'a>) -> BoxFuture<'a, Result<bool>> {
         Box::pin(async move {
             let reads_back = !self.0.removed.has(Guard::G3);
-            let bytes: Arc<[u8]> = request.bytes.into();
+            let bytes = Bytes(request.bytes.into());
             let build = |with_source: bool, _: &[u64]| {
                 let script = Script::Fill {
                     key: request.key.to_owned(),
                     token: request.token,
-                    bytes: Arc::clone(&bytes),
+                    bytes: bytes.clone(),
                     life: request.life,
                 };
                 let mut commands = vec![Command::Script(script, with_source)];
@@ -502,7 +536,7 @@ impl Store for SimStore {
             let answers = self.0.run(build, 0).await?;
             match &*answers {
                 [Answer::Did(stored), Answer::Entry(found)] => {
-                    let there = found.as_ref().and_then(|(bytes, _)| id_of(bytes));
+                    let there = found.as_ref().and_then(|(bytes, _)| id_of(&bytes.0));
                     Ok(*stored && there == Some(request.token))
                 }
                 [Answer::Did(stored)] => Ok(*stored),
