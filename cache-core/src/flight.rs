@@ -88,6 +88,8 @@ struct State {
     /// for good.
     replaced: bool,
     loading: bool,
+    /// The point at which the value was given by the caller, where it was.
+    given: Option<u64>,
     /// The moment its value was asked for, once it loads what will be stored nowhere.
     bare_since: Option<u64>,
     /// The lease the leader holds, so that whoever makes the flight dirty can give it up.
@@ -373,8 +375,25 @@ impl Seat {
     /// Notes what the flight depends on from here on; what moved before no longer makes it dirty.
     pub(crate) fn note(&self, note: Note) {
         let mut state = self.flight.lock();
+        if state.given.is_some() {
+            return;
+        }
         state.note = note;
         state.dirty = state.replaced;
+    }
+
+    /// The caller has the value already (`put`): it is from before whatever moves from here on,
+    /// however long the lease takes to come.
+    pub(crate) fn given(&self, note: Note) {
+        let mut state = self.flight.lock();
+        state.note = note;
+        state.loading = true;
+        state.given = Some(self.flights.source_asked());
+    }
+
+    /// Whether nothing has moved since the flight's note.
+    pub(crate) fn is_clean(&self, epoch: u64) -> bool {
+        self.flight.is_clean(epoch)
     }
 
     /// Whether another flight has taken this one's place by force.
@@ -387,13 +406,13 @@ impl Seat {
         let mut state = self.flight.lock();
         state.loading = true;
         state.lease = lease;
-        self.flights.source_asked()
+        state.given.unwrap_or_else(|| self.flights.source_asked())
     }
 
     /// The load begins, and what comes of it will be stored nowhere.
     pub(crate) fn bare_load_begins(&self) -> u64 {
         let mut state = self.flight.lock();
-        let point = self.flights.source_asked();
+        let point = state.given.unwrap_or_else(|| self.flights.source_asked());
         state.loading = true;
         state.bare_since = Some(point);
         point

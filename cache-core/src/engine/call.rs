@@ -135,7 +135,12 @@ impl Call {
     ) -> std::result::Result<Option<Seat>, V> {
         let engine = &self.engine;
         if self.refresh {
-            return Ok(Some(engine.flights.replace(&self.key, self.blocking)));
+            let seat = engine.flights.replace(&self.key, self.blocking);
+            if self.given {
+                let Tagged { cells, .. } = engine.tagged(self, &self.shared_key());
+                seat.given(engine.note(&cells));
+            }
+            return Ok(Some(seat));
         }
         let mut fruitless = 0;
         loop {
@@ -300,6 +305,13 @@ impl Call {
         F: Future<Output = R>,
     {
         let engine = &self.engine;
+        // Guard G6, for a value that was given: an invalidation may have come between the call and
+        // its lease. The stamps that were made with the lease are newer than it and would hide it.
+        let plan = if self.given && !seat.is_clean(engine.epoch()) {
+            Plan::Bare
+        } else {
+            plan
+        };
         let point = match &plan {
             Plan::Shared { lease, .. } => seat.load_begins(Some(lease.token)),
             Plan::Local { .. } => seat.load_begins(None),
