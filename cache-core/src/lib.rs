@@ -52,6 +52,10 @@ pub mod metrics;
 mod policy;
 mod refusal;
 mod registry;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
+#[cfg(not(feature = "sabotage"))]
+mod sabotage;
 mod schema;
 pub mod store;
 mod tag;

@@ -15,6 +15,7 @@ use crate::flight::{Followed, Follower, Joined, Seat, Sharing};
 use crate::key::ArgsText;
 use crate::local::{Dependency, Head, Held, LocalKey, Stored};
 use crate::metrics::Count;
+use crate::sabotage::{Guard, removed};
 use crate::store::Fill;
 use crate::{Codec, Result};
 
@@ -283,9 +284,9 @@ impl Call {
         // Guard G11: where the local tier is checked on each call, a read that was on its way
         // before a call began is nothing to go by; where it is trusted, a clean flight is.
         let sharing = match (engine.trusts_local(engine.env.coarse()), clean) {
-            (false, _) => Sharing::CallsBefore(point),
-            (true, true) => Sharing::Everyone,
-            (true, false) => Sharing::Nobody,
+            (false, _) if !removed(Guard::G11) => Sharing::CallsBefore(point),
+            (_, true) => Sharing::Everyone,
+            (_, false) => Sharing::Nobody,
         };
         seat.end(held, sharing);
         value

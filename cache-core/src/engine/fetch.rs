@@ -14,6 +14,7 @@ use crate::Result;
 use crate::entry::EntryId;
 use crate::flight::{Note, Seat};
 use crate::local::{Cell, Dependency, Head, Stored};
+use crate::sabotage::{Guard, removed};
 use crate::store::{Begin, Read, Reading, Stamp, Store, Turn};
 
 /// The pauses between two looks at an entry that another node is loading, where the store does not
@@ -131,6 +132,11 @@ impl<'a> Search<'a> {
                     if budgets.waits.is_zero() {
                         break;
                     }
+                    let armed = if removed(Guard::G14) {
+                        self.seat.arm()
+                    } else {
+                        armed
+                    };
                     self.wait(armed, lasts, budgets).await;
                 }
                 Step::Again | Step::Begin(_) => attempts += 1,
