@@ -63,7 +63,7 @@ fn asked() -> Result<Asked, String> {
 
 fn many(from: u64, seeds: u64, removed: Option<Guard>) -> ExitCode {
     let began = Instant::now();
-    let broke = hunt(from..from.saturating_add(seeds), removed);
+    let broke = hunt(from..from.saturating_add(seeds), removed, None);
     let took = began.elapsed();
     match broke {
         Some(seed) => {

@@ -23,11 +23,23 @@ pub(super) struct Value {
     pub(super) load: u64,
 }
 
-/// The same, of a shape that can't be traced: its values stay local.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Loose {
-    value: Value,
-    more: serde_json::Value,
+/// The same, of a type that can't be read back, and so can't be traced: its values stay local.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub(super) struct Loose(Value);
+
+impl TryFrom<Value> for Loose {
+    type Error = &'static str;
+
+    fn try_from(_: Value) -> Result<Self, Self::Error> {
+        Err("a loose value is never read back")
+    }
+}
+
+impl From<Loose> for Value {
+    fn from(loose: Loose) -> Self {
+        loose.0
+    }
 }
 
 /// A load's failure, with the number of the call whose load it was.
@@ -138,7 +150,7 @@ impl Source {
         match self.key.kind() {
             0 => alpha(self, id, group).await,
             1 => beta(self, id, group).await,
-            _ => gamma(self, id, group).await.map(|loose| loose.value),
+            _ => gamma(self, id, group).await.map(|loose| loose.0),
         }
     }
 
@@ -148,9 +160,7 @@ impl Source {
         match self.key.kind() {
             0 => alpha::refresh(self, id, group).await,
             1 => beta::refresh(self, id, group).await,
-            _ => gamma::refresh(self, id, group)
-                .await
-                .map(|loose| loose.value),
+            _ => gamma::refresh(self, id, group).await.map(|loose| loose.0),
         }
     }
 
@@ -162,7 +172,7 @@ impl Source {
             1 => beta::peek(id, group).await,
             _ => gamma::peek(id, group)
                 .await
-                .map(|loose| loose.map(|loose| loose.value)),
+                .map(|loose| loose.map(|loose| loose.0)),
         }
     }
 
@@ -173,10 +183,7 @@ impl Source {
         match self.key.kind() {
             0 => alpha::put(id, group, Ok(value)).await,
             1 => beta::put(id, group, Ok(value)).await,
-            _ => {
-                let more = serde_json::Value::Null;
-                gamma::put(id, group, Ok(Loose { value, more })).await
-            }
+            _ => gamma::put(id, group, Ok(Loose(value))).await,
         }
     }
 }
@@ -196,8 +203,7 @@ async fn beta(source: &Source, id: u64, group: u64) -> Result<Value, Failure> {
 #[cached(kind = "gamma", tags("user:{id}", "group:{group}"), skip(source))]
 async fn gamma(source: &Source, id: u64, group: u64) -> Result<Loose, Failure> {
     let _ = (id, group);
-    let more = serde_json::Value::Null;
-    source.load().await.map(|value| Loose { value, more })
+    source.load().await.map(Loose)
 }
 
 /// A write, as users write one: the commit is somewhere in the middle.

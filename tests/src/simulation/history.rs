@@ -42,8 +42,8 @@ impl fmt::Display for Violation {
 struct Floor {
     version: u64,
     since: Duration,
-    /// Whether the node itself invalidated.
-    own: bool,
+    /// The node that invalidated, where this is its own.
+    own: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -67,7 +67,9 @@ struct Node {
 impl Node {
     fn raise(&mut self, key: SimKey, floor: Floor) {
         let current = &mut self.floors[key.0];
-        if floor.version > current.version || (floor.version == current.version && floor.own) {
+        if floor.version > current.version
+            || (floor.version == current.version && floor.own.is_some())
+        {
             *current = floor;
         }
     }
@@ -88,8 +90,8 @@ struct Load {
     key: SimKey,
     /// What it returned.
     version: Option<u64>,
-    /// Where it is a put: from when until when it was under way.
-    put: Option<(Duration, Duration)>,
+    /// Where it is a put: the node, and from when until when it was under way.
+    put: Option<(usize, Duration, Duration)>,
 }
 
 #[derive(Debug)]
@@ -222,7 +224,7 @@ impl History {
         let floors = state.void.map(|version| Floor {
             version,
             since: now,
-            own: false,
+            own: None,
         });
         state.nodes.insert(
             node,
@@ -279,7 +281,7 @@ impl History {
                 let floor = Floor {
                     version: database[key.0],
                     since: now,
-                    own: false,
+                    own: None,
                 };
                 (*key, floor)
             });
@@ -355,7 +357,7 @@ impl History {
                 let floor = Floor {
                     version: *version,
                     since: now,
-                    own,
+                    own: own.then_some(node),
                 };
                 (*key, floor)
             });
@@ -422,10 +424,13 @@ impl History {
             };
             if ended.what == "put"
                 && let Some(load) = state.loads.iter_mut().rev().find(|load| {
-                    load.put.is_some_and(|(began, _)| began == ended.began) && load.key == ended.key
+                    load.key == ended.key
+                        && load.put.is_some_and(|(node, began, _)| {
+                            (node, began) == (ended.node, ended.began)
+                        })
                 })
             {
-                load.put = Some((ended.began, now));
+                load.put = Some((ended.node, ended.began, now));
             }
             let took = now
                 .saturating_sub(ended.began)
@@ -470,7 +475,10 @@ impl History {
             let mut state = self.lock();
             state.events += 1;
             let number = state.events;
-            let put = put.then_some((now, Duration::MAX));
+            let put = put.then(|| {
+                let node = state.calls.get(&call).map_or(0, |call| call.node);
+                (node, now, Duration::MAX)
+            });
             let is_put = put.is_some();
             state.loads.push(Load {
                 key,
@@ -559,10 +567,9 @@ impl State {
         let floor = call.floor;
         // A put counts as a load that began at its call; but what another node invalidates between
         // the call and the moment its lease is granted, nobody can tell it.
-        let excused = !floor.own
-            && of
-                .put
-                .is_some_and(|(began, ended)| (began..=ended).contains(&floor.since));
+        let excused = of.put.is_some_and(|(node, began, ended)| {
+            floor.own != Some(node) && (began..=ended).contains(&floor.since)
+        });
         (version < floor.version && !excused).then(|| {
             (
                 "invariant 1, no stale value",

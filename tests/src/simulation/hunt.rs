@@ -13,10 +13,10 @@ const BATCH: u64 = 200;
 /// How many lines of a failing run are shown, unless all are asked for.
 const SHOWN: usize = 120;
 
-/// Makes the runs of these seeds; the lowest that broke a rule, if one did. After the first that is
-/// found, no later ones are begun.
+/// Makes the runs of these seeds; the lowest that broke a rule, or this one, if one did. After the
+/// first that is found, no later ones are begun.
 #[must_use]
-pub fn hunt(seeds: Range<u64>, removed: Option<Guard>) -> Option<u64> {
+pub fn hunt(seeds: Range<u64>, removed: Option<Guard>, rule: Option<&str>) -> Option<u64> {
     let next = Mutex::new(seeds.start);
     let found: Mutex<Option<u64>> = Mutex::new(None);
     let batches = || {
@@ -33,9 +33,11 @@ pub fn hunt(seeds: Range<u64>, removed: Option<Guard>) -> Option<u64> {
             };
             thread::scope(|scope| {
                 scope.spawn(|| {
-                    let broke = batch
-                        .clone()
-                        .find(|seed| run(*seed, removed, false).violation.is_some());
+                    let broke = batch.clone().find(|seed| {
+                        let violation = run(*seed, removed, false).violation;
+                        violation
+                            .is_some_and(|violation| rule.is_none_or(|rule| violation.rule == rule))
+                    });
                     let mut lowest = found.lock().unwrap_or_else(PoisonError::into_inner);
                     *lowest = [*lowest, broke].into_iter().flatten().min();
                 });

@@ -182,7 +182,7 @@ impl Plan {
     pub(super) fn promises(&self) -> Promises {
         let quiet = self.failures == 0 && self.panics == 0 && self.cancels == 0;
         Promises {
-            waits: if self.is_calm() {
+            waits: if self.is_calm() && self.slow_loads == 0 {
                 // Nothing is to be waited for but other loads, and those are short: far less than
                 // the life of a lease, which is what a lost wake-up would cost.
                 Duration::from_secs(4)

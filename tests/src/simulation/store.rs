@@ -137,6 +137,19 @@ impl Session {
         state.asked = asked;
         state.ready = [false; 2];
         state.pair += 1;
+        let pair = state.pair;
+        drop(state);
+        let me = Arc::downgrade(self);
+        self.executor.after(HEARTBEAT, move || {
+            let Some(session) = me.upgrade() else { return };
+            let waits = {
+                let state = session.lock();
+                state.pair == pair && !state.established()
+            };
+            if waits {
+                session.lose("no connection in time");
+            }
+        });
     }
 
     /// Both connections are there: events flow from here on.
