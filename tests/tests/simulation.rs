@@ -6,7 +6,11 @@ use cache_tests::simulation::run;
 
 /// How many runs are made: a second's worth in a build without optimization, and many in the one
 /// that `tests/run` makes for this.
-const SEEDS: u64 = if cfg!(feature = "sabotage") { 5_000 } else { 300 };
+const SEEDS: u64 = if cfg!(feature = "sabotage") {
+    5_000
+} else {
+    300
+};
 
 #[test]
 fn every_rule_holds_in_every_run() {

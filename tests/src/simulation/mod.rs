@@ -131,7 +131,7 @@ async fn direct(world: World) {
     for slot in 0..plan.modes.len() {
         nodes.start(slot, &left);
     }
-    if !plan.is_calm() {
+    if plan.has_faults() {
         let faults = faults::strike(
             Arc::clone(&executor),
             Arc::clone(&network),

@@ -171,10 +171,14 @@ impl Plan {
         }
     }
 
-    /// Whether nothing goes wrong but slowness.
-    #[must_use]
-    pub(super) fn is_calm(&self) -> bool {
-        self.faults.weights() == [0; 8]
+    /// Whether anything goes wrong but slowness.
+    pub(super) fn has_faults(&self) -> bool {
+        self.faults.weights() != [0; 8]
+    }
+
+    /// Whether nothing goes wrong, and nodes are connected before they work.
+    fn is_calm(&self) -> bool {
+        !self.has_faults() && !self.head_start.is_zero()
     }
 
     /// What calls may be expected to keep to.
@@ -182,7 +186,7 @@ impl Plan {
     pub(super) fn promises(&self) -> Promises {
         let quiet = self.failures == 0 && self.panics == 0 && self.cancels == 0;
         Promises {
-            waits: if self.is_calm() && self.slow_loads == 0 {
+            waits: if self.is_calm() {
                 // Nothing is to be waited for but other loads, and those are short: far less than
                 // the life of a lease, which is what a lost wake-up would cost.
                 Duration::from_secs(4)
