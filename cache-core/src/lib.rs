@@ -57,6 +57,10 @@ pub mod metrics;
 mod policy;
 mod refusal;
 mod registry;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
+#[cfg(not(feature = "sabotage"))]
+mod sabotage;
 mod schema;
 mod shape;
 pub mod store;

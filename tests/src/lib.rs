@@ -1,5 +1,6 @@
 //! What the integration tests share: private servers and services, stores whose answers can be held
-//! back, sources whose loads can, a listener for logs, and the suite every store must pass.
+//! back, sources whose loads can, a listener for logs, the suite every
+//! store must pass, and the simulation.
 
 pub mod conformance;
 pub mod fixture;
@@ -8,6 +9,7 @@ pub mod logs;
 pub mod proxy;
 pub mod server;
 pub mod service;
+pub mod simulation;
 pub mod source;
 pub mod world;
 

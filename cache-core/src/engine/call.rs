@@ -14,6 +14,7 @@ use crate::flight::{Followed, Follower, Joined, Seat, Sharing};
 use crate::key::ArgsText;
 use crate::local::{Dependency, Head, Held, LocalKey, Stored};
 use crate::metrics::Count;
+use crate::sabotage::{Guard, removed};
 use crate::shape::Shape;
 use crate::store::Fill;
 use crate::{Codec, Result};
@@ -135,7 +136,12 @@ impl Call {
     ) -> std::result::Result<Option<Seat>, V> {
         let engine = &self.engine;
         if self.refresh {
-            return Ok(Some(engine.flights.replace(&self.key, self.blocking)));
+            let seat = engine.flights.replace(&self.key, self.blocking);
+            if self.given {
+                let Tagged { cells, .. } = engine.tagged(self, &self.shared_key());
+                seat.given(engine.note(&cells));
+            }
+            return Ok(Some(seat));
         }
         let mut fruitless = 0;
         loop {
@@ -278,9 +284,9 @@ impl Call {
         // Guard G11: where the local tier is checked on each call, a read that was on its way
         // before a call began is nothing to go by; where it is trusted, a clean flight is.
         let sharing = match (engine.trusts_local(engine.env.coarse()), clean) {
-            (false, _) => Sharing::CallsBefore(point),
-            (true, true) => Sharing::Everyone,
-            (true, false) => Sharing::Nobody,
+            (false, _) if !removed(Guard::G11) => Sharing::CallsBefore(point),
+            (_, true) => Sharing::Everyone,
+            (_, false) => Sharing::Nobody,
         };
         seat.end(held, sharing);
         value
@@ -300,6 +306,13 @@ impl Call {
         F: Future<Output = R>,
     {
         let engine = &self.engine;
+        // Guard G6, for a value that was given: an invalidation may have come between the call and
+        // its lease. The stamps that were made with the lease are newer than it and would hide it.
+        let plan = if self.given && !seat.is_clean(engine.epoch()) {
+            Plan::Bare
+        } else {
+            plan
+        };
         let point = match &plan {
             Plan::Shared { lease, .. } => seat.load_begins(Some(lease.token)),
             Plan::Local { .. } => seat.load_begins(None),

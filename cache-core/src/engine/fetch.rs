@@ -13,6 +13,7 @@ use crate::Result;
 use crate::entry::EntryId;
 use crate::flight::{Note, Seat};
 use crate::local::{Cell, Dependency, Head, Stored};
+use crate::sabotage::{Guard, removed};
 use crate::shape::CacheValue;
 use crate::store::{Begin, Read, Reading, Stamp, Store, Turn};
 
@@ -79,6 +80,8 @@ pub(super) struct Search<'a> {
     /// How many are the call's own.
     own: usize,
     look: Duration,
+    /// Until when this call waits for others, once it does.
+    until: Option<Duration>,
 }
 
 impl<'a> Search<'a> {
@@ -95,6 +98,7 @@ impl<'a> Search<'a> {
             tags,
             cells,
             look: LOOKS.0,
+            until: None,
         }
     }
 
@@ -119,8 +123,22 @@ impl<'a> Search<'a> {
             };
             match step {
                 Step::Done(fetched) => return Ok(fetched),
-                Step::Wait(_) if budgets.waits.is_zero() => break,
-                Step::Wait(lasts) => self.wait(armed, lasts, budgets).await,
+                Step::Wait(lasts) => {
+                    // From the first wait on, looking again is waiting too: many looks at a slow
+                    // store would else take many times the budget.
+                    let now = self.engine.env.now();
+                    let until = *self.until.get_or_insert(now + budgets.waits);
+                    budgets.waits = until.saturating_sub(now);
+                    if budgets.waits.is_zero() {
+                        break;
+                    }
+                    let armed = if removed(Guard::G14) {
+                        self.seat.arm()
+                    } else {
+                        armed
+                    };
+                    self.wait(armed, lasts, budgets).await;
+                }
                 Step::Again | Step::Begin(_) => attempts += 1,
             }
         }

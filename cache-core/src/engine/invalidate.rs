@@ -7,6 +7,7 @@ use super::outage::shared_keys;
 use crate::Key;
 use crate::local::LocalKey;
 use crate::metrics::Count;
+use crate::sabotage::{Guard, removed};
 use crate::tag::Tag;
 
 /// What became of an invalidation.
@@ -138,7 +139,9 @@ impl Engine {
                 engine.queue_invalidation(&tags, &keys);
                 Invalidation::Queued
             };
-            engine.apply_locally(&targets);
+            if !removed(Guard::G4) {
+                engine.apply_locally(&targets);
+            }
             engine.count_invalidation(&targets, outcome);
             // The caller may be gone; that changes nothing.
             let _ = tell.send(outcome);

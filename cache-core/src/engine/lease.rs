@@ -1,6 +1,6 @@
 //! Leases held by this node: renewed while their load runs, given up when it is in vain.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ pub(crate) struct Leases {
 
 #[derive(Debug, Default)]
 struct Held {
-    leases: HashMap<Token, Lease>,
+    /// Renewed in the order of their tokens: a simulation's run can be had again.
+    leases: BTreeMap<Token, Lease>,
     /// Whether the keeper runs.
     kept: bool,
 }

@@ -36,6 +36,7 @@ use crate::local::{Cell, Cells, Local};
 use crate::metrics::{Counters, KindSnapshot, Snapshot};
 use crate::policy::Policies;
 use crate::registry::Registered;
+use crate::sabotage::{Guard, removed};
 use crate::shape::CacheValue;
 use crate::store::{Attachment, Observer, Store};
 use crate::{Error, ErrorKind, Result};
@@ -180,6 +181,9 @@ impl Engine {
     /// Guard G12: every cell moves, every flight is dirty, every local entry ends, every waiter
     /// wakes.
     fn step_epoch(&self) {
+        if removed(Guard::G12) {
+            return;
+        }
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.cells.advance_all();
         self.sweep_flights();

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Engine;
+use crate::sabotage::{Guard, removed};
 use crate::tag::Tag;
 use crate::{Error, ErrorKind, Key};
 
@@ -160,7 +161,9 @@ impl Engine {
     }
 
     fn open(&self, mut state: MutexGuard<'_, State>) {
-        self.outage.usable.store(false, Ordering::Release);
+        self.outage
+            .usable
+            .store(removed(Guard::G10), Ordering::Release);
         if std::mem::replace(&mut state.healing, true) {
             return;
         }
@@ -178,7 +181,8 @@ impl Engine {
         self.bounded(store.probe()).await?;
         loop {
             // Guard G13: what is replayed is taken out first; what is queued meanwhile stays.
-            let taken = std::mem::take(&mut self.outage.lock().queue);
+            let kept = removed(Guard::G13).then(|| self.outage.lock().queue.clone());
+            let taken = kept.unwrap_or_else(|| std::mem::take(&mut self.outage.lock().queue));
             if taken.len() == 0 {
                 return Ok(());
             }
@@ -198,6 +202,11 @@ impl Engine {
                 // Taken out is not forgotten.
                 self.outage.lock().queue.add(&tags, &keys);
                 return Err(error);
+            }
+            if removed(Guard::G13) {
+                let queue = &mut self.outage.lock().queue;
+                queue.tags.retain(|tag| !tags.contains(tag));
+                queue.keys.retain(|key| !keys.contains(key));
             }
         }
     }

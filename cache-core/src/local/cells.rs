@@ -7,6 +7,7 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::sabotage::{Guard, removed};
 use crate::store::Stamp;
 
 /// One tag, as this node knows it.
@@ -60,7 +61,8 @@ impl Cell {
     /// or bring a dead local entry back to life.
     pub(crate) fn learn(&self, noted: u64, stamp: Option<Stamp>) {
         let killed = self.lock();
-        if !*killed && self.moved.load(Ordering::Acquire) == noted {
+        let unmoved = self.moved.load(Ordering::Acquire) == noted;
+        if !*killed && (unmoved || removed(Guard::G1)) {
             self.stamp.store(stamp.unwrap_or(0), Ordering::Release);
         }
     }

@@ -1,0 +1,248 @@
+//! The functions that are cached in the simulated world, written as users write them, and the
+//! database they load from.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::{Cache, Invalidation, Key, cached, invalidates};
+use serde::{Deserialize, Serialize};
+
+use super::executor::Executor;
+use super::history::{Came, History};
+use super::keys::{SimKey, Target};
+
+/// What is loaded: which key, which version, by which load.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Value {
+    /// The key.
+    pub(super) key: usize,
+    /// The version it had when it was read.
+    pub(super) version: u64,
+    /// The load's number.
+    pub(super) load: u64,
+}
+
+/// The same, of a type that can't be read back, and so can't be traced: its values stay local.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub(super) struct Loose(Value);
+
+impl TryFrom<Value> for Loose {
+    type Error = &'static str;
+
+    fn try_from(_: Value) -> Result<Self, Self::Error> {
+        Err("a loose value is never read back")
+    }
+}
+
+impl From<Loose> for Value {
+    fn from(loose: Loose) -> Self {
+        loose.0
+    }
+}
+
+/// A load's failure, with the number of the call whose load it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure(pub u64);
+
+/// How a load will end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub(super) enum End {
+    Value,
+    Failure,
+    Panic,
+}
+
+/// What a body needs: the database, and what this load will do.
+pub(super) struct Source {
+    /// The run's executor.
+    pub(super) executor: Arc<Executor>,
+    /// The run's history, which holds the database.
+    pub(super) history: Arc<History>,
+    /// The call's number.
+    pub(super) call: u64,
+    /// What is loaded.
+    pub(super) key: SimKey,
+    /// How long it takes until the database is read, and from then on.
+    pub(super) takes: [Duration; 2],
+    /// How it ends.
+    pub(super) end: End,
+}
+
+/// Notes that a load has ended, if only by being dropped.
+struct Loading<'a> {
+    source: &'a Source,
+    load: u64,
+    began: Duration,
+    came: Came,
+}
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        let Self {
+            source,
+            load,
+            began,
+            came,
+        } = self;
+        source.history.load_ends(source.call, *load, *began, *came);
+    }
+}
+
+impl Source {
+    async fn load(&self) -> Result<Value, Failure> {
+        let mut loading = Loading {
+            source: self,
+            load: self.history.load_begins(self.call, self.key, false),
+            began: self.executor.now(),
+            came: Came::Nothing,
+        };
+        self.pause(self.takes[0]).await;
+        let version = self.history.version(self.key);
+        self.pause(self.takes[1]).await;
+        match self.end {
+            End::Value => {
+                loading.came = Came::Value(self.key, version, loading.load);
+                Ok(Value {
+                    key: self.key.0,
+                    version,
+                    load: loading.load,
+                })
+            }
+            End::Failure => {
+                loading.came = Came::Failed(self.call);
+                Err(Failure(self.call))
+            }
+            End::Panic => {
+                loading.came = Came::Panicked;
+                drop(loading);
+                // Without the hook that would print it.
+                resume_unwind(Box::new("a simulated panic"))
+            }
+        }
+    }
+
+    async fn pause(&self, duration: Duration) {
+        if !duration.is_zero() {
+            self.executor.sleep(duration).await;
+        }
+    }
+
+    /// What a put stores: the version of this moment.
+    fn value_now(&self) -> Value {
+        let load = self.history.load_begins(self.call, self.key, true);
+        let version = self.history.version(self.key);
+        let came = Came::Value(self.key, version, load);
+        let now = self.executor.now();
+        self.history.load_ends(self.call, load, now, came);
+        Value {
+            key: self.key.0,
+            version,
+            load,
+        }
+    }
+
+    /// Calls the function of the key.
+    pub(super) async fn call(&self) -> Result<Value, Failure> {
+        let (id, group) = (self.key.id(), self.key.group());
+        match self.key.kind() {
+            0 => alpha(self, id, group).await,
+            1 => beta(self, id, group).await,
+            _ => gamma(self, id, group).await.map(|loose| loose.0),
+        }
+    }
+
+    /// Loads and stores, whatever is there.
+    pub(super) async fn refresh(&self) -> Result<Value, Failure> {
+        let (id, group) = (self.key.id(), self.key.group());
+        match self.key.kind() {
+            0 => alpha::refresh(self, id, group).await,
+            1 => beta::refresh(self, id, group).await,
+            _ => gamma::refresh(self, id, group).await.map(|loose| loose.0),
+        }
+    }
+
+    /// What is cached.
+    pub(super) async fn peek(&self) -> Option<Result<Value, Failure>> {
+        let (id, group) = (self.key.id(), self.key.group());
+        match self.key.kind() {
+            0 => alpha::peek(id, group).await,
+            1 => beta::peek(id, group).await,
+            _ => gamma::peek(id, group)
+                .await
+                .map(|loose| loose.map(|loose| loose.0)),
+        }
+    }
+
+    /// Stores the version of this moment.
+    pub(super) async fn put(&self) -> bool {
+        let (id, group) = (self.key.id(), self.key.group());
+        let value = self.value_now();
+        match self.key.kind() {
+            0 => alpha::put(id, group, Ok(value)).await,
+            1 => beta::put(id, group, Ok(value)).await,
+            _ => gamma::put(id, group, Ok(Loose(value))).await,
+        }
+    }
+}
+
+#[cached(kind = "alpha", tags("user:{id}", "group:{group}"), skip(source))]
+async fn alpha(source: &Source, id: u64, group: u64) -> Result<Value, Failure> {
+    let _ = (id, group);
+    source.load().await
+}
+
+#[cached(kind = "beta", tags("user:{id}", "group:{group}"), skip(source))]
+async fn beta(source: &Source, id: u64, group: u64) -> Result<Value, Failure> {
+    let _ = (id, group);
+    source.load().await
+}
+
+#[cached(kind = "gamma", tags("user:{id}", "group:{group}"), skip(source))]
+async fn gamma(source: &Source, id: u64, group: u64) -> Result<Loose, Failure> {
+    let _ = (id, group);
+    source.load().await.map(Loose)
+}
+
+/// A write, as users write one: the commit is somewhere in the middle.
+#[invalidates(tags("user:{id}"))]
+pub(super) async fn save_user(
+    executor: &Arc<Executor>,
+    history: &History,
+    id: u64,
+    takes: [Duration; 2],
+) {
+    executor.sleep(takes[0]).await;
+    history.write(Target::User(id));
+    executor.sleep(takes[1]).await;
+}
+
+/// The key as the library names it.
+///
+/// # Panics
+///
+/// Never: two numbers make a key.
+#[must_use]
+pub(super) fn key_of(key: SimKey) -> Key {
+    let (id, group) = (key.id(), key.group());
+    match key.kind() {
+        0 => alpha::key(id, group),
+        1 => beta::key(id, group),
+        _ => gamma::key(id, group),
+    }
+    .expect("two numbers make a key")
+}
+
+/// Invalidates through the library; says whether it was applied.
+pub(super) async fn invalidate(cache: &Cache, target: Target) -> bool {
+    let outcome = match target {
+        Target::User(id) => cache.invalidate_tag(&format!("user:{id}")).await,
+        Target::Group(group) => cache.invalidate_tag(&format!("group:{group}")).await,
+        Target::Key(key) => Ok(cache.invalidate_key(key_of(key)).await),
+        Target::Kind(kind) => cache.invalidate_kind(super::keys::KINDS[kind]).await,
+        Target::All => Ok(cache.clear().await),
+    };
+    matches!(outcome, Ok(Invalidation::Applied))
+}

@@ -1,0 +1,98 @@
+//! The keys of the simulated world, the tags they carry, and which of them a name concerns.
+
+/// The kinds: two whose values are shared as bytes, and one whose values stay local.
+pub(super) const KINDS: [&str; 3] = ["alpha", "beta", "gamma"];
+/// How many keys each kind has.
+pub(super) const IDS: usize = 3;
+/// How many keys there are.
+pub(super) const KEYS: usize = KINDS.len() * IDS;
+
+/// One key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SimKey(pub usize);
+
+impl SimKey {
+    /// Every key.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (0..KEYS).map(Self)
+    }
+
+    /// The number of its kind.
+    #[must_use]
+    pub(super) fn kind(self) -> usize {
+        self.0 / IDS
+    }
+
+    /// Its argument.
+    #[must_use]
+    pub(super) fn id(self) -> u64 {
+        (self.0 % IDS) as u64
+    }
+
+    /// Its other argument, which many keys share.
+    #[must_use]
+    pub(super) fn group(self) -> u64 {
+        self.id() % 2
+    }
+
+    /// Whether its values are in the shared tier.
+    #[must_use]
+    pub(super) fn is_shared(self) -> bool {
+        self.kind() < 2
+    }
+
+    fn name(self) -> String {
+        let kind = KINDS[self.kind()];
+        format!("{kind}:{kind}:{}:{}", self.id(), self.group())
+    }
+}
+
+/// What an invalidation names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub(super) enum Target {
+    User(u64),
+    Group(u64),
+    Key(SimKey),
+    Kind(usize),
+    All,
+}
+
+impl Target {
+    /// The keys it concerns.
+    pub(super) fn keys(self) -> impl Iterator<Item = SimKey> {
+        SimKey::all().filter(move |key| match self {
+            Self::User(id) => key.id() == id,
+            Self::Group(group) => key.group() == group,
+            Self::Key(target) => *key == target,
+            Self::Kind(kind) => key.kind() == kind,
+            Self::All => true,
+        })
+    }
+}
+
+/// The keys that a push about this name concerns.
+#[must_use]
+pub(super) fn concerned_by(name: &str) -> Vec<SimKey> {
+    match name.strip_prefix("l:") {
+        Some(lease) => SimKey::all().filter(|key| key.name() == lease).collect(),
+        None => ended_by(name),
+    }
+}
+
+/// The keys whose values end when this name goes away on the server.
+#[must_use]
+pub(super) fn ended_by(name: &str) -> Vec<SimKey> {
+    let ends = |key: &SimKey| match name.split_at_checked(2) {
+        Some(("e:", entry)) => key.is_shared() && key.name() == entry,
+        Some(("t:", tag)) => match tag.split_once('~') {
+            Some(("", "")) => true,
+            // The tag of one key, or of one kind.
+            Some((_, rest)) if rest.contains(':') => !key.is_shared() && key.name() == rest,
+            Some((_, kind)) => KINDS[key.kind()] == kind,
+            None => tag == format!("user:{}", key.id()) || tag == format!("group:{}", key.group()),
+        },
+        _ => name == "*",
+    };
+    SimKey::all().filter(ends).collect()
+}

@@ -1,0 +1,270 @@
+//! What a seed makes of a run: how many nodes, of which mode, what is called how often, and what goes
+//! wrong.
+
+use std::time::Duration;
+
+use super::functions::End;
+use super::history::Promises;
+use super::keys::{IDS, KINDS, SimKey, Target};
+use super::network::Slowness;
+use super::random::Random;
+
+/// How a node keeps its local tier coherent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// There is no shared tier.
+    Embedded,
+    /// Entry and stamps are checked on each call.
+    Checked,
+    /// By the events of the store.
+    Tracked,
+}
+
+/// How often clients do what, of a thousand; the rest are calls.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub(super) struct Shares {
+    pub(super) invalidations: u64,
+    pub(super) saves: u64,
+    pub(super) peeks: u64,
+    pub(super) puts: u64,
+    pub(super) refreshes: u64,
+}
+
+/// What can go wrong on the way to the server and on it, each a weight.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub(super) struct Faults {
+    pub(super) breaks: u64,
+    pub(super) hangs: u64,
+    pub(super) restarts: u64,
+    pub(super) flushes: u64,
+    pub(super) evictions: u64,
+    pub(super) script_flushes: u64,
+    pub(super) read_only: u64,
+    pub(super) crashes: u64,
+}
+
+impl Faults {
+    /// The weights, in order.
+    #[must_use]
+    pub(super) fn weights(&self) -> [u64; 8] {
+        [
+            self.breaks,
+            self.hangs,
+            self.restarts,
+            self.flushes,
+            self.evictions,
+            self.script_flushes,
+            self.read_only,
+            self.crashes,
+        ]
+    }
+}
+
+/// One run's setting.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub(super) struct Plan {
+    pub(super) modes: Vec<Mode>,
+    pub(super) clients: usize,
+    pub(super) operations: u64,
+    /// How long clients wait at first: where nothing is to go wrong, nodes are connected by then.
+    pub(super) head_start: Duration,
+    pub(super) keys: Vec<SimKey>,
+    pub(super) shares: Shares,
+    /// Of a thousand, how many operations are given up.
+    pub(super) cancels: u64,
+    /// Of a thousand loads, how many fail, and how many panic.
+    pub(super) failures: u64,
+    pub(super) panics: u64,
+    /// The longest load as a rule, in milliseconds.
+    pub(super) load: u64,
+    /// Of a thousand loads, how many take seconds.
+    pub(super) slow_loads: u64,
+    /// The longest pause of a client as a rule, in milliseconds.
+    pub(super) pause: u64,
+    pub(super) faults: Faults,
+    /// The longest pause between two faults, in milliseconds.
+    pub(super) fault_pause: u64,
+    pub(super) ttl: Duration,
+    pub(super) wait: Duration,
+    pub(super) store_timeout: Duration,
+    pub(super) lag: u64,
+    pub(super) slowness: Slowness,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub(super) fn new(random: &mut Random) -> Self {
+        let modes = modes(random);
+        let calm = random.chance(300);
+        let single = random.chance(400);
+        let mut some = |of_thousand: u64, most: u64| {
+            if random.chance(of_thousand) {
+                random.below(1..most + 1)
+            } else {
+                0
+            }
+        };
+        let faults = if calm {
+            Faults::default()
+        } else {
+            Faults {
+                breaks: some(500, 10),
+                hangs: some(300, 6),
+                restarts: some(200, 3),
+                flushes: some(200, 5),
+                evictions: some(400, 10),
+                script_flushes: some(300, 8),
+                read_only: some(150, 3),
+                crashes: some(200, 3),
+            }
+        };
+        let shares = Shares {
+            invalidations: 60 + some(800, 250),
+            saves: some(300, 60),
+            peeks: some(400, 100),
+            puts: some(300, 60),
+            refreshes: some(300, 80),
+        };
+        let (cancels, failures, panics) = if single && calm {
+            (0, 0, 0)
+        } else {
+            (some(500, 150), some(400, 100), some(200, 30))
+        };
+        let keys = keys(random);
+        let quick = !calm && random.chance(400);
+        let store_timeout = Duration::from_millis(if quick { 60 } else { 250 });
+        Self {
+            modes,
+            clients: usize::try_from(random.below(1..5)).unwrap_or(1),
+            head_start: if calm {
+                Duration::from_millis(500)
+            } else {
+                Duration::ZERO
+            },
+            operations: random.below(30..150),
+            keys,
+            shares,
+            cancels,
+            failures,
+            panics,
+            load: [1, 8, 30, 60][random.index(4)],
+            slow_loads: if calm || random.chance(500) { 0 } else { 20 },
+            pause: [2, 10, 40, 200][random.index(4)],
+            faults,
+            fault_pause: [20, 100, 400, 1500][random.index(4)],
+            ttl: Duration::from_millis([800, 5_000, 60_000][random.index(3)]),
+            wait: Duration::from_secs(if calm { 30 } else { [2, 30][random.index(2)] }),
+            store_timeout,
+            lag: [0, 30, 200][random.index(3)],
+            slowness: Slowness {
+                usual: [300, 2_000, 10_000][random.index(3)],
+                often: if calm {
+                    50
+                } else {
+                    [0, 20, 200][random.index(3)]
+                },
+                worst: if calm || quick { 20_000 } else { 80_000 },
+            },
+        }
+    }
+
+    /// Whether anything goes wrong but slowness.
+    pub(super) fn has_faults(&self) -> bool {
+        self.faults.weights() != [0; 8]
+    }
+
+    /// Whether nothing goes wrong, and nodes are connected before they work.
+    fn is_calm(&self) -> bool {
+        !self.has_faults() && !self.head_start.is_zero()
+    }
+
+    /// What calls may be expected to keep to.
+    #[must_use]
+    pub(super) fn promises(&self) -> Promises {
+        let quiet = self.failures == 0 && self.panics == 0 && self.cancels == 0;
+        Promises {
+            waits: if self.is_calm() {
+                // Nothing is to be waited for but other loads, and those are short: far less than
+                // the life of a lease, which is what a lost wake-up would cost.
+                Duration::from_secs(4)
+            } else {
+                // Its waits for others, and for the store: while waiting, while reading, while
+                // filling.
+                self.wait + self.store_timeout * 4 + Duration::from_millis(200)
+            },
+            single: self.is_calm() && quiet,
+        }
+    }
+
+    /// The pause of a client before what it does next.
+    pub(super) fn pause(&self, random: &mut Random) -> Duration {
+        let most = if random.chance(30) { 2_000 } else { self.pause };
+        random.millis(0..most.max(1))
+    }
+
+    /// Any of the run's keys.
+    pub(super) fn key(&self, random: &mut Random) -> SimKey {
+        self.keys[random.index(self.keys.len())]
+    }
+
+    /// Something to invalidate that concerns one of the run's keys.
+    pub(super) fn target(&self, random: &mut Random) -> Target {
+        let key = self.key(random);
+        match random.below(0..100) {
+            0..45 => Target::User(key.id()),
+            45..55 => Target::Group(key.group()),
+            55..88 => Target::Key(key),
+            88..95 => Target::Kind(key.kind()),
+            _ => Target::All,
+        }
+    }
+
+    /// How long a load takes before and after it reads the database, and how it ends.
+    pub(super) fn load(&self, random: &mut Random) -> ([Duration; 2], End) {
+        let mut takes = [Duration::ZERO; 2];
+        for part in &mut takes {
+            if !random.chance(250) {
+                *part = random.millis(0..self.load.max(1));
+            }
+        }
+        if random.chance(self.slow_loads) {
+            takes[random.index(2)] = random.millis(100..14_000);
+        }
+        let end = if random.chance(self.failures) {
+            End::Failure
+        } else if random.chance(self.panics) {
+            End::Panic
+        } else {
+            End::Value
+        };
+        (takes, end)
+    }
+}
+
+fn modes(random: &mut Random) -> Vec<Mode> {
+    let nodes = [1, 2, 2, 3][random.index(4)];
+    match random.below(0..100) {
+        0..6 => vec![Mode::Embedded],
+        6..30 => vec![Mode::Checked; nodes],
+        30..40 => vec![Mode::Checked, Mode::Tracked],
+        _ => vec![Mode::Tracked; nodes],
+    }
+}
+
+fn keys(random: &mut Random) -> Vec<SimKey> {
+    let count = random.below(1..5);
+    (0..count)
+        .map(|_| {
+            let id = random.index(IDS);
+            let kind = if random.chance(150) {
+                KINDS.len() - 1
+            } else {
+                random.index(2)
+            };
+            SimKey(kind * IDS + id)
+        })
+        .collect()
+}

@@ -1,0 +1,405 @@
+//! The simulated Redis: one keyspace, commands and scripts that are atomic, and client tracking as
+//! Redis 7.0 does it. Only read commands register a key, missing keys too; any write clears every
+//! registration of the key and pushes once, though not to its own connection (NOLOOP).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::store::{Stamp, Token};
+
+/// A connection, as the server numbers them.
+pub(super) type Conn = usize;
+
+/// What a client sends. Names are without the namespace, `e:` an entry's, `l:` a lease's, `t:` a
+/// stamp's.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub(super) enum Command {
+    Ping,
+    GetEntry(String),
+    GetLease(String),
+    GetStamps(Vec<String>),
+    /// A script, and whether its source is sent along.
+    Script(Script, bool),
+    Unlink(Vec<String>),
+}
+
+/// The scripts, each on one key or on an entry and its lease.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub(super) enum Script {
+    Lease {
+        key: String,
+        token: Token,
+        lasts: Duration,
+        seen: Option<Token>,
+        force: bool,
+    },
+    Stamp {
+        tag: String,
+        fresh: Stamp,
+        life: Duration,
+    },
+    Fill {
+        key: String,
+        token: Token,
+        bytes: Bytes,
+        life: Duration,
+    },
+    Renew {
+        key: String,
+        token: Token,
+        lasts: Duration,
+    },
+    Release {
+        key: String,
+        token: Token,
+    },
+}
+
+impl Script {
+    fn number(&self) -> u8 {
+        match self {
+            Self::Lease { .. } => 0,
+            Self::Stamp { .. } => 1,
+            Self::Fill { .. } => 2,
+            Self::Renew { .. } => 3,
+            Self::Release { .. } => 4,
+        }
+    }
+}
+
+/// An entry. A log shows the beginning of its id.
+#[derive(Clone)]
+pub(super) struct Bytes(pub(super) Arc<[u8]>);
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.get(8..12) {
+            Some([a, b, c, d]) => write!(f, "{a:02x}{b:02x}{c:02x}{d:02x}.."),
+            _ => f.write_str("too short"),
+        }
+    }
+}
+
+/// What the server answers.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub(super) enum Answer {
+    Done,
+    Entry(Option<(Bytes, Duration)>),
+    Lease(Option<Token>),
+    Stamps(Vec<Option<Stamp>>),
+    Granted,
+    Held(Duration),
+    /// Another entry than the one seen is there.
+    Another,
+    Stamp(Stamp),
+    /// Whether a script did what it was asked.
+    Did(bool),
+    NoScript,
+    ReadOnly,
+}
+
+/// What the server tells without being asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Push {
+    /// A name has changed.
+    Changed(String),
+    /// Everything has.
+    Null,
+}
+
+/// What came of something, besides its answer.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// Who is to be told what.
+    pub(super) pushes: Vec<(Conn, Push)>,
+    /// Stamps that went away, and entries that were unlinked together with their leases: what was
+    /// loaded before is void.
+    pub(super) void: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    Bytes(Bytes),
+    Token(Token),
+    Stamp(Stamp),
+}
+
+#[derive(Clone, Debug)]
+struct Item {
+    value: Value,
+    until: Duration,
+}
+
+/// The server's state.
+#[derive(Debug, Default)]
+pub(super) struct Server {
+    items: BTreeMap<String, Item>,
+    watchers: BTreeMap<String, BTreeSet<Conn>>,
+    tracking: BTreeSet<Conn>,
+    scripts: BTreeSet<u8>,
+    /// Whether it takes writes.
+    pub(super) read_only: bool,
+    effects: Effects,
+}
+
+impl Server {
+    /// Turns tracking on for a connection.
+    pub(super) fn track(&mut self, conn: Conn) {
+        self.tracking.insert(conn);
+    }
+
+    /// A connection has ended.
+    pub(super) fn hang_up(&mut self, conn: Conn) {
+        self.tracking.remove(&conn);
+        for watchers in self.watchers.values_mut() {
+            watchers.remove(&conn);
+        }
+    }
+
+    /// Carries a command out, in one step.
+    pub(super) fn run(&mut self, conn: Conn, command: Command, now: Duration) -> (Answer, Effects) {
+        let answer = match command {
+            Command::Ping => Answer::Done,
+            Command::GetEntry(name) => {
+                self.watch(conn, &name, now);
+                Answer::Entry(match self.items.get(&name) {
+                    Some(Item {
+                        value: Value::Bytes(bytes),
+                        until,
+                    }) => Some((bytes.clone(), until.saturating_sub(now))),
+                    _ => None,
+                })
+            }
+            Command::GetLease(name) => {
+                self.watch(conn, &name, now);
+                Answer::Lease(self.token(&name))
+            }
+            Command::GetStamps(names) => Answer::Stamps(
+                names
+                    .iter()
+                    .map(|name| {
+                        self.watch(conn, name, now);
+                        self.stamp(name)
+                    })
+                    .collect(),
+            ),
+            Command::Script(..) | Command::Unlink(_) if self.read_only => Answer::ReadOnly,
+            Command::Script(script, with_source) => {
+                if with_source {
+                    self.scripts.insert(script.number());
+                }
+                if self.scripts.contains(&script.number()) {
+                    self.script(conn, script, now)
+                } else {
+                    Answer::NoScript
+                }
+            }
+            Command::Unlink(names) => {
+                for name in names {
+                    self.remove(Some(conn), &name);
+                    if !name.starts_with("l:") {
+                        self.effects.void.push(name);
+                    }
+                }
+                Answer::Done
+            }
+        };
+        (answer, std::mem::take(&mut self.effects))
+    }
+
+    fn script(&mut self, conn: Conn, script: Script, now: Duration) -> Answer {
+        match script {
+            Script::Lease {
+                key,
+                token,
+                lasts,
+                seen,
+                force,
+            } => {
+                let (entry, lease) = (format!("e:{key}"), format!("l:{key}"));
+                self.expire(&entry, now);
+                self.expire(&lease, now);
+                let another = match self.items.get(&entry) {
+                    Some(Item {
+                        value: Value::Bytes(bytes),
+                        ..
+                    }) => id_of(&bytes.0) != seen,
+                    _ => false,
+                };
+                if another && !force {
+                    return Answer::Another;
+                }
+                if let (Some(item), false) = (self.items.get(&lease), force)
+                    && self.token(&lease) != Some(token)
+                {
+                    return Answer::Held(item.until.saturating_sub(now));
+                }
+                self.set(conn, lease, Value::Token(token), now + lasts);
+                Answer::Granted
+            }
+            Script::Stamp { tag, fresh, life } => {
+                let name = format!("t:{tag}");
+                self.expire(&name, now);
+                match self.items.get(&name) {
+                    None => {
+                        self.set(conn, name.clone(), Value::Stamp(fresh), now + life * 2);
+                    }
+                    Some(item) if item.until < now + life => {
+                        // A renewal is a write, and is pushed to every reader.
+                        let value = item.value.clone();
+                        self.set(conn, name.clone(), value, now + life * 2);
+                    }
+                    Some(_) => {}
+                }
+                Answer::Stamp(self.stamp(&name).unwrap_or_default())
+            }
+            Script::Fill {
+                key,
+                token,
+                bytes,
+                life,
+            } => {
+                let (entry, lease) = (format!("e:{key}"), format!("l:{key}"));
+                self.expire(&lease, now);
+                let ours = self.token(&lease) == Some(token);
+                if ours {
+                    self.set(conn, entry, Value::Bytes(bytes), now + life);
+                    self.remove(Some(conn), &lease);
+                }
+                Answer::Did(ours)
+            }
+            Script::Renew { key, token, lasts } => {
+                let lease = format!("l:{key}");
+                self.expire(&lease, now);
+                let ours = self.token(&lease) == Some(token);
+                if ours {
+                    self.set(conn, lease, Value::Token(token), now + lasts);
+                }
+                Answer::Did(ours)
+            }
+            Script::Release { key, token } => {
+                let lease = format!("l:{key}");
+                self.expire(&lease, now);
+                let ours = self.token(&lease) == Some(token);
+                if ours {
+                    self.remove(Some(conn), &lease);
+                }
+                Answer::Did(ours)
+            }
+        }
+    }
+
+    /// Evicts or expires whatever is at the `pick`th name.
+    pub(super) fn evict(&mut self, pick: usize) -> (Option<String>, Effects) {
+        let name = self.items.keys().nth(pick).cloned();
+        if let Some(name) = &name {
+            self.vanish(name);
+        }
+        (name, std::mem::take(&mut self.effects))
+    }
+
+    /// How many names there are.
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Removes what has expired, as Redis does now and then.
+    pub(super) fn sweep(&mut self, now: Duration) -> Effects {
+        let ended: Vec<String> = self
+            .items
+            .iter()
+            .filter(|(_, item)| item.until <= now)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in ended {
+            self.vanish(&name);
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// FLUSHALL: one null push to every connection that tracks.
+    pub(super) fn flush(&mut self) -> Effects {
+        self.items.clear();
+        self.watchers.clear();
+        let pushes = self.tracking.iter().map(|conn| (*conn, Push::Null));
+        Effects {
+            pushes: pushes.collect(),
+            void: vec!["*".to_owned()],
+        }
+    }
+
+    /// SCRIPT FLUSH.
+    pub(super) fn forget_scripts(&mut self) {
+        self.scripts.clear();
+    }
+
+    /// It ends, and all of its data with it.
+    pub(super) fn lose_everything(&mut self) {
+        *self = Self::default();
+    }
+
+    fn watch(&mut self, conn: Conn, name: &str, now: Duration) {
+        self.expire(name, now);
+        if self.tracking.contains(&conn) {
+            let watchers = self.watchers.entry(name.to_owned()).or_default();
+            watchers.insert(conn);
+        }
+    }
+
+    fn expire(&mut self, name: &str, now: Duration) {
+        if self.items.get(name).is_some_and(|item| item.until <= now) {
+            self.vanish(name);
+        }
+    }
+
+    /// It goes away by itself.
+    fn vanish(&mut self, name: &str) {
+        self.remove(None, name);
+        if name.starts_with("t:") {
+            self.effects.void.push(name.to_owned());
+        }
+    }
+
+    fn set(&mut self, conn: Conn, name: String, value: Value, until: Duration) {
+        self.tell(Some(conn), &name);
+        self.items.insert(name, Item { value, until });
+    }
+
+    fn remove(&mut self, conn: Option<Conn>, name: &str) {
+        if self.items.remove(name).is_some() {
+            self.tell(conn, name);
+        }
+    }
+
+    fn tell(&mut self, writer: Option<Conn>, name: &str) {
+        let watchers = self.watchers.remove(name).unwrap_or_default();
+        let told = watchers.into_iter().filter(|conn| Some(*conn) != writer);
+        let pushes = told.map(|conn| (conn, Push::Changed(name.to_owned())));
+        self.effects.pushes.extend(pushes);
+    }
+
+    fn token(&self, name: &str) -> Option<Token> {
+        match self.items.get(name)?.value {
+            Value::Token(token) => Some(token),
+            _ => None,
+        }
+    }
+
+    fn stamp(&self, name: &str) -> Option<Stamp> {
+        match self.items.get(name)?.value {
+            Value::Stamp(stamp) => Some(stamp),
+            _ => None,
+        }
+    }
+}
+
+/// The id of an entry's bytes.
+pub(super) fn id_of(bytes: &[u8]) -> Option<Token> {
+    let id = bytes.get(8..24)?;
+    Some(cache_core::EntryId(id.try_into().ok()?))
+}
