@@ -57,6 +57,8 @@ struct Fence {
 #[derive(Debug)]
 struct Node {
     floors: [Floor; KEYS],
+    /// Whether what happens on the server concerns it.
+    shares: bool,
     /// The connection whose events it trusts.
     trusted: Option<Conn>,
     pending: Vec<Fence>,
@@ -217,8 +219,8 @@ impl History {
             .get_or_insert(Violation { rule, text });
     }
 
-    /// A node is there.
-    pub(super) fn node_starts(&self, node: usize) {
+    /// A node is there; `shares` says whether it has a shared tier.
+    pub(super) fn node_starts(&self, node: usize, shares: bool) {
         let mut state = self.lock();
         let now = self.executor.now();
         let floors = state.void.map(|version| Floor {
@@ -230,6 +232,7 @@ impl History {
             node,
             Node {
                 floors,
+                shares,
                 trusted: None,
                 pending: Vec::new(),
                 stirred: [0; KEYS],
@@ -276,7 +279,7 @@ impl History {
         for key in &keys {
             void[key.0] = database[key.0];
         }
-        for (number, node) in nodes {
+        for (number, node) in nodes.iter_mut().filter(|(_, node)| node.shares) {
             let floors = keys.iter().map(|key| {
                 let floor = Floor {
                     version: database[key.0],

@@ -64,7 +64,12 @@ pub fn run(seed: u64, removed: Option<Guard>, recording: bool) -> Outcome {
     let executor = Arc::new(Executor::new(random, plan.lag));
     let history = History::new(&executor, recording, plan.promises());
     history.log(|| format!("{plan:?}"));
-    let network = Network::new(&executor, &history, plan.slowness.clone());
+    let network = Network::new(
+        &executor,
+        &history,
+        plan.slowness.clone(),
+        plan.faults.script_flushes > 3,
+    );
     let world = World {
         nodes: Nodes::new(&executor, &history, &network, &plan, Removed(removed)),
         left: Arc::new(AtomicU64::new(plan.operations)),

@@ -72,6 +72,8 @@ pub(super) struct Network {
     executor: Arc<Executor>,
     history: Arc<History>,
     slowness: Slowness,
+    /// Whether scripts are forgotten in the middle of requests too.
+    forgetful: bool,
     state: Mutex<State>,
     me: Weak<Network>,
 }
@@ -82,11 +84,13 @@ impl Network {
         executor: &Arc<Executor>,
         history: &Arc<History>,
         slowness: Slowness,
+        forgetful: bool,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             executor: Arc::clone(executor),
             history: Arc::clone(history),
             slowness,
+            forgetful,
             state: Mutex::new(State {
                 server: Server::default(),
                 up: true,
@@ -202,6 +206,9 @@ impl Network {
     /// client's may come in between.
     fn serve(&self, conn: Conn) {
         let now = self.executor.now();
+        if self.forgetful && self.executor.random(|random| random.chance(60)) {
+            self.forget_scripts();
+        }
         let (request, answer, effects, name) = {
             let mut state = self.lock();
             let State { server, links, .. } = &mut *state;

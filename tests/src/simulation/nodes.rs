@@ -73,7 +73,8 @@ impl Nodes {
             state.last += 1;
             state.last
         };
-        self.history.node_starts(number);
+        let mode = self.plan.modes[slot];
+        self.history.node_starts(number, mode != Mode::Embedded);
         self.history
             .log(|| format!("node {number}: starts in slot {slot}"));
         let mut builder = Cache::builder()
@@ -83,7 +84,6 @@ impl Nodes {
             let policy = Policy::new().ttl(self.plan.ttl).wait(self.plan.wait);
             builder = builder.policy(kind, policy);
         }
-        let mode = self.plan.modes[slot];
         if mode != Mode::Embedded {
             builder = builder.shared(SimStore::new(
                 number,

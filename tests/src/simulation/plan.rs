@@ -154,7 +154,7 @@ impl Plan {
             slow_loads: if calm || random.chance(500) { 0 } else { 20 },
             pause: [2, 10, 40, 200][random.index(4)],
             faults,
-            fault_pause: [20, 100, 400, 1500][random.index(4)],
+            fault_pause: [4, 20, 100, 400, 1500][random.index(5)],
             ttl: Duration::from_millis([800, 5_000, 60_000][random.index(3)]),
             wait: Duration::from_secs(if calm { 30 } else { [2, 30][random.index(2)] }),
             store_timeout,

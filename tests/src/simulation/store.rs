@@ -516,6 +516,8 @@ impl Store for SimStore {
                 Answer::Granted if *holder == Some(request.token) => Turn::Granted,
                 // It was taken, and taken away again at once.
                 Answer::Granted => Turn::Held(Duration::from_millis(1)),
+                // It was given up before it was read: nobody would tell of its end.
+                Answer::Held(_) if holder.is_none() => Turn::Held(Duration::from_millis(1)),
                 Answer::Held(left) => Turn::Held(*left),
                 Answer::Another => Turn::Entry(match found {
                     Some((bytes, _)) => Found::Bytes(Arc::clone(&bytes.0)),
