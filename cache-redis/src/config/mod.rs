@@ -142,8 +142,8 @@ impl RedisConfig {
     /// otherwise, and with `false`, each call asks in one round trip whether the local value still
     /// stands. With `true`, another node sees an invalidation as soon as it has handled Redis's
     /// push, and at the latest after the [`heartbeat`](Self::heartbeat)'s bound, where with `false`
-    /// its next call does. Default: `false`, until the simulation of the whole protocol has passed
-    /// over it (docs/decisions/0007).
+    /// its next call does. Default: `false`, until a soak on real servers has shown what the
+    /// simulation does (docs/decisions/0007).
     pub fn tracking(mut self, tracking: bool) -> Self {
         self.tracking = tracking;
         self
