@@ -65,14 +65,11 @@ fn many(from: u64, seeds: u64, removed: Option<Guard>) -> ExitCode {
     let began = Instant::now();
     let broke = hunt(from..from.saturating_add(seeds), removed, None);
     let took = began.elapsed();
-    match broke {
-        Some(seed) => {
-            print!("{}", report(seed, removed, false));
-            ExitCode::FAILURE
-        }
-        None => {
-            println!("{seeds} seeds from {from} keep every rule, in {took:.1?}");
-            ExitCode::SUCCESS
-        }
+    if let Some(seed) = broke {
+        print!("{}", report(seed, removed, false));
+        ExitCode::FAILURE
+    } else {
+        println!("{seeds} seeds from {from} keep every rule, in {took:.1?}");
+        ExitCode::SUCCESS
     }
 }

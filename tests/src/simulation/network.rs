@@ -29,6 +29,8 @@ pub(super) trait Client: Send + Sync {
     fn broken(self: Arc<Self>, conn: Conn);
 }
 
+// Each is a thing that a connection is or is not, whatever the others are.
+#[allow(clippy::struct_excessive_bools)]
 struct Link {
     node: usize,
     client: Weak<dyn Client>,

@@ -78,8 +78,11 @@ pub(super) struct Bytes(pub(super) Arc<[u8]>);
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.get(8..12) {
-            Some([a, b, c, d]) => write!(f, "{a:02x}{b:02x}{c:02x}{d:02x}.."),
-            _ => f.write_str("too short"),
+            Some(id) => {
+                id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                f.write_str("..")
+            }
+            None => f.write_str("too short"),
         }
     }
 }
