@@ -84,6 +84,10 @@ use crate::model::Function;
 /// | `f::refresh(..)` | `self.f_refresh(..)` | loads and caches, whatever is cached now |
 /// | `f::uncached(..)` | `self.f_uncached(..)` | the function itself, past the cache |
 ///
+/// What is `put` counts as loaded when `put` was called. An invalidation by *another* process that
+/// comes between that and the value's arrival in the shared tier may be overtaken, so where others
+/// write too, `invalidate` and let the next call load.
+///
 /// They take the arguments that the key is made of (`put` those of the tags too, all of them those
 /// of `cache`), in the order of the function; `refresh` and `uncached` take all. A generic
 /// function's are generic in the same way: `f::invalidate::<T>(7)`. A plain function's block.
