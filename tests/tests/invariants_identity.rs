@@ -193,3 +193,35 @@ fn namespaces_on_one_redis_do_not_meet() {
     assert_eq!(two.scope_blocking(|| scoped(400, 1)), 201);
     assert_eq!(one.scope_blocking(|| scoped(500, 1)), 501);
 }
+
+mod here {
+    #[cache_core::cached(kind = "moved", ttl = "1h")]
+    pub(super) async fn get(id: u64) -> u64 {
+        std::future::ready(id + 100).await
+    }
+}
+
+mod there {
+    #[cache_core::cached(kind = "moved", ttl = "1h")]
+    pub(super) async fn get(id: u64) -> u64 {
+        std::future::ready(id + 200).await
+    }
+}
+
+/// Which of two functions of one name has the plain name in its keys, depends on which of them a
+/// process called first: another process may have stored the other one's value at this one's key.
+#[tokio::test]
+async fn an_entry_of_another_function_at_this_ones_key_is_a_miss() {
+    let server = cache_core::memory::MemoryServer::new(cache_core::Env::system());
+    let cache = || Cache::builder().shared(server.checked_store()).build();
+    assert_eq!(cache().scope(here::get(7)).await, 107);
+    let stored = |key: &cache_core::Key| format!("cache:{key}");
+    let (here, there) = (
+        here::get::key(7).expect("a key"),
+        there::get::key(7).expect("a key"),
+    );
+    let bytes = server.dig(&stored(&here)).expect("it was stored");
+    server.plant(&stored(&there), &bytes, std::time::Duration::from_hours(1));
+    // A node that has nothing of its own finds the other function's value, and its stamps good.
+    assert_eq!(cache().scope(there::get(7)).await, 207);
+}
