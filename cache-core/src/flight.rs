@@ -81,6 +81,22 @@ pub(crate) enum Followed {
     Uncached,
 }
 
+/// A value that can be given out while the flight loads a newer one.
+#[derive(Clone)]
+pub(crate) struct Standby {
+    pub(crate) value: Arc<dyn Held>,
+    /// When it was asked for.
+    pub(crate) point: u64,
+    /// To whoever comes; else to those who have waited long, or if the load fails.
+    pub(crate) at_once: bool,
+}
+
+impl fmt::Debug for Standby {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Standby").finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     note: Note,
@@ -95,6 +111,7 @@ struct State {
     bare_since: Option<u64>,
     /// The lease the leader holds, so that whoever makes the flight dirty can give it up.
     lease: Option<crate::store::Token>,
+    standby: Option<Standby>,
 }
 
 /// One load under way, or about to be.
@@ -108,18 +125,45 @@ pub(crate) struct Flight {
 
 impl Flight {
     fn new(blocking: bool) -> Self {
+        Self::of(State::default(), blocking.then(|| thread::current().id()))
+    }
+
+    fn of(state: State, thread: Option<ThreadId>) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(state),
             outcome: watch::Sender::new(None),
             bell: Bell::default(),
-            thread: blocking.then(|| thread::current().id()),
+            thread,
         }
+    }
+
+    /// What stands by, and whether a call that began then may have it.
+    ///
+    /// Guard G6: a clean flight's standby was right when it was read, and nothing has moved since,
+    /// where events would have told; else it is for the calls that came before it was read.
+    fn standby(&self, began: u64, epoch: u64, trusted: bool) -> Option<(Standby, bool)> {
+        let state = self.lock();
+        let standby = state.standby.clone()?;
+        let clean = !state.dirty && state.note.holds(epoch);
+        let allowed = clean && (trusted || began < standby.point);
+        Some((standby, allowed || removed(Guard::G6)))
     }
 
     /// Whether nothing has moved since the flight's note.
     fn is_clean(&self, epoch: u64) -> bool {
         let state = self.lock();
         !state.dirty && state.note.holds(epoch)
+    }
+
+    /// A replaced flight removes only itself; says whether it was there.
+    fn leave(self: &Arc<Self>, shard: &mut HashMap<LocalKey, Arc<Self>>, key: &LocalKey) -> bool {
+        let current = shard
+            .get(key)
+            .is_some_and(|current| Arc::ptr_eq(current, self));
+        if current {
+            shard.remove(key);
+        }
+        current
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -179,6 +223,11 @@ pub(crate) enum Joined {
     /// Nobody is, or nobody whose value this call may have: it leads. The other, if there is one, is
     /// waited for first, so that those who come meanwhile share this load.
     Lead(Seat, Option<Follower>),
+    /// Another is refreshing it, and this may be had meanwhile.
+    Standby(Arc<dyn Held>),
+    /// Another is refreshing what may be had meanwhile, but this call has to ask for itself whether it
+    /// still may: nobody would have told.
+    Aside(Follower),
     /// This very thread is at it, further up its stack: waiting would be for ever.
     Own,
 }
@@ -206,12 +255,14 @@ impl Flights {
     ///
     /// Guard G6: nobody joins a load that has become dirty, since its value is from before an
     /// invalidation that may have been acknowledged before this call began. A new flight takes its
-    /// place in the map.
+    /// place in the map. A refresh captures nobody: who comes meanwhile has what it refreshes.
+    /// `trusted`: events tell of whatever moves.
     pub(crate) fn join(
         self: &Arc<Self>,
         key: &LocalKey,
         began: u64,
         epoch: u64,
+        trusted: bool,
         blocking: bool,
     ) -> Joined {
         let mut shard = self.shard(key);
@@ -227,9 +278,18 @@ impl Flights {
             };
             let follower = || Follower {
                 outcome: flight.outcome.subscribe(),
+                flight: Arc::clone(flight),
                 began,
             };
-            if too_late {
+            let standby = flight.standby(began, epoch, trusted);
+            if let Some((standby, allowed)) = standby.filter(|(standby, _)| standby.at_once) {
+                if allowed {
+                    return Joined::Standby(standby.value);
+                }
+                if flight.is_clean(epoch) {
+                    return Joined::Aside(follower());
+                }
+            } else if too_late {
                 // Its value is stored nowhere and not for this call: there is nothing to be had by
                 // waiting for it to the end.
                 other = Some(follower());
@@ -331,6 +391,26 @@ impl Flights {
         vain
     }
 
+    /// Ends a flight, once: takes it out of the map, and tells its followers.
+    fn end(&self, key: &LocalKey, flight: &Arc<Flight>, outcome: Outcome) {
+        let mut shard = self.shard(key);
+        if !flight.leave(&mut shard, key)
+            && let Some(current) = shard.get(key)
+        {
+            // Guard G14: the flight that took this one's place may wait for just this end, and the
+            // store tells nobody of its own node's fill or release.
+            current.bell.ring();
+        }
+        drop(shard);
+        flight.outcome.send_if_modified(|ended| {
+            let first = ended.is_none();
+            if first {
+                *ended = Some(outcome);
+            }
+            first
+        });
+    }
+
     fn shard(&self, key: &LocalKey) -> MutexGuard<'_, HashMap<LocalKey, Arc<Flight>>> {
         #[allow(clippy::cast_possible_truncation)]
         let shard = self.hasher.hash_one(key) as usize % SHARDS;
@@ -343,12 +423,19 @@ impl Flights {
 /// A follower's end of a flight.
 pub(crate) struct Follower {
     outcome: watch::Receiver<Option<Outcome>>,
+    flight: Arc<Flight>,
     began: u64,
 }
 
 impl Follower {
+    /// What this call may have instead of waiting any longer.
+    pub(crate) fn standby(&self, epoch: u64, trusted: bool) -> Option<Arc<dyn Held>> {
+        let (standby, allowed) = self.flight.standby(self.began, epoch, trusted)?;
+        allowed.then_some(standby.value)
+    }
+
     /// Waits for the flight to end. The caller bounds the wait.
-    pub(crate) async fn end(mut self) -> Followed {
+    pub(crate) async fn end(&mut self) -> Followed {
         let outcome = match self.outcome.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone(),
             Err(_) => None,
@@ -374,13 +461,69 @@ pub(crate) struct Seat {
 
 impl Seat {
     /// Notes what the flight depends on from here on; what moved before no longer makes it dirty.
-    pub(crate) fn note(&self, note: Note) {
+    /// Says whether nothing had moved since the note before.
+    pub(crate) fn note(&self, note: Note) -> bool {
         let mut state = self.flight.lock();
         if state.given.is_some() {
-            return;
+            return false;
         }
+        let unbroken = !state.dirty && state.note.holds(note.epoch);
         state.note = note;
         state.dirty = state.replaced;
+        unbroken
+    }
+
+    /// What can be given out while this flight loads a newer value.
+    ///
+    /// At once: those who follow already have it now, and the load goes on in a flight of its own,
+    /// which keeps the note and the lease, so that a refresh captures nobody.
+    pub(crate) fn stand_by(&mut self, standby: Standby, epoch: u64, trusted: bool) {
+        let mut shard = self.flights.shard(&self.key);
+        if !standby.at_once {
+            self.flight.lock().standby = Some(standby);
+            return;
+        }
+        let (state, clean) = {
+            let mut state = self.flight.lock();
+            let clean = !state.dirty && state.note.holds(epoch);
+            let moved = State {
+                note: state.note.clone(),
+                dirty: state.dirty,
+                replaced: state.replaced,
+                loading: true,
+                given: None,
+                bare_since: None,
+                lease: state.lease.take(),
+                standby: Some(standby.clone()),
+            };
+            (moved, clean)
+        };
+        let refresh = Arc::new(Flight::of(state, self.flight.thread));
+        let searched = std::mem::replace(&mut self.flight, refresh);
+        if let Some(current) = shard.get_mut(&self.key)
+            && Arc::ptr_eq(current, &searched)
+        {
+            *current = Arc::clone(&self.flight);
+        }
+        // In one step with the check: who comes from here on finds the new flight.
+        drop(shard);
+        let sharing = if clean && trusted {
+            Sharing::Everyone
+        } else {
+            Sharing::CallsBefore(standby.point)
+        };
+        searched
+            .outcome
+            .send_replace(Some(Outcome::Value(standby.value, sharing)));
+    }
+
+    /// A way to end the flight from outside, should its load take too long.
+    pub(crate) fn eject(&self) -> Ejector {
+        Ejector {
+            flights: Arc::clone(&self.flights),
+            key: self.key.clone(),
+            flight: Arc::clone(&self.flight),
+        }
     }
 
     /// The caller has the value already (`put`): it is from before whatever moves from here on,
@@ -450,20 +593,9 @@ impl Seat {
         }
         if clean {
             insert();
-            self.leave(&mut shard);
+            self.flight.leave(&mut shard, &self.key);
         }
         clean
-    }
-
-    /// A replaced flight removes only itself; says whether it was there.
-    fn leave(&self, shard: &mut HashMap<LocalKey, Arc<Flight>>) -> bool {
-        let current = shard
-            .get(&self.key)
-            .is_some_and(|current| Arc::ptr_eq(current, &self.flight));
-        if current {
-            shard.remove(&self.key);
-        }
-        current
     }
 
     /// Ends the flight with a value.
@@ -477,25 +609,38 @@ impl Seat {
     }
 
     fn close(&mut self, outcome: Outcome) {
-        if std::mem::replace(&mut self.closed, true) {
-            return;
+        if !std::mem::replace(&mut self.closed, true) {
+            self.flights.end(&self.key, &self.flight, outcome);
         }
-        let mut shard = self.flights.shard(&self.key);
-        if !self.leave(&mut shard)
-            && let Some(current) = shard.get(&self.key)
-        {
-            // Guard G14: the flight that took this one's place may wait for just this end, and the
-            // store tells nobody of its own node's fill or release.
-            current.bell.ring();
-        }
-        drop(shard);
-        self.flight.outcome.send_replace(Some(outcome));
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         self.close(Outcome::Abandoned);
+    }
+}
+
+/// Ends a flight whose leader is still at it, and can't end it by itself.
+pub(crate) struct Ejector {
+    flights: Arc<Flights>,
+    key: LocalKey,
+    flight: Arc<Flight>,
+}
+
+impl Ejector {
+    /// Frees the key: followers start over, and what the load still brings is nobody's but its
+    /// caller's. Returns the lease to be given up; `None` also where the load has ended.
+    pub(crate) fn eject(self) -> Option<crate::store::Token> {
+        let lease = {
+            let mut state = self.flight.lock();
+            state.dirty = true;
+            state.replaced = true;
+            state.lease.take()
+        };
+        self.flights
+            .end(&self.key, &self.flight, Outcome::Abandoned);
+        lease
     }
 }
 

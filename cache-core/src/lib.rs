@@ -78,5 +78,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use key::Key;
 pub use kind::Kind;
 pub use metrics::{KindSnapshot, Snapshot};
-pub use policy::Policy;
+pub use policy::{Consistency, Policy};
 pub use tag::Tag;

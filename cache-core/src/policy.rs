@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::codec::Codec;
 use crate::kind::Kind;
+use crate::local::Life;
 use crate::{Error, ErrorKind, Result, ttl};
 
 /// Settings of one kind; each left out is decided by the function's attribute, or by its default.
@@ -21,7 +22,7 @@ use crate::{Error, ErrorKind, Result, ttl};
 ///     .build();
 /// # drop(cache);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Policy {
@@ -35,6 +36,37 @@ pub struct Policy {
     pub(crate) wait: Option<Duration>,
     #[serde(default)]
     pub(crate) max_bytes: Option<usize>,
+    #[serde(default, deserialize_with = "span")]
+    pub(crate) stale_while_revalidate: Option<Duration>,
+    #[serde(default, deserialize_with = "span")]
+    pub(crate) stale_if_error: Option<Duration>,
+    #[serde(default)]
+    pub(crate) early: Option<bool>,
+    #[serde(default)]
+    pub(crate) jitter: Option<f64>,
+    #[serde(default, deserialize_with = "duration")]
+    pub(crate) soft_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    pub(crate) hard_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "span")]
+    pub(crate) outage_ttl: Option<Duration>,
+    #[serde(default)]
+    pub(crate) consistency: Option<Consistency>,
+}
+
+/// How late a node may notice what another one has invalidated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Consistency {
+    /// Local values are served without asking while the shared tier tells of changes: another node's
+    /// invalidation is seen as soon as its push has been handled, and within the bound of the store's
+    /// heartbeat in any case.
+    #[default]
+    Bounded,
+    /// Entry and stamps are checked with the shared tier on every call, in one round trip: once an
+    /// invalidation has returned `Applied`, no call that begins anywhere gets what was before it.
+    Strict,
 }
 
 impl Policy {
@@ -81,11 +113,134 @@ impl Policy {
         self
     }
 
+    /// How long past its ttl a value may still be served while one call, in the whole fleet, loads a
+    /// new one. That call waits for its load, since the function may borrow its arguments; the others
+    /// don't. Default: zero.
+    #[must_use]
+    pub fn stale_while_revalidate(mut self, span: Duration) -> Self {
+        self.stale_while_revalidate = Some(span);
+        self
+    }
+
+    /// How long past its ttl a value may still be served where the function returned an `Err`, or ran
+    /// into a timeout. For a second after that it is served without running the function again.
+    /// Default: zero.
+    #[must_use]
+    pub fn stale_if_error(mut self, span: Duration) -> Self {
+        self.stale_if_error = Some(span);
+        self
+    }
+
+    /// Whether one call may load a new value shortly before the old one ends, with a chance that
+    /// grows with the cost of a load, so that callers of a value that is much asked for never all miss
+    /// at once (XFetch). Default: `true`.
+    #[must_use]
+    pub fn early(mut self, early: bool) -> Self {
+        self.early = Some(early);
+        self
+    }
+
+    /// The part of the ttl, from 0 to 0.9, up to which it is shortened by chance, so that what was
+    /// stored at one time does not end at one time. Default: 0.
+    #[must_use]
+    pub fn jitter(mut self, fraction: f64) -> Self {
+        self.jitter = Some(fraction);
+        self
+    }
+
+    /// How long a call waits for another's load before it takes a stale value, where
+    /// [`stale_if_error`](Self::stale_if_error) has one. The call that loads waits for its load.
+    /// Default: none.
+    #[must_use]
+    pub fn soft_timeout(mut self, timeout: Duration) -> Self {
+        self.soft_timeout = Some(timeout);
+        self
+    }
+
+    /// How long a load may take. Then the key is free for another call to load, and what this one
+    /// still brings is stored nowhere: its caller gets it, or, where
+    /// [`stale_if_error`](Self::stale_if_error) has a value, that value at once, and the load of an
+    /// `async fn` is dropped. Default: none.
+    #[must_use]
+    pub fn hard_timeout(mut self, timeout: Duration) -> Self {
+        self.hard_timeout = Some(timeout);
+        self
+    }
+
+    /// How long local values are served, and new ones kept in this process, while the shared tier
+    /// cannot be reached: for that long another node's invalidation may go unnoticed. This node's own
+    /// are obeyed at once. Default: zero; functions run.
+    #[must_use]
+    pub fn outage_ttl(mut self, span: Duration) -> Self {
+        self.outage_ttl = Some(span);
+        self
+    }
+
+    /// How late a node may notice what another one has invalidated. Default:
+    /// [`Consistency::Bounded`].
+    #[must_use]
+    pub fn consistency(mut self, consistency: Consistency) -> Self {
+        self.consistency = Some(consistency);
+        self
+    }
+
     fn check(&self, kind: &str) -> Result<()> {
+        let refused = |what: String| {
+            Err(Error::new(
+                ErrorKind::Config,
+                format!("policy of kind {kind:?}: {what}"),
+            ))
+        };
         if let Some(ttl) = self.ttl {
             ttl::check(ttl).map_err(|error| {
                 Error::new(error.kind(), format!("policy of kind {kind:?}: {error}"))
             })?;
+        }
+        for (name, span) in [
+            ("stale_while_revalidate", self.stale_while_revalidate),
+            ("stale_if_error", self.stale_if_error),
+            ("outage_ttl", self.outage_ttl),
+        ] {
+            if span.is_some_and(|span| span > ttl::LONGEST) {
+                return refused(format!(
+                    "{name} of {span:?} is longer than 366 days: write a shorter one, or zero for none"
+                ));
+            }
+        }
+        if let Some(jitter) = self.jitter
+            && !(0.0..=0.9).contains(&jitter)
+        {
+            return refused(format!(
+                "jitter = {jitter} is out of range: write the part of the ttl, from 0 to 0.9, up to \
+                 which it may be shortened, such as 0.1"
+            ));
+        }
+        for (name, timeout) in [
+            ("soft_timeout", self.soft_timeout),
+            ("hard_timeout", self.hard_timeout),
+        ] {
+            if timeout.is_some_and(|timeout| timeout.is_zero()) {
+                return refused(format!(
+                    "{name} of zero lets no load end: leave it out for none"
+                ));
+            }
+        }
+        if let (Some(soft), Some(hard)) = (self.soft_timeout, self.hard_timeout)
+            && soft > hard
+        {
+            return refused(format!(
+                "soft_timeout of {soft:?} is longer than hard_timeout of {hard:?}: \
+                 write a shorter one, or leave it out"
+            ));
+        }
+        if self.consistency == Some(Consistency::Strict)
+            && self.outage_ttl.is_some_and(|span| !span.is_zero())
+        {
+            return refused(
+                "consistency = \"strict\" asks the shared tier on every call, and outage_ttl serves \
+                 without it: leave one of them out"
+                    .to_owned(),
+            );
         }
         if self.max_bytes == Some(0) {
             return Err(Error::new(
@@ -109,6 +264,14 @@ pub(crate) struct Settings {
     pub(crate) max_bytes: usize,
     /// How long a lease lasts unless it is renewed.
     pub(crate) lease: Duration,
+    pub(crate) stale_while_revalidate: Duration,
+    pub(crate) stale_if_error: Duration,
+    pub(crate) early: bool,
+    pub(crate) jitter: f64,
+    pub(crate) soft_timeout: Option<Duration>,
+    pub(crate) hard_timeout: Option<Duration>,
+    pub(crate) outage_ttl: Duration,
+    pub(crate) strict: bool,
 }
 
 impl Settings {
@@ -122,7 +285,52 @@ impl Settings {
             wait: policy.wait.unwrap_or(Duration::from_secs(30)),
             max_bytes: policy.max_bytes.unwrap_or(8 << 20),
             lease: Duration::from_secs(10),
+            stale_while_revalidate: policy.stale_while_revalidate.unwrap_or_default(),
+            stale_if_error: policy.stale_if_error.unwrap_or_default(),
+            early: policy.early.unwrap_or(true),
+            jitter: policy.jitter.unwrap_or_default(),
+            soft_timeout: policy.soft_timeout,
+            hard_timeout: policy.hard_timeout,
+            outage_ttl: policy.outage_ttl.unwrap_or_default(),
+            strict: policy.consistency == Some(Consistency::Strict),
         }
+    }
+
+    /// How long a value is kept past its time to live.
+    pub(crate) fn grace(&self) -> Duration {
+        self.stale_while_revalidate.max(self.stale_if_error)
+    }
+
+    /// The longest life of an entry.
+    pub(crate) fn longest(&self) -> Duration {
+        self.ttl.saturating_add(self.grace())
+    }
+
+    /// The life of an entry that was asked for at `asked`, is fresh and kept for so long from then on,
+    /// and took `cost` to load.
+    pub(crate) fn life(
+        &self,
+        asked: Duration,
+        fresh: Duration,
+        kept: Duration,
+        cost: Duration,
+    ) -> Life {
+        let life = Life::new(
+            asked.saturating_add(fresh),
+            asked.saturating_add(kept),
+            cost,
+            asked,
+        );
+        if self.early { life } else { life.unhurried() }
+    }
+
+    /// How long a new value is fresh; `chance` is drawn from 0 to 1.
+    pub(crate) fn fresh(&self, chance: f64) -> Duration {
+        if self.jitter == 0.0 {
+            return self.ttl;
+        }
+        let shortened = self.ttl.mul_f64(1.0 - self.jitter * chance);
+        shortened.max(Duration::from_millis(1)).min(self.ttl)
     }
 }
 
@@ -167,6 +375,19 @@ impl Policies {
 
 /// A duration in a policy file: seconds as a number, or a text like `"30m"`.
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    use serde::de::Error as _;
+
+    let duration = written(deserializer)?;
+    ttl::check(duration).map_err(D::Error::custom)?;
+    Ok(Some(duration))
+}
+
+/// The same, where zero means none.
+fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    written(deserializer).map(Some)
+}
+
+fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Written {
@@ -175,17 +396,13 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
     }
     use serde::de::Error as _;
 
-    let duration = match Written::deserialize(deserializer) {
-        Ok(Written::Seconds(seconds)) => Duration::from_secs(seconds),
-        Ok(Written::Text(text)) => ttl::parse(&text).map_err(D::Error::custom)?,
-        Err(_) => {
-            return Err(D::Error::custom(
-                "a duration is a whole number of seconds or a text like \"30m\"",
-            ));
-        }
-    };
-    ttl::check(duration).map_err(D::Error::custom)?;
-    Ok(Some(duration))
+    match Written::deserialize(deserializer) {
+        Ok(Written::Seconds(seconds)) => Ok(Duration::from_secs(seconds)),
+        Ok(Written::Text(text)) => ttl::parse(&text).map_err(D::Error::custom),
+        Err(_) => Err(D::Error::custom(
+            "a duration is a whole number of seconds or a text like \"30m\"",
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -201,7 +418,9 @@ mod tests {
     fn a_policy_file_is_read() {
         let policies = read(
             "[kinds.shift_data]\nttl = \"15m\"\ncodec = \"messagepack\"\n\
-             [kinds.settings]\nttl = 7200\nenabled = false\n",
+             [kinds.settings]\nttl = 7200\nenabled = false\n\
+             [kinds.rates]\nstale_if_error = \"1h\"\nstale_while_revalidate = 0\njitter = 0.1\n\
+             soft_timeout = \"200ms\"\nconsistency = \"strict\"\n",
         )
         .expect("a good file");
         assert_eq!(
@@ -214,7 +433,28 @@ mod tests {
             policies.of("settings"),
             Policy::new().ttl(Duration::from_hours(2)).enabled(false)
         );
+        assert_eq!(
+            policies.of("rates"),
+            Policy::new()
+                .stale_if_error(Duration::from_hours(1))
+                .stale_while_revalidate(Duration::ZERO)
+                .jitter(0.1)
+                .soft_timeout(Duration::from_millis(200))
+                .consistency(Consistency::Strict)
+        );
         assert_eq!(policies.of("other"), Policy::new());
+    }
+
+    #[test]
+    fn jitter_shortens_and_never_prolongs() {
+        let policy = Policy::new().ttl(Duration::from_secs(100)).jitter(0.2);
+        let settings = Settings::decide(&policy, None);
+        assert_eq!(settings.fresh(0.0), Duration::from_secs(100));
+        assert_eq!(settings.fresh(0.5), Duration::from_secs(90));
+        assert_eq!(settings.fresh(1.0), Duration::from_secs(80));
+        let policy = Policy::new().ttl(Duration::from_millis(1)).jitter(0.9);
+        let settings = Settings::decide(&policy, None);
+        assert_eq!(settings.fresh(1.0), Duration::from_millis(1));
     }
 
     #[test]
@@ -228,6 +468,19 @@ mod tests {
             ("[kind.a]\nttl = 5", "kind"),
             ("[kinds.a]\nmax_bytes = 0", "max_bytes"),
             ("[kinds.a]\ncodec = \"json\"", "json"),
+            ("[kinds.a]\nstale_if_error = 99999999999", "366 days"),
+            ("[kinds.a]\njitter = 1.0", "0 to 0.9"),
+            ("[kinds.a]\njitter = nan", "0 to 0.9"),
+            ("[kinds.a]\nhard_timeout = 0", "line 2"),
+            (
+                "[kinds.a]\nsoft_timeout = 2\nhard_timeout = 1",
+                "soft_timeout of 2s",
+            ),
+            ("[kinds.a]\nconsistency = \"eventual\"", "eventual"),
+            (
+                "[kinds.a]\nconsistency = \"strict\"\noutage_ttl = 5",
+                "leave one of them out",
+            ),
         ] {
             let error = read(toml).expect_err(toml).to_string();
             assert!(error.starts_with("cache.toml: "), "{error}");

@@ -142,18 +142,19 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
             counters.count(Count::Unkeyed);
             return Err(Ticket::bypass(shape));
         };
-        let now = engine.env.coarse();
-        if engine.trusts_local(now) {
-            let key = crate::local::KeyRef {
-                function: function.number,
-                args: args.as_str(),
-            };
-            if let Some(value) = engine.local.hit::<S::Value>(key, engine.epoch(), now) {
-                counters.count(Count::HitLocal);
-                return Ok(shape.join(value));
-            }
+        let key = crate::local::KeyRef {
+            function: function.number,
+            args: args.as_str(),
+        };
+        let mut early = None;
+        if let Some(value) = engine.local_hit::<S::Value>(function, key, &mut early) {
+            return Ok(shape.join(value));
         }
-        Err(ticket(engine, function, shape, &args, tags))
+        let mut ticket = ticket(engine, function, shape, &args, tags);
+        if let Some(call) = &mut ticket.call {
+            call.early = early;
+        }
+        Err(ticket)
     })
 }
 

@@ -23,6 +23,7 @@ pub struct CacheBuilder {
     capacity: usize,
     store_timeout: Duration,
     replay_window: Duration,
+    local_trust: Duration,
     env: Env,
     faults: Vec<Error>,
 }
@@ -37,6 +38,7 @@ impl Default for CacheBuilder {
             capacity: 64 << 20,
             store_timeout: Duration::from_millis(250),
             replay_window: Duration::from_secs(5),
+            local_trust: Duration::ZERO,
             env: Env::system(),
             faults: Vec::new(),
         }
@@ -150,6 +152,14 @@ impl CacheBuilder {
         self
     }
 
+    /// How long a local value is served without asking where the shared tier can't tell of changes: a
+    /// Redis without `CLIENT TRACKING`, say. Another node's invalidation is noticed that much later.
+    /// Means nothing where it does tell. Default: zero; each call asks, in one round trip.
+    pub fn local_trust(mut self, span: Duration) -> Self {
+        self.local_trust = span;
+        self
+    }
+
     /// Time, random numbers and tasks, for tests. Default: [`Env::system`].
     pub fn env(mut self, env: Env) -> Self {
         self.env = env;
@@ -175,6 +185,7 @@ impl CacheBuilder {
             capacity: 0,
             store_timeout: Duration::ZERO,
             replay_window: Duration::ZERO,
+            local_trust: Duration::ZERO,
         });
         match engine {
             Ok(engine) => Cache {
@@ -208,6 +219,7 @@ impl CacheBuilder {
             capacity: self.capacity,
             store_timeout: self.store_timeout,
             replay_window: self.replay_window,
+            local_trust: self.local_trust,
         })?;
         Ok(Cache {
             engine,

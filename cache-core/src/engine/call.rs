@@ -6,17 +6,18 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fetch::{Budgets, Fetched, Search, Tagged};
+use super::fetch::{Budgets, Fetched, Hit, Search, Source, Spare, Tagged, Worth};
 use super::lease::LeaseGuard;
+use super::outage::unit;
 use super::{Carrier, Engine, Function};
 use crate::entry::{self, EntryId, Header};
-use crate::flight::{Followed, Follower, Joined, Seat, Sharing};
+use crate::flight::{Followed, Follower, Joined, Seat, Sharing, Standby};
 use crate::key::ArgsText;
 use crate::local::{Dependency, Head, Held, LocalKey, Stored};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::shape::Shape;
-use crate::store::Fill;
+use crate::store::{Fill, Stamp};
 use crate::{Codec, Result};
 
 /// What is added to the bytes of a local entry for the map, the queues and the heads.
@@ -35,6 +36,8 @@ pub(crate) struct Call {
     pub(crate) began: u64,
     /// Whether it loads whatever is there.
     pub(crate) refresh: bool,
+    /// Whether it loads although the value that is there is fresh, where that was drawn.
+    pub(crate) early: Option<bool>,
     /// Whether the value was given, and no function runs.
     pub(crate) given: bool,
     /// Whether the function is a plain one.
@@ -50,6 +53,11 @@ enum Plan {
     },
     /// It goes into the local tier.
     Local { deps: Vec<Dependency> },
+    /// It goes into the local tier, to be served while the shared one can't be reached.
+    Outage {
+        deps: Vec<Dependency>,
+        asked: Duration,
+    },
     /// It goes to the caller.
     Bare,
     /// There is none, since another flight has taken this one's place.
@@ -70,6 +78,7 @@ impl Call {
             tags,
             began: engine.flights.call_begins(),
             refresh: false,
+            early: None,
             given: false,
             blocking: false,
         }
@@ -85,12 +94,21 @@ impl Call {
         size_of::<Stored<V>>() + self.key.args.len() + encoded + BOOKKEEPING
     }
 
-    fn count(&self, count: Count) {
+    pub(super) fn count(&self, count: Count) {
         self.function.kind.counters.count(count);
+    }
+
+    /// Whether events tell this call of whatever moves.
+    fn trusts(&self) -> bool {
+        let engine = &self.engine;
+        !self.function.settings.strict && engine.trusts_local(engine.env.coarse())
     }
 
     /// Runs the call to its end: returns what the function returned or would have returned, and
     /// whether the value is stored.
+    ///
+    /// Dropped before its end, it leaves nothing behind: the function's future is dropped with it, its
+    /// lease is given up, and one of those who waited for it takes over.
     pub(crate) async fn run<R, S, F>(self, shape: S, body: F) -> (R, bool)
     where
         S: Shape<R>,
@@ -101,36 +119,44 @@ impl Call {
             waits: self.function.settings.wait,
             store: self.engine.store_timeout,
         };
-        let (seat, plan) = loop {
+        let (seat, plan, spare) = loop {
             let seat = match self.take_seat::<S::Value>(&mut budgets).await {
                 Ok(Some(seat)) => seat,
                 Ok(None) => {
-                    let (returned, _) = self.load(shape, body.as_mut()).await;
+                    self.count(Count::Miss);
+                    let returned = self.load(shape, body.as_mut()).await.0;
                     return (returned, false);
                 }
                 Err(value) => return (shape.join(value), true),
             };
             match self.plan::<S::Value>(&seat, &mut budgets).await {
-                Ok(Plan::Elsewhere) => {}
-                Ok(plan) => break (seat, plan),
-                Err((stored, point, was_local)) => {
-                    let value = self.share_hit(seat, stored, point, was_local);
+                Ok((Plan::Elsewhere, _)) => {}
+                Ok((plan, spare)) => break (seat, plan, spare),
+                Err(hit) => {
+                    let value = self.share_hit(seat, hit);
                     return (shape.join(value), true);
                 }
             }
         };
-        self.lead(shape, body.as_mut(), seat, plan, &mut budgets.store)
-            .await
+        self.lead(
+            shape,
+            body.as_mut(),
+            seat,
+            (plan, spare),
+            &mut budgets.store,
+        )
+        .await
     }
 
     /// What is cached, without loading it.
     pub(crate) async fn peek<V: crate::shape::CacheValue>(&self) -> Option<V> {
-        self.engine.look(self).await
+        let stored = self.engine.look::<V>(self).await?;
+        Some(stored.value.clone())
     }
 
     /// The leader's seat, or `None` where this call is better off alone, or the value of another
     /// call's flight, counted, as the error.
-    async fn take_seat<V: Clone + 'static>(
+    async fn take_seat<V: crate::shape::CacheValue>(
         &self,
         budgets: &mut Budgets,
     ) -> std::result::Result<Option<Seat>, V> {
@@ -144,11 +170,16 @@ impl Call {
             return Ok(Some(seat));
         }
         let mut fruitless = 0;
+        let mut soft = self.function.settings.soft_timeout;
         loop {
-            let turn = engine
-                .flights
-                .join(&self.key, self.began, engine.epoch(), self.blocking);
-            let other = match turn {
+            let turn = engine.flights.join(
+                &self.key,
+                self.began,
+                engine.epoch(),
+                self.trusts(),
+                self.blocking,
+            );
+            let mut other = match turn {
                 Joined::Lead(seat, other) => {
                     if let Some(other) = other {
                         self.gather(other, budgets).await;
@@ -157,20 +188,55 @@ impl Call {
                     let Some(value) = self.look_again() else {
                         return Ok(Some(seat));
                     };
-                    self.count(Count::HitLocal);
                     return Err(value);
                 }
                 Joined::Own => return Ok(None),
                 Joined::Follow(other) => other,
+                Joined::Standby(held) => {
+                    if let Some(value) = self.stood_by(&*held) {
+                        return Err(value);
+                    }
+                    // Another type's: it can't be had, and never comes.
+                    return Ok(None);
+                }
+                Joined::Aside(other) => {
+                    if let Some(stored) = engine.look::<V>(self).await {
+                        let stale = stored.head.life.is_stale(engine.env.coarse());
+                        self.count(if stale {
+                            Count::HitStale
+                        } else {
+                            Count::HitShared
+                        });
+                        return Err(stored.value.clone());
+                    }
+                    other
+                }
             };
-            let before = engine.env.now();
-            let followed = tokio::select! {
-                biased;
-                end = other.end() => end,
-                () = engine.env.sleep(budgets.waits) => return Ok(None),
+            let followed = loop {
+                let before = engine.env.now();
+                let pause = soft.map_or(budgets.waits, |soft| soft.min(budgets.waits));
+                let ended = tokio::select! {
+                    biased;
+                    end = other.end() => Some(end),
+                    () = engine.env.sleep(pause) => None,
+                };
+                let waited = engine.env.now().saturating_sub(before);
+                budgets.waits = budgets.waits.saturating_sub(waited);
+                soft = soft.map(|soft| soft.saturating_sub(waited));
+                if let Some(followed) = ended {
+                    break followed;
+                }
+                if soft.is_some_and(|soft| soft.is_zero()) {
+                    soft = None;
+                    let standby = other.standby(engine.epoch(), self.trusts());
+                    if let Some(value) = standby.and_then(|held| self.stood_by(&*held)) {
+                        return Err(value);
+                    }
+                }
+                if budgets.waits.is_zero() {
+                    return Ok(None);
+                }
             };
-            let waited = engine.env.now().saturating_sub(before);
-            budgets.waits = budgets.waits.saturating_sub(waited);
             match followed {
                 Followed::Value(held) => {
                     if let Some(stored) = held.typed::<V>() {
@@ -187,10 +253,22 @@ impl Call {
         }
     }
 
+    /// The value of what stands by while another call loads, counted.
+    fn stood_by<V: Clone + 'static>(&self, held: &dyn Held) -> Option<V> {
+        let stored = held.typed::<V>()?;
+        let stale = stored.head.life.is_stale(self.engine.env.coarse());
+        self.count(if stale {
+            Count::HitStale
+        } else {
+            Count::HitLocal
+        });
+        Some(stored.value.clone())
+    }
+
     /// Without the shared tier each load serves those who called before it began. Who calls later
     /// waits for its end, but for no longer than it would wait for the store (invariant 2), so that
     /// all who call meanwhile share the next one.
-    async fn gather(&self, other: Follower, budgets: &mut Budgets) {
+    async fn gather(&self, mut other: Follower, budgets: &mut Budgets) {
         let env = &self.engine.env;
         let before = env.now();
         tokio::select! {
@@ -203,51 +281,78 @@ impl Call {
         budgets.store = budgets.store.saturating_sub(waited);
     }
 
-    /// The local tier's value, where it can be trusted.
+    /// The local tier's value, where it can be trusted, counted.
     fn look_again<V: Clone + 'static>(&self) -> Option<V> {
         let engine = &self.engine;
-        let now = engine.env.coarse();
-        engine.trusts_local(now).then_some(())?;
-        engine.local.hit(self.key.borrowed(), engine.epoch(), now)
+        let key = self.key.borrowed();
+        engine.local_hit(&self.function, key, &mut self.early.clone())
     }
 
-    /// Settles where the value will be stored, or finds it (as the error) in the shared tier.
+    /// Settles where the value will be stored, and what can be returned meanwhile; or finds it (as the
+    /// error).
     async fn plan<V: crate::shape::CacheValue>(
         &self,
         seat: &Seat,
         budgets: &mut Budgets,
-    ) -> std::result::Result<Plan, (Arc<Stored<V>>, u64, bool)> {
+    ) -> std::result::Result<(Plan, Option<Spare<V>>), Hit<V>> {
         let engine = &self.engine;
         let Some(store) = &engine.store else {
-            return Ok(self.plan_local(seat));
+            return self.plan_local(seat);
         };
         if !engine.outage.usable() {
-            return Ok(Plan::Bare);
+            return self.plan_outage(seat);
         }
-        match Search::new(self, seat, store).run::<V>(budgets).await {
-            Ok(Fetched::Hit {
-                stored,
-                point,
-                was_local,
-            }) => Err((stored, point, was_local)),
-            Ok(Fetched::Granted { lease, deps }) => Ok(Plan::Shared { lease, deps }),
-            Ok(Fetched::Bare) => Ok(Plan::Bare),
-            Ok(Fetched::Replaced) => Ok(Plan::Elsewhere),
+        match Search::new(self, seat, store).run(budgets).await {
+            Ok(Fetched::Hit(hit)) => Err(hit),
+            Ok(Fetched::Granted { lease, deps, spare }) => {
+                Ok((Plan::Shared { lease, deps }, spare))
+            }
+            Ok(Fetched::Bare { spare }) => Ok((Plan::Bare, spare)),
+            Ok(Fetched::Replaced) => Ok((Plan::Elsewhere, None)),
             Err(error) => {
                 // Invariant 2: whatever is wrong with the store, the function runs.
                 self.count(Count::StoreError);
                 engine.store_failed(&error);
-                Ok(Plan::Bare)
+                self.plan_outage(seat)
             }
         }
     }
 
     /// Without a shared tier the cells themselves hold the stamps. They are taken before the load:
     /// that is what makes a late insertion harmless.
-    fn plan_local(&self, seat: &Seat) -> Plan {
+    fn plan_local<V: crate::shape::CacheValue>(
+        &self,
+        seat: &Seat,
+    ) -> std::result::Result<(Plan, Option<Spare<V>>), Hit<V>> {
         let engine = &self.engine;
         let Tagged { cells, .. } = engine.tagged(self, "");
-        seat.note(engine.note(&cells));
+        let note = engine.note(&cells);
+        let now = engine.env.coarse();
+        seat.note(note.clone());
+        // After the note: whatever ends it from here on makes the flight dirty.
+        let point = engine.flights.source_asked();
+        let local = engine
+            .find_typed::<V>(self)
+            .filter(|stored| !self.refresh && stored.head.holds(note.epoch, now));
+        let mut spare = None;
+        if let Some(stored) = local {
+            let worth = engine.worth(self, &stored.head.life, &mut self.early.clone());
+            let hit = Hit {
+                stored,
+                point,
+                source: Source::Local,
+            };
+            match worth {
+                Worth::Serve => return Err(hit),
+                Worth::Nothing => {}
+                Worth::Refresh | Worth::Fallback => {
+                    spare = Some(Spare {
+                        hit,
+                        at_once: worth == Worth::Refresh,
+                    });
+                }
+            }
+        }
         let deps = cells
             .into_iter()
             .map(|cell| {
@@ -255,50 +360,95 @@ impl Call {
                 Some(Dependency { cell, stamp })
             })
             .collect();
-        match deps {
-            Some(deps) => Plan::Local { deps },
-            None => Plan::Bare,
-        }
+        Ok(match deps {
+            Some(deps) => (Plan::Local { deps }, spare),
+            None => (Plan::Bare, spare),
+        })
     }
 
-    /// A value found in the shared tier: kept here if nothing moved, and shared with those for whom
-    /// it is new enough.
-    fn share_hit<V: Clone + Send + Sync + 'static>(
+    /// While the shared tier can't be reached: what the local tier had when it could, where the kind
+    /// allows that; else the function runs, and what it brings is kept for as long.
+    fn plan_outage<V: crate::shape::CacheValue>(
         &self,
-        seat: Seat,
-        stored: Arc<Stored<V>>,
-        point: u64,
-        was_local: bool,
-    ) -> V {
+        seat: &Seat,
+    ) -> std::result::Result<(Plan, Option<Spare<V>>), Hit<V>> {
+        let engine = &self.engine;
+        if self.function.settings.outage_ttl.is_zero() || self.given {
+            return Ok((Plan::Bare, None));
+        }
+        let Tagged { cells, .. } = engine.tagged(self, &self.shared_key());
+        let asked = engine.env.coarse();
+        seat.note(engine.note(&cells));
+        let point = engine.flights.source_asked();
+        if !self.refresh
+            && let Some(stored) = engine.outage_value(self)
+        {
+            return Err(Hit {
+                stored,
+                point,
+                source: Source::Outage,
+            });
+        }
+        let deps = cells
+            .into_iter()
+            .map(|cell| {
+                let stamp = cell.former_or_make(|| engine.env.draw())?;
+                Some(Dependency { cell, stamp })
+            })
+            .collect();
+        Ok(match deps {
+            Some(deps) => (Plan::Outage { deps, asked }, None),
+            None => (Plan::Bare, None),
+        })
+    }
+
+    /// A value that was found: kept here if nothing moved, and shared with those for whom it is new
+    /// enough.
+    fn share_hit<V: crate::shape::CacheValue>(&self, seat: Seat, hit: Hit<V>) -> V {
         let engine = &self.engine;
         let epoch = engine.epoch();
+        let Hit {
+            stored,
+            point,
+            source,
+        } = hit;
         let value = stored.value.clone();
+        let stale = stored.head.life.is_stale(engine.env.coarse());
+        self.count(match source {
+            Source::Outage => Count::HitOutage,
+            _ if stale => Count::HitStale,
+            Source::Local => Count::HitLocal,
+            Source::Shared => Count::HitShared,
+        });
         let held: Arc<dyn Held> = stored;
-        let clean = if was_local {
-            self.count(Count::HitLocal);
-            seat.insert_if_clean(epoch, || ())
-        } else {
-            self.count(Count::HitShared);
-            seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch))
-        };
-        // Guard G11: where the local tier is checked on each call, a read that was on its way
-        // before a call began is nothing to go by; where it is trusted, a clean flight is.
-        let sharing = match (engine.trusts_local(engine.env.coarse()), clean) {
+        let clean = seat.insert_if_clean(epoch, || {
+            if source == Source::Shared {
+                self.insert(Arc::clone(&held), epoch);
+            }
+        });
+        seat.end(held, self.sharing(clean, point));
+        value
+    }
+
+    /// Who may have a value that was found, and asked for at this point.
+    ///
+    /// Guard G11: where the local tier is checked on each call, a read that was on its way before a
+    /// call began is nothing to go by; where it is trusted, a clean flight is.
+    fn sharing(&self, clean: bool, point: u64) -> Sharing {
+        match (self.trusts(), clean) {
             (false, _) if !removed(Guard::G11) => Sharing::CallsBefore(point),
             (_, true) => Sharing::Everyone,
             (_, false) => Sharing::Nobody,
-        };
-        seat.end(held, sharing);
-        value
+        }
     }
 
     /// Steps 7 and 8: load, store, share.
     async fn lead<R, S, F>(
         &self,
         shape: S,
-        body: Pin<&mut F>,
-        seat: Seat,
-        plan: Plan,
+        mut body: Pin<&mut F>,
+        mut seat: Seat,
+        (plan, spare): (Plan, Option<Spare<S::Value>>),
         budget: &mut Duration,
     ) -> (R, bool)
     where
@@ -313,15 +463,48 @@ impl Call {
         } else {
             plan
         };
+        if let Some(spare) = &spare {
+            if spare.at_once {
+                self.count(Count::Refresh);
+            }
+            let standby = Standby {
+                value: spare.hit.stored.clone(),
+                point: spare.hit.point,
+                at_once: spare.at_once,
+            };
+            seat.stand_by(standby, engine.epoch(), self.trusts());
+        }
         let point = match &plan {
             Plan::Shared { lease, .. } => seat.load_begins(Some(lease.token)),
-            Plan::Local { .. } => seat.load_begins(None),
+            Plan::Local { .. } | Plan::Outage { .. } => seat.load_begins(None),
             Plan::Bare | Plan::Elsewhere => seat.bare_load_begins(),
         };
-        let (returned, cost) = self.load(shape, body).await;
+        let (returned, cost) = match self.load_in_time(shape, body.as_mut(), &seat).await {
+            Loaded::InTime(returned, cost) => (returned, cost),
+            Loaded::TooLate => {
+                self.count(Count::LoadTimeout);
+                if let Some(spare) = self.rescue(&seat, spare) {
+                    // The lease is given up as the plan is dropped.
+                    drop(plan);
+                    return (shape.join(self.share_rescued(seat, spare)), false);
+                }
+                // Others may load it from here on; what this load brings is its caller's alone.
+                drop(plan);
+                drop(seat);
+                return (body.await, false);
+            }
+        };
         let value = match shape.split(returned) {
             Ok(value) => value,
             Err(returned) => {
+                if !shape.is_error(&returned) {
+                    if spare.is_some() {
+                        self.retire();
+                    }
+                } else if let Some(spare) = self.rescue(&seat, spare) {
+                    drop(plan);
+                    return (shape.join(self.share_rescued(seat, spare)), false);
+                }
                 // The lease, if there is one, is given up as the plan is dropped.
                 drop(plan);
                 seat.end_uncached();
@@ -330,21 +513,41 @@ impl Call {
         };
         let copy = value.clone();
         let epoch = engine.epoch();
+        let settings = &self.function.settings;
+        let fresh = settings.fresh(unit(engine.env.draw()));
+        let kept = fresh.saturating_add(settings.grace());
         // Taken before the fill is sent: the local copy must not outlive the entry.
-        let expires = engine.env.coarse() + self.function.settings.ttl;
+        let mut life = settings.life(engine.env.coarse(), fresh, kept, cost);
         let (keeps, id, deps, encoded) = match plan {
             Plan::Bare | Plan::Elsewhere => (false, EntryId([0; 16]), Vec::new(), 0),
             Plan::Local { deps } => (true, EntryId([0; 16]), deps, weigh(&value)),
+            Plan::Outage { deps, asked } => {
+                let kept = fresh.min(settings.outage_ttl);
+                life = settings.life(asked, kept, kept, Duration::ZERO);
+                (true, EntryId([0; 16]), deps, weigh(&value))
+            }
             Plan::Shared { lease, deps } => {
                 let token = lease.token;
                 let (stored, encoded) = match self.function.carrier {
                     Carrier::None => (seat.take_lease().is_some(), weigh(&value)),
                     Carrier::Bytes { schema, codec } => {
-                        match self.encode(&value, token, &deps, cost, schema, codec) {
+                        let header = Header {
+                            codec: codec.id(),
+                            flags: 0,
+                            id: token,
+                            created_ms: millis(engine.env.wall()),
+                            fresh_ms: millis(fresh),
+                            life_ms: millis(kept),
+                            cost_us: u64::try_from(cost.as_micros()).unwrap_or(u64::MAX),
+                            origin: self.function.origin,
+                            schema,
+                            tags: stamps(&deps),
+                        };
+                        match self.encode(&value, &header, codec) {
                             Ok(bytes) => {
                                 let size = bytes.len();
                                 let stored = seat.take_lease().is_some()
-                                    && self.fill(lease, &bytes, budget).await;
+                                    && self.fill(lease, &bytes, kept, budget).await;
                                 (stored, size)
                             }
                             Err(error) => {
@@ -366,7 +569,7 @@ impl Call {
         let held: Arc<dyn Held> = Arc::new(Stored {
             head: Head::new(
                 self.key.clone(),
-                expires,
+                life,
                 epoch,
                 id,
                 deps.into_boxed_slice(),
@@ -378,7 +581,7 @@ impl Call {
         let clean = keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
         // Guard G6: to everybody only while nothing moved and events would have told; else to the
         // calls that began before the load did.
-        let sharing = if clean && engine.trusts_local(engine.env.coarse()) {
+        let sharing = if clean && self.trusts() {
             Sharing::Everyone
         } else {
             Sharing::CallsBefore(point)
@@ -388,16 +591,55 @@ impl Call {
         (shape.join(copy), stored)
     }
 
+    /// Runs the function for no longer than the hard timeout, where there is one. A plain function
+    /// can't be stopped: its flight and its lease are ended for it.
+    async fn load_in_time<R, S, F>(&self, shape: S, body: Pin<&mut F>, seat: &Seat) -> Loaded<R>
+    where
+        S: Shape<R>,
+        F: Future<Output = R>,
+    {
+        let env = &self.engine.env;
+        let done = |(returned, cost)| Loaded::InTime(returned, cost);
+        if self.given {
+            return done((body.await, Duration::ZERO));
+        }
+        self.count(Count::Miss);
+        let Some(hard) = self.function.settings.hard_timeout else {
+            return done(self.load(shape, body).await);
+        };
+        if self.blocking {
+            let (ended, watched) = tokio::sync::oneshot::channel::<()>();
+            let (ejector, engine) = (seat.eject(), Arc::clone(&self.engine));
+            let (key, counters) = (self.shared_key(), Arc::clone(&self.function.kind));
+            let sleep = env.sleep(hard);
+            env.spawn(async move {
+                tokio::select! {
+                    biased;
+                    _ = watched => return,
+                    () = sleep => {}
+                }
+                counters.counters.count(Count::LoadTimeout);
+                if let Some(token) = ejector.eject() {
+                    engine.release_later(key, token);
+                }
+            });
+            let loaded = self.load(shape, body).await;
+            drop(ended);
+            return done(loaded);
+        }
+        tokio::select! {
+            biased;
+            loaded = self.load(shape, body) => done(loaded),
+            () = env.sleep(hard) => Loaded::TooLate,
+        }
+    }
+
     /// Runs the function, timed and counted.
     async fn load<R, S, F>(&self, shape: S, body: Pin<&mut F>) -> (R, Duration)
     where
         S: Shape<R>,
         F: Future<Output = R>,
     {
-        if self.given {
-            return (body.await, Duration::ZERO);
-        }
-        self.count(Count::Miss);
         self.count(Count::Load);
         let before = self.engine.env.now();
         let returned = body.await;
@@ -407,6 +649,46 @@ impl Call {
             self.count(Count::LoadError);
         }
         (returned, cost)
+    }
+
+    /// The value from before, where a failed load may be answered with it: nothing has moved since it
+    /// was read.
+    fn rescue<V>(&self, seat: &Seat, spare: Option<Spare<V>>) -> Option<Spare<V>> {
+        let spare = spare.filter(|_| seat.is_clean(self.engine.epoch()))?;
+        self.count(Count::Rescued);
+        Some(spare)
+    }
+
+    /// Gives out the value from before, and leaves it in peace for a while.
+    fn share_rescued<V: crate::shape::CacheValue>(&self, seat: Seat, spare: Spare<V>) -> V {
+        let engine = &self.engine;
+        let epoch = engine.epoch();
+        let Hit { stored, point, .. } = spare.rested(engine.env.coarse(), Duration::MAX);
+        let value = stored.value.clone();
+        let held: Arc<dyn Held> = stored;
+        let clean = seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
+        seat.end(held, self.sharing(clean, point));
+        value
+    }
+
+    /// The function has returned something that is not cached: what it replaces is not to be served
+    /// any longer.
+    fn retire(&self) {
+        let engine = &self.engine;
+        let shared = self.shared_key();
+        engine.flights.touch(&self.key, || {
+            engine.local.remove(self.key.borrowed());
+        });
+        let Some(store) = engine.store.clone() else {
+            return;
+        };
+        let engine = Arc::clone(engine);
+        self.engine.env.spawn(async move {
+            let keys = [shared];
+            if !engine.outage.usable() || engine.bounded(store.remove(&keys)).await.is_err() {
+                engine.queue_invalidation(&[], &keys);
+            }
+        });
     }
 
     fn insert(&self, held: Arc<dyn Held>, epoch: u64) {
@@ -421,34 +703,21 @@ impl Call {
     fn encode<V: serde::Serialize>(
         &self,
         value: &V,
-        id: EntryId,
-        deps: &[Dependency],
-        cost: Duration,
-        schema: u64,
+        header: &Header,
         codec: Codec,
     ) -> Result<Vec<u8>> {
         let payload = codec.encode(value, self.function.settings.max_bytes)?;
-        let life = millis(self.function.settings.ttl);
-        let header = Header {
-            codec: codec.id(),
-            flags: 0,
-            id,
-            created_ms: millis(self.engine.env.wall()),
-            fresh_ms: life,
-            life_ms: life,
-            cost_us: u64::try_from(cost.as_micros()).unwrap_or(u64::MAX),
-            origin: self.function.origin,
-            schema,
-            tags: deps
-                .iter()
-                .map(|dependency| (dependency.cell.tag().into(), dependency.stamp))
-                .collect(),
-        };
-        entry::write(&header, &payload)
+        entry::write(header, &payload)
     }
 
     /// Stores an entry; `false` where the lease was gone, or the store failed.
-    async fn fill(&self, lease: LeaseGuard, bytes: &[u8], budget: &mut Duration) -> bool {
+    async fn fill(
+        &self,
+        lease: LeaseGuard,
+        bytes: &[u8],
+        life: Duration,
+        budget: &mut Duration,
+    ) -> bool {
         let engine = &self.engine;
         let Some(store) = &engine.store else {
             return false;
@@ -457,7 +726,7 @@ impl Call {
             return false;
         }
         let key = self.shared_key();
-        let request = Fill::new(&key, lease.token, bytes, self.function.settings.ttl);
+        let request = Fill::new(&key, lease.token, bytes, life);
         match engine.bounded_by(budget, store.fill(request)).await {
             Ok(stored) => {
                 lease.gone();
@@ -473,6 +742,20 @@ impl Call {
             }
         }
     }
+}
+
+/// What came of a load.
+enum Loaded<R> {
+    /// This, and it took so long.
+    InTime(R, Duration),
+    /// It is still at it.
+    TooLate,
+}
+
+fn stamps(deps: &[Dependency]) -> Vec<(Box<str>, Stamp)> {
+    deps.iter()
+        .map(|dependency| (dependency.cell.tag().into(), dependency.stamp))
+        .collect()
 }
 
 fn millis(duration: Duration) -> u64 {

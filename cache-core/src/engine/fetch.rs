@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::invalidate::own_tag;
-use super::judge::Judgement;
+use super::judge::{Judgement, Told};
 use super::lease::LeaseGuard;
 use super::outage::unit;
 use super::{Call, Carrier, Engine};
 use crate::Result;
 use crate::entry::EntryId;
 use crate::flight::{Note, Seat};
-use crate::local::{Cell, Dependency, Head, Stored};
+use crate::local::{Age, Cell, Dependency, Head, Life, Stored};
+use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::shape::CacheValue;
-use crate::store::{Begin, Read, Reading, Stamp, Store, Turn};
+use crate::store::{Begin, Read, Stamp, Store, Turn};
 
 /// The pauses between two looks at an entry that another node is loading, where the store does not
 /// tell when it is there: from the first to the longest.
@@ -24,23 +25,75 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mi
 /// a lease.
 const ATTEMPTS: u32 = 8;
 
+/// For how long a value whose refresh has just failed is served without another attempt.
+const REST: Duration = Duration::from_secs(1);
+
 /// What came of looking for a value.
 pub(super) enum Fetched<V> {
-    /// It is there. `point` tells when it was asked for.
-    Hit {
-        stored: Arc<Stored<V>>,
-        point: u64,
-        was_local: bool,
-    },
+    /// It is there.
+    Hit(Hit<V>),
     /// It is to be loaded and stored under this lease and these stamps.
     Granted {
         lease: LeaseGuard,
         deps: Vec<Dependency>,
+        spare: Option<Spare<V>>,
     },
     /// It is to be loaded, and not stored.
-    Bare,
+    Bare { spare: Option<Spare<V>> },
     /// Another flight has taken this one's place: it is to be joined.
     Replaced,
+}
+
+/// A value that can be returned.
+pub(super) struct Hit<V> {
+    pub(super) stored: Arc<Stored<V>>,
+    /// When it was asked for.
+    pub(super) point: u64,
+    pub(super) source: Source,
+}
+
+/// Where a value was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// In the local tier, where it still is.
+    Local,
+    /// In the shared tier.
+    Shared,
+    /// In the local tier, which could not be checked.
+    Outage,
+}
+
+/// A value that is there while a newer one is loaded.
+pub(super) struct Spare<V> {
+    pub(super) hit: Hit<V>,
+    /// It is served while another call loads; else only if a load fails or takes long.
+    pub(super) at_once: bool,
+}
+
+impl<V: Clone> Spare<V> {
+    /// The same, served for a while without another attempt to refresh it.
+    pub(super) fn rested(self, now: Duration, rest: Duration) -> Hit<V> {
+        let Hit { stored, point, .. } = self.hit;
+        let life = stored.head.life.rested(now.saturating_add(rest.min(REST)));
+        Hit {
+            stored: Arc::new(stored.with_life(life)),
+            point,
+            source: Source::Shared,
+        }
+    }
+}
+
+/// What is to be done about a value of a certain age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Worth {
+    /// Return it.
+    Serve,
+    /// Return it, unless it falls to this call to load a new one.
+    Refresh,
+    /// Load a new one, and return it only if that fails.
+    Fallback,
+    /// Load a new one.
+    Nothing,
 }
 
 /// A call's tags with their cells.
@@ -68,7 +121,7 @@ pub(super) struct Budgets {
 }
 
 /// One call's search for a value in the shared tier.
-pub(super) struct Search<'a> {
+pub(super) struct Search<'a, V> {
     engine: &'a Arc<Engine>,
     call: &'a Call,
     seat: &'a Seat,
@@ -80,11 +133,16 @@ pub(super) struct Search<'a> {
     /// How many are the call's own.
     own: usize,
     look: Duration,
-    /// Until when this call waits for others, once it does.
+    /// Until when this call waits for others, once it does; and after when it takes a spare.
     until: Option<Duration>,
+    soft: Option<Duration>,
+    /// Whether a value that is still fresh is to be refreshed, once that was drawn.
+    early: Option<bool>,
+    /// What the last reading has found that a load may replace.
+    spare: Option<Spare<V>>,
 }
 
-impl<'a> Search<'a> {
+impl<'a, V: CacheValue> Search<'a, V> {
     pub(super) fn new(call: &'a Call, seat: &'a Seat, store: &'a Arc<dyn Store>) -> Self {
         let key = call.shared_key();
         let Tagged { tags, cells } = call.engine.tagged(call, &key);
@@ -99,11 +157,14 @@ impl<'a> Search<'a> {
             cells,
             look: LOOKS.0,
             until: None,
+            soft: None,
+            early: call.early,
+            spare: None,
         }
     }
 
     /// Looks until the value is there, or it is this call's turn to load it.
-    pub(super) async fn run<V: CacheValue>(&mut self, budgets: &mut Budgets) -> Result<Fetched<V>> {
+    pub(super) async fn run(&mut self, budgets: &mut Budgets) -> Result<Fetched<V>> {
         let mut attempts = 0;
         while attempts < ATTEMPTS {
             // Guard G14: the waiter is armed before anything is read.
@@ -112,13 +173,14 @@ impl<'a> Search<'a> {
                 // No event would reach this flight any more.
                 return Ok(Fetched::Replaced);
             }
+            self.spare = None;
             let step = if self.call.refresh {
                 Step::Begin(None)
             } else {
-                self.read::<V>(budgets).await?
+                self.read(budgets).await?
             };
             let step = match step {
-                Step::Begin(seen) => self.begin::<V>(seen, budgets).await?,
+                Step::Begin(seen) => self.turn(seen, budgets).await?,
                 step => step,
             };
             match step {
@@ -132,6 +194,9 @@ impl<'a> Search<'a> {
                     if budgets.waits.is_zero() {
                         break;
                     }
+                    if let Some(hit) = self.tired(now) {
+                        return Ok(Fetched::Hit(hit));
+                    }
                     let armed = if removed(Guard::G14) {
                         self.seat.arm()
                     } else {
@@ -142,15 +207,53 @@ impl<'a> Search<'a> {
                 Step::Again | Step::Begin(_) => attempts += 1,
             }
         }
-        Ok(Fetched::Bare)
+        Ok(Fetched::Bare {
+            spare: self.spare.take(),
+        })
+    }
+
+    /// Asks for the lease, without waiting for it where there is a value that can be returned.
+    async fn turn(&mut self, seen: Option<EntryId>, budgets: &mut Budgets) -> Result<Step<V>> {
+        let begun = self.begin(seen, budgets).await;
+        if !self.spare.as_ref().is_some_and(|spare| spare.at_once) {
+            return begun;
+        }
+        let Some(spare) = self.spare.take() else {
+            return begun;
+        };
+        Ok(match begun {
+            Ok(Step::Wait(lasts)) => {
+                // Whoever has the lease tells of its fill, or each call asks.
+                let rested = spare.rested(self.engine.env.coarse(), lasts);
+                Step::Done(Fetched::Hit(rested))
+            }
+            Ok(Step::Done(Fetched::Bare { .. })) => Step::Done(Fetched::Hit(spare.hit)),
+            Ok(step) => step,
+            Err(error) => {
+                // A refresh that can't be had takes nothing from anybody.
+                self.call.count(Count::StoreError);
+                self.engine.store_failed(&error);
+                Step::Done(Fetched::Hit(spare.hit))
+            }
+        })
+    }
+
+    /// The spare, once this call has waited for as long as it should.
+    fn tired(&mut self, now: Duration) -> Option<Hit<V>> {
+        let soft = self.call.function.settings.soft_timeout?;
+        let until = *self.soft.get_or_insert(now.saturating_add(soft));
+        (now >= until).then_some(())?;
+        self.spare.take().map(|spare| spare.hit)
     }
 
     /// Notes the cells: what a reply says counts only where they have not moved by then (guard G1),
     /// and what moves from here on makes the flight dirty.
-    fn note(&self, cells: &[Arc<Cell>]) -> Note {
+    ///
+    /// Says too whether nothing has moved since the note before.
+    fn note(&self, cells: &[Arc<Cell>]) -> (Note, bool) {
         let note = self.engine.note(cells);
-        self.seat.note(note.clone());
-        note
+        let unbroken = self.seat.note(note.clone());
+        (note, unbroken)
     }
 
     /// Whether the shared tier may be asked at all. Looked at each time, since a call may have
@@ -165,14 +268,18 @@ impl<'a> Search<'a> {
     }
 
     /// Steps 1 to 4: in one round trip, the entry and the stamps.
-    async fn read<V: CacheValue>(&mut self, budgets: &mut Budgets) -> Result<Step<V>> {
-        let note = self.note(&self.cells);
+    async fn read(&mut self, budgets: &mut Budgets) -> Result<Step<V>> {
+        let (note, _) = self.note(&self.cells);
         let asked = self.engine.env.coarse();
         let point = self.engine.flights.source_asked();
         if !self.may_ask(budgets) {
-            return Ok(Step::Done(Fetched::Bare));
+            return Ok(Step::Done(Fetched::Bare { spare: None }));
         }
-        let local = self.engine.find_typed::<V>(self.call);
+        // What has ended here may have been given a longer life there: then it is read anew.
+        let local = self
+            .engine
+            .find_typed::<V>(self.call)
+            .filter(|stored| stored.head.life.lasts(asked));
         let request = Read::new(&self.key, &self.tags)
             .known(local.as_ref().map(|stored| stored.head.id))
             .limit(self.limit());
@@ -184,18 +291,21 @@ impl<'a> Search<'a> {
                 .judge_reading(self.call, local.as_ref(), &reading, &self.tags, asked);
         Ok(match judged {
             Judgement::Valid(stored) => {
-                let mut stored = stored;
-                let mut was_local = local.is_some_and(|local| Arc::ptr_eq(&local, &stored));
-                if was_local && !stored.head.holds(note.epoch, asked) {
-                    // It is good once more, but of an earlier epoch, or its end was put off.
-                    stored = self.engine.renewed(self.call, &stored, &reading, asked);
-                    was_local = false;
-                }
-                Step::Done(Fetched::Hit {
+                let mut hit = Hit {
                     stored,
                     point,
-                    was_local,
-                })
+                    source: Source::Shared,
+                };
+                if local.is_some_and(|local| Arc::ptr_eq(&local, &hit.stored)) {
+                    if hit.stored.head.holds(note.epoch, asked) {
+                        hit.stored.head.life.confirm(asked);
+                        hit.source = Source::Local;
+                    } else {
+                        // It is good once more, but of an earlier epoch.
+                        hit.stored = self.engine.renewed(&hit.stored, asked);
+                    }
+                }
+                self.appraise(hit)
             }
             Judgement::Invalid(id) => Step::Begin(id),
             Judgement::Unasked(more) => {
@@ -209,20 +319,37 @@ impl<'a> Search<'a> {
         })
     }
 
+    /// What is to be done with a valid value of this age.
+    fn appraise(&mut self, hit: Hit<V>) -> Step<V> {
+        let life = &hit.stored.head.life;
+        match self.engine.worth(self.call, life, &mut self.early) {
+            Worth::Serve => Step::Done(Fetched::Hit(hit)),
+            worth => {
+                let seen = Some(hit.stored.head.id);
+                self.spare = (worth != Worth::Nothing).then_some(Spare {
+                    hit,
+                    at_once: worth == Worth::Refresh,
+                });
+                Step::Begin(seen)
+            }
+        }
+    }
+
     /// Step 6: the lease, or an entry that has appeared meanwhile.
-    async fn begin<V: CacheValue>(
-        &mut self,
-        seen: Option<EntryId>,
-        budgets: &mut Budgets,
-    ) -> Result<Step<V>> {
+    async fn begin(&mut self, seen: Option<EntryId>, budgets: &mut Budgets) -> Result<Step<V>> {
         // What moved before `begin` is sent, its answer already reflects (guard G2).
         // Only the call's own tags: the load is stored under nothing else.
         let (own, cells) = (&self.tags[..self.own], &self.cells[..self.own]);
-        let note = self.note(cells);
+        let (note, unbroken) = self.note(cells);
+        if !unbroken {
+            // Guard G6: something has moved since it was read, and the new note would hide that.
+            self.spare = None;
+        }
         let asked = self.engine.env.coarse();
         let point = self.engine.flights.source_asked();
         if !self.may_ask(budgets) {
-            return Ok(Step::Done(Fetched::Bare));
+            let spare = self.spare.take();
+            return Ok(Step::Done(Fetched::Bare { spare }));
         }
         let token = EntryId(self.engine.env.draw_wide());
         let settings = &self.call.function.settings;
@@ -230,7 +357,7 @@ impl<'a> Search<'a> {
         let request = Begin::new(&self.key, token, own)
             .seen(seen)
             .lease(settings.lease)
-            .life(settings.ttl)
+            .life(settings.longest())
             .force(self.call.refresh || unshared)
             .limit(self.limit());
         let lease = LeaseGuard::new(self.engine, &self.key, token);
@@ -240,8 +367,9 @@ impl<'a> Search<'a> {
         let found = match beginning.turn {
             Turn::Granted => {
                 lease.granted(settings.lease);
+                let spare = self.spare.take();
                 return Ok(match dependencies(cells, &beginning.stamps) {
-                    Some(deps) => Step::Done(Fetched::Granted { lease, deps }),
+                    Some(deps) => Step::Done(Fetched::Granted { lease, deps, spare }),
                     // A stamp was removed the moment it was made.
                     None => Step::Again,
                 });
@@ -253,16 +381,25 @@ impl<'a> Search<'a> {
             Turn::Entry(found) => found,
         };
         lease.gone();
-        let ends = self.engine.ends(self.call, beginning.left, asked);
+        let told = Told {
+            left: beginning.left,
+            asked,
+        };
         let judged = self
             .engine
-            .judge(self.call, None, &found, (own, &beginning.stamps), ends);
+            .judge(self.call, None, &found, (own, &beginning.stamps), told);
         Ok(match judged {
-            Judgement::Valid(stored) => Step::Done(Fetched::Hit {
-                stored,
-                point,
-                was_local: false,
-            }),
+            Judgement::Valid(stored) => {
+                let life = &stored.head.life;
+                match self.engine.worth(self.call, life, &mut self.early) {
+                    Worth::Serve | Worth::Refresh => Step::Done(Fetched::Hit(Hit {
+                        stored,
+                        point,
+                        source: Source::Shared,
+                    })),
+                    Worth::Fallback | Worth::Nothing => Step::Again,
+                }
+            }
             Judgement::Invalid(_) | Judgement::Unasked(_) => Step::Again,
         })
     }
@@ -279,8 +416,11 @@ impl<'a> Search<'a> {
             jittered.min(lasts)
         };
         // A lease in its last instant must not make this a busy wait.
-        let pause = pause.max(Duration::from_millis(1)).min(budgets.waits);
+        let mut pause = pause.max(Duration::from_millis(1)).min(budgets.waits);
         let before = env.now();
+        if let (Some(soft), Some(_)) = (self.soft, &self.spare) {
+            pause = pause.min(soft.saturating_sub(before));
+        }
         tokio::select! {
             biased;
             () = self.seat.rung(armed) => {}
@@ -306,34 +446,27 @@ impl Engine {
     }
 
     /// What the local tier has for a call, whether or not it holds.
-    fn find_typed<V: Send + Sync + 'static>(&self, call: &Call) -> Option<Arc<Stored<V>>> {
+    pub(super) fn find_typed<V: Send + Sync + 'static>(
+        &self,
+        call: &Call,
+    ) -> Option<Arc<Stored<V>>> {
         let held: Arc<dyn std::any::Any + Send + Sync> = self.local.find(call.key.borrowed())?;
         held.downcast().ok()
     }
 
-    /// A local value that the shared tier has just confirmed, with a head of this very moment.
-    fn renewed<V: Clone>(
-        &self,
-        call: &Call,
-        stored: &Stored<V>,
-        reading: &Reading,
-        asked: Duration,
-    ) -> Arc<Stored<V>> {
+    /// A local value of an earlier epoch that the shared tier has just confirmed, as one of this epoch.
+    fn renewed<V: Clone>(&self, stored: &Stored<V>, asked: Duration) -> Arc<Stored<V>> {
         let head = &stored.head;
+        head.life.confirm(asked);
         let deps = head.deps.iter().map(|dependency| Dependency {
             // The old cell may have left the registry.
             cell: self.cells.cell(dependency.cell.tag()),
             stamp: dependency.stamp,
         });
-        let expires = match call.function.carrier {
-            // Only the value itself knows its end.
-            Carrier::None => head.expires,
-            Carrier::Bytes { .. } => self.ends(call, reading.left, asked),
-        };
         Arc::new(Stored {
             head: Head::new(
                 head.key.clone(),
-                expires,
+                head.life.clone(),
                 self.epoch(),
                 head.id,
                 deps.collect(),
@@ -343,18 +476,47 @@ impl Engine {
         })
     }
 
-    /// What is cached for a call, without a flight: looked at, not kept.
-    pub(super) async fn look<V: CacheValue>(&self, call: &Call) -> Option<V> {
+    /// What is to be done about a value of this age. `early`: whether a fresh one is to be refreshed,
+    /// once that was drawn for the call.
+    pub(super) fn worth(&self, call: &Call, life: &Life, early: &mut Option<bool>) -> Worth {
+        let settings = &call.function.settings;
+        match life.age(self.env.coarse()) {
+            Age::Quiet => Worth::Serve,
+            Age::Early(left) => {
+                let draw = || life.is_due(left, unit(self.env.draw()));
+                if *early.get_or_insert_with(draw) {
+                    Worth::Refresh
+                } else {
+                    Worth::Serve
+                }
+            }
+            Age::Stale(past) if past < settings.stale_while_revalidate => Worth::Refresh,
+            Age::Stale(past) if past < settings.stale_if_error => Worth::Fallback,
+            Age::Stale(_) | Age::Ended => Worth::Nothing,
+        }
+    }
+
+    /// What is cached for a call and could be served at once, without a flight: looked at, not kept.
+    pub(super) async fn look<V: CacheValue>(&self, call: &Call) -> Option<Arc<Stored<V>>> {
         let now = self.env.coarse();
-        if self.trusts_local(now)
-            && let Some(value) = self.local.hit::<V>(call.key.borrowed(), self.epoch(), now)
+        // Nothing is refreshed here.
+        let mut early = Some(false);
+        let local = self.find_typed::<V>(call);
+        if let Some(local) = &local
+            && !call.function.settings.strict
+            && self.trusts_local(now)
+            && local.head.holds(self.epoch(), now)
+            && matches!(
+                self.worth(call, &local.head.life, &mut early),
+                Worth::Serve | Worth::Refresh
+            )
         {
-            return Some(value);
+            return Some(Arc::clone(local));
         }
         let store = self.store.as_ref().filter(|_| self.outage.usable())?;
         let key = call.shared_key();
         let Tagged { mut tags, .. } = self.tagged(call, &key);
-        let local = self.find_typed::<V>(call);
+        let local = local.filter(|stored| stored.head.life.lasts(now));
         // The second round trip is for the tags that only the entry's header names.
         for _ in 0..2 {
             let request = Read::new(&key, &tags)
@@ -368,7 +530,10 @@ impl Engine {
                 }
             };
             match self.judge_reading(call, local.as_ref(), &reading, &tags, now) {
-                Judgement::Valid(stored) => return Some(stored.value.clone()),
+                Judgement::Valid(stored) => {
+                    let worth = self.worth(call, &stored.head.life, &mut early);
+                    return matches!(worth, Worth::Serve | Worth::Refresh).then_some(stored);
+                }
                 Judgement::Unasked(more) => tags.extend(more),
                 Judgement::Invalid(_) => return None,
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Call, Carrier, Engine};
 use crate::codec::Codec;
 use crate::entry::{self, EntryId, Header};
-use crate::local::{Dependency, Head, Stored};
+use crate::local::{Dependency, Head, Life, Stored};
 use crate::metrics::Count;
 use crate::shape::CacheValue;
 use crate::store::{Found, Reading, Stamp};
@@ -18,6 +18,13 @@ pub(super) enum Judgement<V> {
     Invalid(Option<EntryId>),
     /// It names tags whose stamps were not asked for.
     Unasked(Vec<String>),
+}
+
+/// What the store said of an entry's end, and when it was asked.
+#[derive(Clone, Copy)]
+pub(super) struct Told {
+    pub(super) left: Option<Duration>,
+    pub(super) asked: Duration,
 }
 
 impl Engine {
@@ -34,26 +41,36 @@ impl Engine {
         match (call.function.carrier, local) {
             // There is no entry in the shared tier for values that stay local: their stamps are
             // all there is, and nothing there expires with the value.
-            (Carrier::None, Some(local)) if self.env.coarse() < local.head.expires => {
+            (Carrier::None, Some(local)) if local.head.life.lasts(self.env.coarse()) => {
                 judge_known(local, tags, &reading.stamps)
             }
             (Carrier::None, _) => Judgement::Invalid(None),
             (Carrier::Bytes { .. }, local) => {
-                let ends = self.ends(call, reading.left, asked);
-                self.judge(call, local, &reading.entry, (tags, &reading.stamps), ends)
+                let told = Told {
+                    left: reading.left,
+                    asked,
+                };
+                self.judge(call, local, &reading.entry, (tags, &reading.stamps), told)
             }
         }
     }
 
-    /// When a local copy of what was asked for at this time ends: never later than what it is a copy
-    /// of.
-    pub(super) fn ends(&self, call: &Call, left: Option<Duration>, asked: Duration) -> Duration {
-        match left {
-            Some(left) => asked + left.min(call.function.settings.ttl),
+    /// When a local copy of an entry is what: never later than what it is a copy of.
+    fn life(&self, call: &Call, header: &Header, told: Told) -> Life {
+        let settings = &call.function.settings;
+        let (fresh, kept) = match told.left {
+            Some(left) => {
+                let grace = header.life_ms.saturating_sub(header.fresh_ms);
+                let fresh = left.saturating_sub(Duration::from_millis(grace));
+                let fresh = fresh.min(settings.ttl);
+                (fresh, left.min(fresh.saturating_add(settings.grace())))
+            }
             // Where each call asks the store, it is the store that knows the end.
-            None if !self.trust.is_proven() => asked + call.function.settings.ttl,
-            None => asked,
-        }
+            None if !self.trust.is_proven() => (settings.ttl, settings.longest()),
+            None => (Duration::ZERO, Duration::ZERO),
+        };
+        let cost = Duration::from_micros(header.cost_us);
+        settings.life(told.asked, fresh, kept, cost)
     }
 
     /// Step 3: valid only if it can be read, was stored by this very function with this very type,
@@ -65,7 +82,7 @@ impl Engine {
         local: Option<&Arc<Stored<V>>>,
         found: &Found,
         (tags, stamps): (&[String], &[Option<Stamp>]),
-        expires: Duration,
+        told: Told,
     ) -> Judgement<V> {
         let bytes = match found {
             Found::Nothing => return Judgement::Invalid(None),
@@ -112,7 +129,7 @@ impl Engine {
         if !stamped {
             return Judgement::Invalid(id);
         }
-        match self.decode::<V>(call, &header, payload, expires) {
+        match self.decode::<V>(call, &header, payload, told) {
             Some(stored) => Judgement::Valid(Arc::new(stored)),
             None => Judgement::Invalid(id),
         }
@@ -124,7 +141,7 @@ impl Engine {
         call: &Call,
         header: &Header,
         payload: &[u8],
-        expires: Duration,
+        told: Told,
     ) -> Option<Stored<V>> {
         let Carrier::Bytes { schema, .. } = call.function.carrier else {
             return None;
@@ -151,7 +168,7 @@ impl Engine {
         Some(Stored {
             head: Head::new(
                 call.key.clone(),
-                expires,
+                self.life(call, header, told),
                 self.epoch(),
                 header.id,
                 deps,

@@ -3,6 +3,7 @@
 
 mod call;
 mod complaints;
+mod fallback;
 mod fetch;
 mod function;
 mod invalidate;
@@ -21,19 +22,20 @@ use std::time::Duration;
 
 pub(crate) use call::Call;
 use complaints::Complaints;
+use fallback::Lapses;
 pub(crate) use function::Function;
 use function::{Carrier, KindState, Table};
 pub use invalidate::Invalidation;
 pub(crate) use invalidate::Targets;
 use lease::Leases;
-use outage::Outage;
+use outage::{Outage, unit};
 use recent::Recent;
 use trust::Trust;
 
 use crate::env::Env;
 use crate::flight::{Flights, Note};
-use crate::local::{Cell, Cells, Local};
-use crate::metrics::{Counters, KindSnapshot, Snapshot};
+use crate::local::{Age, Cell, Cells, KeyRef, Local};
+use crate::metrics::{Count, Counters, KindSnapshot, Snapshot};
 use crate::policy::Policies;
 use crate::registry::Registered;
 use crate::sabotage::{Guard, removed};
@@ -51,6 +53,7 @@ pub(crate) struct Parts {
     pub(crate) capacity: usize,
     pub(crate) store_timeout: Duration,
     pub(crate) replay_window: Duration,
+    pub(crate) local_trust: Duration,
 }
 
 pub(crate) struct Engine {
@@ -71,13 +74,24 @@ pub(crate) struct Engine {
     trust: Trust,
     recent: Recent,
     epoch: AtomicU64,
+    lapses: Lapses,
     store_timeout: Duration,
+    local_trust: Duration,
     policies: Policies,
     functions: Table<Arc<Function>>,
     kinds: Mutex<BTreeMap<String, Arc<KindState>>>,
     /// By `kind:function:`.
     names: RwLock<HashMap<String, Arc<Function>>>,
     me: Weak<Engine>,
+}
+
+/// Why an epoch ends.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Everything was invalidated.
+    Flush,
+    /// This node may have missed something. Until then it had not.
+    Loss(Option<Duration>),
 }
 
 impl Engine {
@@ -100,7 +114,9 @@ impl Engine {
             trust: Trust::default(),
             recent: Recent::new(parts.replay_window),
             epoch: AtomicU64::new(0),
+            lapses: Lapses::default(),
             store_timeout: parts.store_timeout,
+            local_trust: parts.local_trust,
             policies: parts.policies,
             functions: Table::new(),
             kinds: Mutex::default(),
@@ -176,16 +192,74 @@ impl Engine {
         self.epoch.load(Ordering::Acquire)
     }
 
+    /// Where events don't flow: since when a local value must have been confirmed to be served without
+    /// asking. `None`: each one is asked about.
+    fn trusted_since(&self, now: Duration) -> Option<Duration> {
+        let untold = !self.local_trust.is_zero() && !self.trust.is_proven();
+        (untold && self.outage.usable()).then(|| now.saturating_sub(self.local_trust))
+    }
+
+    /// The local tier's value for a call that need not ask anybody, counted. `early`: whether it is to
+    /// be refreshed although it is fresh, once that was drawn.
+    pub(crate) fn local_hit<V: Clone + 'static>(
+        &self,
+        function: &Function,
+        key: KeyRef<'_>,
+        early: &mut Option<bool>,
+    ) -> Option<V> {
+        if function.settings.strict {
+            return None;
+        }
+        let now = self.env.coarse();
+        let since = if self.trusts_local(now) {
+            None
+        } else {
+            Some(self.trusted_since(now)?)
+        };
+        let mut stale = false;
+        let value = self.local.hit(key, self.epoch(), now, |life, age| {
+            if since.is_some_and(|since| life.confirmed() <= since) {
+                return false;
+            }
+            match age {
+                Age::Quiet => {
+                    stale = life.is_stale(now);
+                    true
+                }
+                Age::Early(left) => {
+                    let draw = || life.is_due(left, unit(self.env.draw()));
+                    !*early.get_or_insert_with(draw)
+                }
+                Age::Stale(_) | Age::Ended => false,
+            }
+        })?;
+        let count = if stale {
+            Count::HitStale
+        } else {
+            Count::HitLocal
+        };
+        function.kind.counters.count(count);
+        Some(value)
+    }
+
     /// Nothing that was learnt before counts any more.
     ///
     /// Guard G12: every cell moves, every flight is dirty, every local entry ends, every waiter
     /// wakes.
-    fn step_epoch(&self) {
+    fn step_epoch(&self, step: Step) {
         if removed(Guard::G12) {
             return;
         }
-        self.epoch.fetch_add(1, Ordering::AcqRel);
-        self.cells.advance_all();
+        let ended = self.epoch.fetch_add(1, Ordering::AcqRel);
+        match step {
+            Step::Flush => self.cells.advance_all(),
+            Step::Loss(known) => {
+                if let Some(known) = known {
+                    self.lapses.note(ended, known);
+                }
+                self.cells.lose_sight();
+            }
+        }
         self.sweep_flights();
     }
 

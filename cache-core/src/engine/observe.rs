@@ -1,7 +1,7 @@
 //! What the store tells: mapped to entries, flights and tag cells, inside the store's reader (guard
 //! G5), so that nothing that comes after it on the wire is seen before it.
 
-use super::Engine;
+use super::{Engine, Step};
 use crate::local::LocalKey;
 use crate::store::{Event, Observer};
 
@@ -29,17 +29,20 @@ impl Observer for Engine {
                     self.sweep_flights();
                 }
             }
-            Event::Flushed => self.step_epoch(),
+            Event::Flushed => self.step_epoch(Step::Flush),
             Event::Lost => {
+                // What was right so far may be served for a while where a kind allows it.
+                let known = self.trust.known_until(self.env.coarse());
                 self.trust.withdraw();
                 self.queue_recent();
-                self.step_epoch();
+                self.step_epoch(Step::Loss(known));
             }
             Event::Proven { until } => {
                 // The very first connection: there is nothing to forget, and what the call reads
                 // that made it can be kept.
                 if !self.trust.is_new() {
-                    self.step_epoch();
+                    let known = self.trust.known_until(self.env.coarse());
+                    self.step_epoch(Step::Loss(known));
                 }
                 self.trust.grant(until);
             }

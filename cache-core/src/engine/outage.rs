@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Engine;
+use super::{Engine, Step};
 use crate::sabotage::{Guard, removed};
 use crate::tag::Tag;
 use crate::{Error, ErrorKind, Key};
@@ -214,7 +214,7 @@ impl Engine {
     /// Closes the breaker, unless something was queued in the meantime.
     fn close(&self) -> bool {
         // What was read before the outage may be from before an invalidation of another node.
-        self.step_epoch();
+        self.step_epoch(Step::Loss(self.trust.known_until(self.env.coarse())));
         let mut state = self.outage.lock();
         if state.queue.len() > 0 {
             return false;

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::local::nanoseconds;
+
 /// More than the coarse clock may be behind (the contract of
 /// [`Clock::coarse`](crate::Clock::coarse)). It comes off every deadline, so that the bound is not
 /// longer than stated.
@@ -51,6 +53,14 @@ impl Trust {
         self.until.load(Ordering::Acquire) != 0
     }
 
+    /// Until when events have told of whatever moved, as far as is known now; `None` where they don't.
+    pub(super) fn known_until(&self, now: Duration) -> Option<Duration> {
+        match self.until.load(Ordering::Acquire) {
+            0 => None,
+            until => Some(now.min(Duration::from_nanos(until))),
+        }
+    }
+
     /// Whether a local value may be served, at this time of the coarse clock.
     pub(super) fn holds(&self, now: Duration) -> bool {
         nanoseconds(now) < self.until.load(Ordering::Acquire)
@@ -59,10 +69,6 @@ impl Trust {
 
 fn deadline(until: Duration) -> u64 {
     nanoseconds(until.saturating_sub(LAG)).max(1)
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@ use std::time::Duration;
 use super::*;
 use crate::driver::block_on;
 use crate::entry::EntryId;
-use crate::local::{Head, Stored};
+use crate::local::{Head, Life, Stored};
 
 fn value(number: u64) -> Arc<dyn Held> {
     Arc::new(Stored {
         head: Head::new(
             LocalKey::new(1, "7"),
-            Duration::from_secs(1),
+            life(),
             0,
             EntryId([0; 16]),
             Box::default(),
@@ -19,21 +19,30 @@ fn value(number: u64) -> Arc<dyn Held> {
     })
 }
 
+fn life() -> Life {
+    let end = Duration::from_secs(1);
+    Life::new(end, end, Duration::ZERO, Duration::ZERO)
+}
+
 fn key() -> LocalKey {
     LocalKey::new(1, "7")
 }
 
 fn lead(flights: &Arc<Flights>) -> Seat {
-    match flights.join(&key(), flights.call_begins(), 0, false) {
+    match flights.join(&key(), flights.call_begins(), 0, true, false) {
         Joined::Lead(seat, _) => seat,
-        Joined::Follow(_) | Joined::Own => panic!("somebody else leads"),
+        Joined::Follow(_) | Joined::Standby(_) | Joined::Aside(_) | Joined::Own => {
+            panic!("somebody else leads")
+        }
     }
 }
 
 fn follow(flights: &Arc<Flights>) -> Follower {
-    match flights.join(&key(), flights.call_begins(), 0, false) {
+    match flights.join(&key(), flights.call_begins(), 0, true, false) {
         Joined::Follow(follower) => follower,
-        Joined::Lead(..) | Joined::Own => panic!("nobody leads"),
+        Joined::Lead(..) | Joined::Standby(_) | Joined::Aside(_) | Joined::Own => {
+            panic!("nobody leads")
+        }
     }
 }
 
@@ -48,7 +57,7 @@ fn number(followed: &Followed) -> Option<u64> {
 fn followers_get_the_leaders_value() {
     let flights = Arc::new(Flights::new());
     let seat = lead(&flights);
-    let follower = follow(&flights);
+    let mut follower = follow(&flights);
     seat.load_begins(None);
     seat.end(value(7), Sharing::Everyone);
     assert_eq!(number(&block_on(follower.end())), Some(7));
@@ -58,7 +67,7 @@ fn followers_get_the_leaders_value() {
 fn a_cancelled_leader_hands_over() {
     let flights = Arc::new(Flights::new());
     let seat = lead(&flights);
-    let follower = follow(&flights);
+    let mut follower = follow(&flights);
     drop(seat);
     assert!(matches!(block_on(follower.end()), Followed::Again));
     drop(lead(&flights));
@@ -68,9 +77,9 @@ fn a_cancelled_leader_hands_over() {
 fn a_call_that_began_after_the_load_shares_only_what_everyone_may() {
     let flights = Arc::new(Flights::new());
     let seat = lead(&flights);
-    let early = follow(&flights);
+    let mut early = follow(&flights);
     let point = seat.load_begins(None);
-    let late = follow(&flights);
+    let mut late = follow(&flights);
     seat.end(value(7), Sharing::CallsBefore(point));
     assert_eq!(number(&block_on(early.end())), Some(7));
     assert!(matches!(block_on(late.end()), Followed::Again));
@@ -88,7 +97,7 @@ fn nobody_joins_a_dirty_load_and_its_lease_is_named() {
     assert!(!seat.insert_if_clean(0, || panic!("a dirty flight inserts nothing")));
     // The replaced flight removes only itself.
     seat.end(value(7), Sharing::Nobody);
-    let follower = follow(&flights);
+    let mut follower = follow(&flights);
     successor.end(value(8), Sharing::Everyone);
     assert_eq!(number(&block_on(follower.end())), Some(8));
 }
@@ -114,9 +123,11 @@ fn an_epoch_step_makes_every_load_dirty() {
     seat.load_begins(None);
     assert!(seat.flight.is_clean(0) && !seat.flight.is_clean(1));
     flights.sweep_dirty(1);
-    let other = match flights.join(&key(), 9, 1, false) {
+    let other = match flights.join(&key(), 9, 1, true, false) {
         Joined::Lead(seat, _) => seat,
-        Joined::Follow(_) | Joined::Own => panic!("a load of another epoch was joined"),
+        Joined::Follow(_) | Joined::Standby(_) | Joined::Aside(_) | Joined::Own => {
+            panic!("a load of another epoch was joined")
+        }
     };
     drop((seat, other));
 }
@@ -145,10 +156,13 @@ fn the_end_of_a_replaced_flight_wakes_its_successor() {
 #[test]
 fn a_plain_function_does_not_wait_for_itself() {
     let flights = Arc::new(Flights::new());
-    let Joined::Lead(seat, _) = flights.join(&key(), 0, 0, true) else {
+    let Joined::Lead(seat, _) = flights.join(&key(), 0, 0, true, true) else {
         panic!("nobody else is there");
     };
-    assert!(matches!(flights.join(&key(), 0, 0, true), Joined::Own));
+    assert!(matches!(
+        flights.join(&key(), 0, 0, true, true),
+        Joined::Own
+    ));
     drop(seat);
 }
 
@@ -162,7 +176,7 @@ fn nobody_joins_a_flight_whose_value_is_settled() {
     let other = lead(&flights);
     seat.end(value(7), Sharing::Everyone);
     // And the one that took its place is still there to be followed.
-    let follower = follow(&flights);
+    let mut follower = follow(&flights);
     other.end(value(8), Sharing::Everyone);
     assert_eq!(number(&block_on(follower.end())), Some(8));
 }
@@ -199,18 +213,122 @@ fn a_flight_on_a_killed_cell_is_never_clean() {
 fn who_comes_too_late_for_a_value_stored_nowhere_leads_and_is_followed() {
     let flights = Arc::new(Flights::new());
     let seat = lead(&flights);
-    let early = follow(&flights);
+    let mut early = follow(&flights);
     let point = seat.bare_load_begins();
-    let Joined::Lead(next, Some(other)) = flights.join(&key(), flights.call_begins(), 0, false)
+    let Joined::Lead(next, Some(mut other)) =
+        flights.join(&key(), flights.call_begins(), 0, true, false)
     else {
         panic!("a load whose value is not for this call was joined");
     };
     // The others gather behind the next load, which has not begun.
-    let late = follow(&flights);
+    let mut late = follow(&flights);
     seat.end(value(7), Sharing::CallsBefore(point));
     assert_eq!(number(&block_on(early.end())), Some(7));
     assert!(matches!(block_on(other.end()), Followed::Again));
     let point = next.bare_load_begins();
     next.end(value(8), Sharing::CallsBefore(point));
     assert_eq!(number(&block_on(late.end())), Some(8));
+}
+
+fn standby(flights: &Flights, number: u64, at_once: bool) -> Standby {
+    Standby {
+        value: value(number),
+        point: flights.source_asked(),
+        at_once,
+    }
+}
+
+fn joined(flights: &Arc<Flights>, began: u64, trusted: bool) -> Joined {
+    flights.join(&key(), began, 0, trusted, false)
+}
+
+#[test]
+fn a_refresh_captures_nobody() {
+    let flights = Arc::new(Flights::new());
+    let mut seat = lead(&flights);
+    let mut early = follow(&flights);
+    seat.stand_by(standby(&flights, 7, true), 0, true);
+    seat.load_begins(None);
+    assert_eq!(number(&block_on(early.end())), Some(7), "at once");
+    let Joined::Standby(held) = joined(&flights, flights.call_begins(), true) else {
+        panic!("who comes during a refresh has what it refreshes");
+    };
+    assert_eq!(number(&Followed::Value(held)), Some(7));
+    assert!(seat.insert_if_clean(0, || ()));
+    seat.end(value(8), Sharing::Everyone);
+    drop(lead(&flights));
+}
+
+#[test]
+fn what_a_refresh_replaces_ends_with_an_invalidation() {
+    let flights = Arc::new(Flights::new());
+    let mut seat = lead(&flights);
+    seat.stand_by(standby(&flights, 7, true), 0, true);
+    seat.load_begins(None);
+    flights.touch(&key(), || ());
+    // Its own load, in a flight of its own.
+    drop(lead(&flights));
+    assert!(!seat.insert_if_clean(0, || panic!("it is dirty")));
+}
+
+#[test]
+fn where_nobody_tells_later_calls_ask_for_themselves() {
+    let flights = Arc::new(Flights::new());
+    let mut seat = lead(&flights);
+    let before = flights.call_begins();
+    seat.stand_by(standby(&flights, 7, true), 0, false);
+    seat.load_begins(None);
+    assert!(matches!(
+        joined(&flights, before, false),
+        Joined::Standby(_)
+    ));
+    let after = flights.call_begins();
+    assert!(matches!(joined(&flights, after, false), Joined::Aside(_)));
+}
+
+#[test]
+fn a_fallback_is_for_those_who_have_waited() {
+    let flights = Arc::new(Flights::new());
+    let mut seat = lead(&flights);
+    seat.stand_by(standby(&flights, 7, false), 0, true);
+    seat.load_begins(None);
+    let follower = follow(&flights);
+    let held = follower.standby(0, true).expect("nothing has moved");
+    assert_eq!(number(&Followed::Value(held)), Some(7));
+    flights.touch(&key(), || ());
+    assert!(follower.standby(0, true).is_none());
+}
+
+#[test]
+fn an_ejected_leader_leaves_its_key_to_others() {
+    let flights = Arc::new(Flights::new());
+    let seat = lead(&flights);
+    let token = EntryId([3; 16]);
+    seat.load_begins(Some(token));
+    let mut follower = follow(&flights);
+    let ejector = seat.eject();
+    assert_eq!(ejector.eject(), Some(token));
+    assert!(matches!(block_on(follower.end()), Followed::Again));
+    let next = lead(&flights);
+    assert!(seat.take_lease().is_none());
+    assert!(!seat.insert_if_clean(0, || panic!("it was ejected")));
+    seat.end(value(7), Sharing::Everyone);
+    assert!(
+        matches!(joined(&flights, 0, true), Joined::Follow(_)),
+        "the next one still leads"
+    );
+    drop(next);
+}
+
+#[test]
+fn an_ended_leader_is_not_ejected() {
+    let flights = Arc::new(Flights::new());
+    let seat = lead(&flights);
+    seat.load_begins(Some(EntryId([3; 16])));
+    let mut follower = follow(&flights);
+    let ejector = seat.eject();
+    seat.take_lease();
+    seat.end(value(7), Sharing::Everyone);
+    assert_eq!(ejector.eject(), None);
+    assert_eq!(number(&block_on(follower.end())), Some(7));
 }

@@ -16,6 +16,9 @@ pub(crate) struct Cell {
     tag: Box<str>,
     /// The stamp; zero while it is not known.
     stamp: AtomicU64,
+    /// The stamp as it was when the node lost sight of it, unless it was invalidated since; zero
+    /// where there is none. What is served during an outage goes by it, and nothing else does.
+    former: AtomicU64,
     /// How often it moved. Written under the lock only.
     moved: AtomicU64,
     /// Taken by whoever changes the cell. True once the cell is no longer in the registry: then no
@@ -31,6 +34,7 @@ impl Cell {
         Self {
             tag: tag.into(),
             stamp: AtomicU64::new(0),
+            former: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             killed: Mutex::new(false),
         }
@@ -64,7 +68,34 @@ impl Cell {
         let unmoved = self.moved.load(Ordering::Acquire) == noted;
         if !*killed && (unmoved || removed(Guard::G1)) {
             self.stamp.store(stamp.unwrap_or(0), Ordering::Release);
+            self.former.store(0, Ordering::Release);
         }
+    }
+
+    /// Whether this was the stamp when the node last knew, and nothing it was told of has ended it.
+    pub(crate) fn was(&self, stamp: Stamp) -> bool {
+        match self.stamp.load(Ordering::Acquire) {
+            0 => self.former.load(Ordering::Acquire) == stamp,
+            known => known == stamp,
+        }
+    }
+
+    /// The stamp as it was when the node last knew, or one of the node's own: what is loaded during
+    /// an outage is kept under it, so that an invalidation here ends it.
+    pub(crate) fn former_or_make(&self, draw: impl Fn() -> u64) -> Option<Stamp> {
+        let killed = self.lock();
+        if *killed {
+            return None;
+        }
+        let known = self
+            .stamp()
+            .unwrap_or_else(|| self.former.load(Ordering::Acquire));
+        if known != 0 {
+            return Some(known);
+        }
+        let stamp = draw().max(1);
+        self.former.store(stamp, Ordering::Release);
+        Some(stamp)
     }
 
     /// The stamp, made with `draw` where there is none: without a shared tier the cell is the only
@@ -82,12 +113,26 @@ impl Cell {
         Some(stamp)
     }
 
-    /// The tag was invalidated, or nothing is known of it any more.
+    /// The tag was invalidated.
     pub(crate) fn advance(&self) {
+        self.step(false);
+    }
+
+    /// What is known of the tag may no longer be so.
+    fn lose_sight(&self) {
+        self.step(true);
+    }
+
+    fn step(&self, remember: bool) {
         // Someone may have had it in hand when it was killed: it stays that.
         let killed = self.lock();
         if !*killed {
-            self.stamp.store(0, Ordering::Release);
+            let stamp = self.stamp.swap(0, Ordering::AcqRel);
+            if !remember {
+                self.former.store(0, Ordering::Release);
+            } else if stamp != 0 {
+                self.former.store(stamp, Ordering::Release);
+            }
             self.moved.fetch_add(1, Ordering::AcqRel);
         }
     }
@@ -97,6 +142,7 @@ impl Cell {
         let mut killed = self.lock();
         *killed = true;
         self.stamp.store(0, Ordering::Release);
+        self.former.store(0, Ordering::Release);
         self.moved.store(Self::KILLED, Ordering::Release);
     }
 
@@ -146,11 +192,20 @@ impl Cells {
         cell.inspect(|cell| cell.advance()).is_some()
     }
 
-    /// Nothing is known any more of any tag (guard G12).
+    /// Every tag may have been invalidated (guard G12).
     pub(crate) fn advance_all(&self) {
+        self.each(Cell::advance);
+    }
+
+    /// Nothing is known any more of any tag (guard G12).
+    pub(crate) fn lose_sight(&self) {
+        self.each(Cell::lose_sight);
+    }
+
+    fn each(&self, change: impl Fn(&Cell)) {
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.values().for_each(|cell| cell.advance());
+            shard.values().for_each(|cell| change(cell));
         }
     }
 
@@ -204,6 +259,27 @@ mod tests {
         assert_eq!(cell.stamp(), None);
         cell.learn(cell.moved(), Some(8));
         assert_eq!(cell.stamp(), Some(8));
+    }
+
+    #[test]
+    fn what_was_known_is_remembered_until_it_is_invalidated() {
+        let cell = Cell::new("a");
+        cell.learn(0, Some(7));
+        cell.lose_sight();
+        assert_eq!((cell.stamp(), cell.was(7)), (None, true));
+        cell.lose_sight();
+        assert!(cell.was(7), "twice lost is not forgotten");
+        assert_eq!(cell.former_or_make(|| 9), Some(7));
+        cell.advance();
+        assert!(!cell.was(7));
+        assert_eq!(cell.former_or_make(|| 9), Some(9));
+        assert_eq!((cell.stamp(), cell.was(9)), (None, true));
+        cell.learn(cell.moved(), None);
+        assert!(!cell.was(9), "what the store says counts");
+        cell.learn(cell.moved(), Some(8));
+        assert!(cell.was(8) && !cell.was(9));
+        cell.kill();
+        assert!(!cell.was(8) && cell.former_or_make(|| 9).is_none());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use papaya::{Equivalent, Guard, HashMap};
 
 use super::cells::Cell;
 use super::eviction::Eviction;
+use super::life::{Age, Life};
 use super::parting::Kept;
 use crate::entry::EntryId;
 use crate::store::Stamp;
@@ -68,8 +69,8 @@ impl Equivalent<LocalKey> for KeyRef<'_> {
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) key: LocalKey,
-    /// When it ends, on the node's monotonic clock.
-    pub(crate) expires: Duration,
+    /// When it is fresh, stale, gone.
+    pub(crate) life: Life,
     /// The epoch it belongs to: it ends with it.
     pub(crate) epoch: u64,
     /// The id of the entry in the shared tier that it is a copy of.
@@ -94,7 +95,7 @@ pub(crate) struct Dependency {
 impl Head {
     pub(crate) fn new(
         key: LocalKey,
-        expires: Duration,
+        life: Life,
         epoch: u64,
         id: EntryId,
         deps: Box<[Dependency]>,
@@ -102,7 +103,7 @@ impl Head {
     ) -> Self {
         Self {
             key,
-            expires,
+            life,
             epoch,
             id,
             deps,
@@ -114,12 +115,19 @@ impl Head {
 
     /// Whether nothing this node was told of speaks against it.
     pub(crate) fn holds(&self, epoch: u64, now: Duration) -> bool {
-        now < self.expires
+        self.life.lasts(now)
             && self.epoch == epoch
             && self
                 .deps
                 .iter()
                 .all(|dependency| dependency.cell.stamp() == Some(dependency.stamp))
+    }
+
+    /// Whether every tag it depends on is as it was when the node last knew, which may be a while ago.
+    pub(crate) fn was_left_alone(&self) -> bool {
+        self.deps
+            .iter()
+            .all(|dependency| dependency.cell.was(dependency.stamp))
     }
 
     fn mark_used(&self) {
@@ -136,6 +144,24 @@ impl Head {
 pub(crate) struct Stored<V> {
     pub(crate) head: Head,
     pub(crate) value: V,
+}
+
+impl<V: Clone> Stored<V> {
+    /// The same with another course of life.
+    pub(crate) fn with_life(&self, life: Life) -> Self {
+        let head = &self.head;
+        Self {
+            head: Head::new(
+                head.key.clone(),
+                life,
+                head.epoch,
+                head.id,
+                head.deps.clone(),
+                head.bytes,
+            ),
+            value: self.value.clone(),
+        }
+    }
 }
 
 /// A [`Stored`] of any type.
@@ -187,20 +213,22 @@ impl Local {
         }
     }
 
-    /// The value at a key, cloned, if it holds.
+    /// The value at a key, cloned, if it holds and `serve` says that its age is right.
     pub(crate) fn hit<V: Clone + 'static>(
         &self,
         key: KeyRef<'_>,
         epoch: u64,
         now: Duration,
+        serve: impl FnOnce(&Life, Age) -> bool,
     ) -> Option<V> {
         let map = self.map.pin();
         let held = map.get(&key)?;
         let stored = held.typed::<V>()?;
-        if !stored.head.holds(epoch, now) {
+        let head = &stored.head;
+        if !head.holds(epoch, now) || !serve(&head.life, head.life.age(now)) {
             return None;
         }
-        stored.head.mark_used();
+        head.mark_used();
         Some(stored.value.clone())
     }
 

@@ -2,9 +2,11 @@
 
 mod cells;
 mod eviction;
+mod life;
 mod map;
 mod parting;
 
 pub(crate) use cells::{Cell, Cells};
+pub(crate) use life::{Age, Life, nanoseconds};
 pub(crate) use map::{Dependency, Head, Held, KeyRef, Local, LocalKey, Stored};
 pub(crate) use parting::Parting;

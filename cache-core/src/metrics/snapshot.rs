@@ -47,8 +47,11 @@ pub struct KindSnapshot {
     pub hits_local: u64,
     /// Calls answered from the shared tier.
     pub hits_shared: u64,
-    /// Calls answered with a value past its time to live.
+    /// Calls answered with a value past its time to live, while another call loaded a new one or after
+    /// a load had failed.
     pub hits_stale: u64,
+    /// Calls answered from the local tier while the shared one could not be reached.
+    pub hits_outage: u64,
     /// Calls answered with the value of another call of the same process, under way at the time.
     pub coalesced: u64,
     /// Calls that ran the function.
@@ -57,8 +60,14 @@ pub struct KindSnapshot {
     pub bypassed: u64,
     /// How often the function ran.
     pub loads: u64,
+    /// How often it ran although there was a value that could have been served.
+    pub refreshes: u64,
     /// How often it returned an `Err`.
     pub load_errors: u64,
+    /// How often it took longer than the hard timeout.
+    pub load_timeouts: u64,
+    /// Calls whose load failed, and that were answered with the value from before.
+    pub rescued: u64,
     /// How long it took.
     pub load_time: Distribution,
     /// Loads whose value was not stored, because the lease was gone by then.
@@ -87,11 +96,15 @@ impl KindSnapshot {
             hits_local: counters.sum(Count::HitLocal),
             hits_shared: counters.sum(Count::HitShared),
             hits_stale: counters.sum(Count::HitStale),
+            hits_outage: counters.sum(Count::HitOutage),
             coalesced: counters.sum(Count::Coalesced),
             misses: counters.sum(Count::Miss),
             bypassed: counters.sum(Count::Bypassed),
             loads: counters.sum(Count::Load),
+            refreshes: counters.sum(Count::Refresh),
             load_errors: counters.sum(Count::LoadError),
+            load_timeouts: counters.sum(Count::LoadTimeout),
+            rescued: counters.sum(Count::Rescued),
             load_time: loads.distribution(),
             fills_refused: counters.sum(Count::FillRefused),
             invalidations_applied: counters.sum(Count::InvalidationApplied),
@@ -106,7 +119,7 @@ impl KindSnapshot {
 
     /// Calls that were answered without running the function.
     pub fn hits(&self) -> u64 {
-        self.hits_local + self.hits_shared + self.hits_stale + self.coalesced
+        self.hits_local + self.hits_shared + self.hits_stale + self.hits_outage + self.coalesced
     }
 
     /// Hits among all calls that asked the cache, from 0 to 1; `None` before the first.

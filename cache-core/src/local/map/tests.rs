@@ -3,11 +3,19 @@ use super::*;
 const NEVER: Duration = Duration::from_hours(1);
 const NOW: Duration = Duration::ZERO;
 
+fn lasting(end: Duration) -> Life {
+    Life::new(end, end, Duration::ZERO, NOW)
+}
+
+fn served(_: &Life, age: Age) -> bool {
+    age == Age::Quiet
+}
+
 fn entry(args: &str, bytes: usize, expires: Duration) -> Arc<Stored<String>> {
     Arc::new(Stored {
         head: Head::new(
             LocalKey::new(1, args),
-            expires,
+            lasting(expires),
             0,
             EntryId([0; 16]),
             Box::default(),
@@ -18,7 +26,7 @@ fn entry(args: &str, bytes: usize, expires: Duration) -> Arc<Stored<String>> {
 }
 
 fn hit(local: &Local, args: &str) -> Option<String> {
-    local.hit::<String>(KeyRef { function: 1, args }, 0, NOW)
+    local.hit::<String>(KeyRef { function: 1, args }, 0, NOW, served)
 }
 
 #[test]
@@ -31,12 +39,12 @@ fn what_is_inserted_is_hit_under_its_own_key_and_type_only() {
         function: 2,
         args: "7",
     };
-    assert_eq!(local.hit::<String>(other, 0, NOW), None);
+    assert_eq!(local.hit::<String>(other, 0, NOW, served), None);
     let key = KeyRef {
         function: 1,
         args: "7",
     };
-    assert_eq!(local.hit::<u64>(key, 0, NOW), None);
+    assert_eq!(local.hit::<u64>(key, 0, NOW, served), None);
 }
 
 #[test]
@@ -61,7 +69,7 @@ fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
     let tagged = Stored {
         head: Head::new(
             LocalKey::new(1, "7"),
-            Duration::from_secs(10),
+            lasting(Duration::from_secs(10)),
             0,
             EntryId([0; 16]),
             Box::new([Dependency {
@@ -77,11 +85,14 @@ fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
         function: 1,
         args: "7",
     };
-    assert_eq!(local.hit::<u64>(key, 0, NOW), Some(7));
-    assert_eq!(local.hit::<u64>(key, 0, Duration::from_secs(10)), None);
-    assert_eq!(local.hit::<u64>(key, 1, NOW), None);
+    assert_eq!(local.hit::<u64>(key, 0, NOW, served), Some(7));
+    assert_eq!(
+        local.hit::<u64>(key, 0, Duration::from_secs(10), served),
+        None
+    );
+    assert_eq!(local.hit::<u64>(key, 1, NOW, served), None);
     cell.advance();
-    assert_eq!(local.hit::<u64>(key, 0, NOW), None);
+    assert_eq!(local.hit::<u64>(key, 0, NOW, served), None);
 }
 
 #[test]
