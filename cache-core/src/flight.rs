@@ -517,6 +517,23 @@ impl Seat {
             .send_replace(Some(Outcome::Value(standby.value, sharing)));
     }
 
+    /// The load is about to be stored: what there was before is served no longer, and `remove` takes
+    /// it out of the local tier.
+    ///
+    /// Guard G16: a node's own fill ends what it was told about the key (a write clears every
+    /// registration, and NOLOOP tells it of its own writes only that way). Between the fill and the
+    /// reading back another node's removal is told to nobody here: a local value from before would
+    /// outlive it, if the reading back finds nothing or is never heard.
+    pub(crate) fn retire(&self, remove: impl FnOnce()) {
+        if removed(Guard::G16) {
+            return;
+        }
+        let _parting = Parting::begin();
+        let _shard = self.flights.shard(&self.key);
+        self.flight.lock().standby = None;
+        remove();
+    }
+
     /// A way to end the flight from outside, should its load take too long.
     pub(crate) fn eject(&self) -> Ejector {
         Ejector {

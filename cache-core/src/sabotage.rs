@@ -15,6 +15,8 @@ pub enum Guard {
     G12,
     G13,
     G14,
+    G16,
+    G17,
 }
 
 #[cfg(feature = "sabotage")]

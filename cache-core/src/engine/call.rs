@@ -547,7 +547,7 @@ impl Call {
                             Ok(bytes) => {
                                 let size = bytes.len();
                                 let stored = seat.take_lease().is_some()
-                                    && self.fill(lease, &bytes, kept, budget).await;
+                                    && self.fill(&seat, lease, &bytes, kept, budget).await;
                                 (stored, size)
                             }
                             Err(error) => {
@@ -713,6 +713,7 @@ impl Call {
     /// Stores an entry; `false` where the lease was gone, or the store failed.
     async fn fill(
         &self,
+        seat: &Seat,
         lease: LeaseGuard,
         bytes: &[u8],
         life: Duration,
@@ -725,6 +726,7 @@ impl Call {
         if !engine.outage.usable() {
             return false;
         }
+        seat.retire(|| engine.local.remove(self.key.borrowed()));
         let key = self.shared_key();
         let request = Fill::new(&key, lease.token, bytes, life);
         match engine.bounded_by(budget, store.fill(request)).await {

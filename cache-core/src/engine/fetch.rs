@@ -10,13 +10,14 @@ use super::lease::LeaseGuard;
 use super::outage::unit;
 use super::{Call, Carrier, Engine};
 use crate::Result;
+use crate::driver::BoxFuture;
 use crate::entry::EntryId;
 use crate::flight::{Note, Seat};
 use crate::local::{Age, Cell, Dependency, Head, Life, Stored};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::shape::CacheValue;
-use crate::store::{Begin, Read, Stamp, Store, Turn};
+use crate::store::{Begin, Beginning, Read, Stamp, Store, Turn};
 
 /// The pauses between two looks at an entry that another node is loading, where the store does not
 /// tell when it is there: from the first to the longest.
@@ -285,7 +286,7 @@ impl<'a, V: CacheValue> Search<'a, V> {
             .limit(self.limit());
         let answer = self.store.read(request);
         let reading = self.engine.bounded_by(&mut budgets.store, answer).await?;
-        learn(&self.cells, &note, &reading.stamps);
+        learn(&note, &reading.stamps);
         let judged =
             self.engine
                 .judge_reading(self.call, local.as_ref(), &reading, &self.tags, asked);
@@ -354,16 +355,21 @@ impl<'a, V: CacheValue> Search<'a, V> {
         let token = EntryId(self.engine.env.draw_wide());
         let settings = &self.call.function.settings;
         let unshared = self.call.function.carrier == Carrier::None;
-        let request = Begin::new(&self.key, token, own)
-            .seen(seen)
-            .lease(settings.lease)
-            .life(settings.longest())
-            .force(self.call.refresh || unshared)
-            .limit(self.limit());
         let lease = LeaseGuard::new(self.engine, &self.key, token);
-        let answer = self.store.begin(request);
-        let beginning = self.engine.bounded_by(&mut budgets.store, answer).await?;
-        learn(cells, &note, &beginning.stamps);
+        let (store, key, tags) = (Arc::clone(self.store), self.key.clone(), own.to_vec());
+        let (lasts, life) = (settings.lease, settings.longest());
+        let (force, limit) = (self.call.refresh || unshared, self.limit());
+        let answer = Box::pin(async move {
+            let request = Begin::new(&key, token, &tags)
+                .seen(seen)
+                .lease(lasts)
+                .life(life)
+                .force(force)
+                .limit(limit);
+            store.begin(request).await
+        });
+        let hearing = Hearing::new(self.engine, note, answer, lease);
+        let (lease, beginning) = hearing.heard(&mut budgets.store).await?;
         let found = match beginning.turn {
             Turn::Granted => {
                 lease.granted(settings.lease);
@@ -542,9 +548,88 @@ impl Engine {
     }
 }
 
+/// The answer to `begin`, on its way: it is heard whatever becomes of the caller.
+///
+/// Guard G17: `begin` may prolong a stamp, and a node's own write ends what it was told about the key
+/// until it has been read back. What that finds must reach the cell: if another node has removed the
+/// stamp in between, nothing else ever tells. Nor is the lease given up before: a release that
+/// overtakes the request would leave it to nobody.
+struct Hearing {
+    engine: Arc<Engine>,
+    note: Note,
+    answer: Option<BoxFuture<'static, Result<Beginning>>>,
+    lease: Option<LeaseGuard>,
+}
+
+impl Hearing {
+    fn new(
+        engine: &Arc<Engine>,
+        note: Note,
+        answer: BoxFuture<'static, Result<Beginning>>,
+        lease: LeaseGuard,
+    ) -> Self {
+        Self {
+            engine: Arc::clone(engine),
+            note,
+            answer: Some(answer),
+            lease: Some(lease),
+        }
+    }
+
+    async fn heard(mut self, left: &mut Duration) -> Result<(LeaseGuard, Beginning)> {
+        let engine = Arc::clone(&self.engine);
+        let answer = &mut self.answer;
+        let answered = async {
+            let Some(asked) = answer else {
+                // It is taken here and in `drop` only.
+                return std::future::pending().await;
+            };
+            let outcome = asked.await;
+            *answer = None;
+            outcome
+        };
+        let outcome = engine.bounded_by(left, answered).await;
+        if self.answer.is_none() {
+            learn_or_forget(&self.note, outcome.as_ref().ok());
+        }
+        let beginning = outcome?;
+        match self.lease.take() {
+            Some(lease) => Ok((lease, beginning)),
+            None => unreachable!("the lease is taken here and in `drop` only"),
+        }
+    }
+}
+
+impl Drop for Hearing {
+    fn drop(&mut self) {
+        let Some(answer) = self.answer.take() else {
+            return;
+        };
+        if removed(Guard::G17) {
+            return;
+        }
+        let (engine, note) = (Arc::clone(&self.engine), std::mem::take(&mut self.note));
+        let lease = self.lease.take();
+        self.engine.env.spawn(async move {
+            let answer = engine.bounded(answer).await;
+            learn_or_forget(&note, answer.as_ref().ok());
+            engine.sweep_flights();
+            drop(lease);
+        });
+    }
+}
+
+/// Teaches the cells what a reply of `begin` said; where there is none, nothing is known of them.
+fn learn_or_forget(note: &Note, beginning: Option<&Beginning>) {
+    match beginning {
+        Some(beginning) => learn(note, &beginning.stamps),
+        None => note.cells.iter().for_each(|(cell, _)| cell.lose_sight()),
+    }
+}
+
 /// Teaches the cells what a reply said (guard G1).
-fn learn(cells: &[Arc<Cell>], note: &Note, stamps: &[Option<Stamp>]) {
-    for ((cell, (_, noted)), stamp) in cells.iter().zip(&note.cells).zip(stamps) {
+fn learn(note: &Note, stamps: &[Option<Stamp>]) {
+    for ((cell, noted), stamp) in note.cells.iter().zip(stamps) {
         cell.learn(*noted, *stamp);
     }
 }

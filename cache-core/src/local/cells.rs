@@ -119,7 +119,7 @@ impl Cell {
     }
 
     /// What is known of the tag may no longer be so.
-    fn lose_sight(&self) {
+    pub(crate) fn lose_sight(&self) {
         self.step(true);
     }
 

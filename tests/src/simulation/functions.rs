@@ -214,9 +214,20 @@ pub(super) async fn save_user(
     id: u64,
     takes: [Duration; 2],
 ) {
+    let _stirs = Stirs(history, id);
     executor.sleep(takes[0]).await;
     history.write(Target::User(id));
     executor.sleep(takes[1]).await;
+}
+
+/// What a write invalidates takes effect on its node as its body ends, and not only on the server.
+struct Stirs<'a>(&'a History, u64);
+
+impl Drop for Stirs<'_> {
+    fn drop(&mut self) {
+        let keys: Vec<SimKey> = Target::User(self.1).keys().collect();
+        self.0.stir(&keys);
+    }
 }
 
 /// The key as the library names it.

@@ -69,10 +69,11 @@ struct Node {
 impl Node {
     fn raise(&mut self, key: SimKey, floor: Floor) {
         let current = &mut self.floors[key.0];
-        if floor.version > current.version
-            || (floor.version == current.version && floor.own.is_some())
-        {
+        if floor.version > current.version {
             *current = floor;
+        } else if floor.version == current.version && floor.own.is_some() {
+            // It was known before it was told.
+            current.own = floor.own;
         }
     }
 
@@ -146,8 +147,8 @@ struct State {
     violation: Option<Violation>,
     events: u64,
     database: [u64; KEYS],
-    /// What is older is void on the server.
-    void: [u64; KEYS],
+    /// What is older is void on the server, since then.
+    void: [(u64, Duration); KEYS],
     nodes: BTreeMap<usize, Node>,
     loads: Vec<Load>,
     calls: BTreeMap<u64, Call>,
@@ -173,7 +174,7 @@ impl History {
                 violation: None,
                 events: 0,
                 database: [1; KEYS],
-                void: [0; KEYS],
+                void: [(0, Duration::ZERO); KEYS],
                 nodes: BTreeMap::new(),
                 loads: Vec::new(),
                 calls: BTreeMap::new(),
@@ -222,10 +223,9 @@ impl History {
     /// A node is there; `shares` says whether it has a shared tier.
     pub(super) fn node_starts(&self, node: usize, shares: bool) {
         let mut state = self.lock();
-        let now = self.executor.now();
-        let floors = state.void.map(|version| Floor {
+        let floors = state.void.map(|(version, since)| Floor {
             version,
-            since: now,
+            since,
             own: None,
         });
         state.nodes.insert(
@@ -277,7 +277,7 @@ impl History {
         } = &mut *state;
         let keys = ended_by(name);
         for key in &keys {
-            void[key.0] = database[key.0];
+            void[key.0] = (database[key.0], now);
         }
         for (number, node) in nodes.iter_mut().filter(|(_, node)| node.shares) {
             let floors = keys.iter().map(|key| {
