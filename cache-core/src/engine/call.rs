@@ -150,7 +150,7 @@ impl Call {
 
     /// What is cached, without loading it.
     pub(crate) async fn peek<V: crate::shape::CacheValue>(&self) -> Option<V> {
-        let stored = self.engine.look::<V>(self).await?;
+        let stored = self.engine.look::<V>(self, Worth::Refresh).await?;
         Some(stored.value.clone())
     }
 
@@ -200,14 +200,8 @@ impl Call {
                     return Ok(None);
                 }
                 Joined::Aside(other) => {
-                    if let Some(stored) = engine.look::<V>(self).await {
-                        let stale = stored.head.life.is_stale(engine.env.coarse());
-                        self.count(if stale {
-                            Count::HitStale
-                        } else {
-                            Count::HitShared
-                        });
-                        return Err(stored.value.clone());
+                    if let Some(value) = self.look_aside(Worth::Refresh).await {
+                        return Err(value);
                     }
                     other
                 }
@@ -232,6 +226,12 @@ impl Call {
                     if let Some(value) = standby.and_then(|held| self.stood_by(&*held)) {
                         return Err(value);
                     }
+                    // Where nobody would have told, this call has to ask for itself.
+                    if !self.trusts()
+                        && let Some(value) = self.look_aside(Worth::Fallback).await
+                    {
+                        return Err(value);
+                    }
                 }
                 if budgets.waits.is_zero() {
                     return Ok(None);
@@ -251,6 +251,18 @@ impl Call {
                 return Ok(None);
             }
         }
+    }
+
+    /// The value that can be served while another call loads, as the store has it, counted.
+    async fn look_aside<V: crate::shape::CacheValue>(&self, least: Worth) -> Option<V> {
+        let stored = self.engine.look::<V>(self, least).await?;
+        let stale = stored.head.life.is_stale(self.engine.env.coarse());
+        self.count(if stale {
+            Count::HitStale
+        } else {
+            Count::HitShared
+        });
+        Some(stored.value.clone())
     }
 
     /// The value of what stands by while another call loads, counted.
@@ -499,7 +511,7 @@ impl Call {
             Err(returned) => {
                 if !shape.is_error(&returned) {
                     if spare.is_some() {
-                        self.retire();
+                        self.retire().await;
                     }
                 } else if let Some(spare) = self.rescue(&seat, spare) {
                     drop(plan);
@@ -672,23 +684,25 @@ impl Call {
     }
 
     /// The function has returned something that is not cached: what it replaces is not to be served
-    /// any longer.
-    fn retire(&self) {
+    /// any longer. Removed in a task that outlives the caller.
+    async fn retire(&self) {
         let engine = &self.engine;
-        let shared = self.shared_key();
         engine.flights.touch(&self.key, || {
             engine.local.remove(self.key.borrowed());
         });
         let Some(store) = engine.store.clone() else {
             return;
         };
-        let engine = Arc::clone(engine);
+        let (done, told) = tokio::sync::oneshot::channel::<()>();
+        let (engine, keys) = (Arc::clone(engine), [self.shared_key()]);
         self.engine.env.spawn(async move {
-            let keys = [shared];
             if !engine.outage.usable() || engine.bounded(store.remove(&keys)).await.is_err() {
                 engine.queue_invalidation(&[], &keys);
             }
+            drop(done);
         });
+        // It ends without a word.
+        let _ = told.await;
     }
 
     fn insert(&self, held: Arc<dyn Held>, epoch: u64) {

@@ -84,8 +84,8 @@ impl<V: Clone> Spare<V> {
     }
 }
 
-/// What is to be done about a value of a certain age.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is to be done about a value of a certain age; the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Worth {
     /// Return it.
     Serve,
@@ -502,8 +502,13 @@ impl Engine {
         }
     }
 
-    /// What is cached for a call and could be served at once, without a flight: looked at, not kept.
-    pub(super) async fn look<V: CacheValue>(&self, call: &Call) -> Option<Arc<Stored<V>>> {
+    /// What is cached for a call and is worth this much at least, without a flight: looked at, not
+    /// kept.
+    pub(super) async fn look<V: CacheValue>(
+        &self,
+        call: &Call,
+        least: Worth,
+    ) -> Option<Arc<Stored<V>>> {
         let now = self.env.coarse();
         // Nothing is refreshed here.
         let mut early = Some(false);
@@ -512,10 +517,7 @@ impl Engine {
             && !call.function.settings.strict
             && self.trusts_local(now)
             && local.head.holds(self.epoch(), now)
-            && matches!(
-                self.worth(call, &local.head.life, &mut early),
-                Worth::Serve | Worth::Refresh
-            )
+            && self.worth(call, &local.head.life, &mut early) <= least
         {
             return Some(Arc::clone(local));
         }
@@ -538,7 +540,7 @@ impl Engine {
             match self.judge_reading(call, local.as_ref(), &reading, &tags, now) {
                 Judgement::Valid(stored) => {
                     let worth = self.worth(call, &stored.head.life, &mut early);
-                    return matches!(worth, Worth::Serve | Worth::Refresh).then_some(stored);
+                    return (worth <= least).then_some(stored);
                 }
                 Judgement::Unasked(more) => tags.extend(more),
                 Judgement::Invalid(_) => return None,
