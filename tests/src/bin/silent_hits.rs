@@ -36,7 +36,7 @@ mod linux {
     #[cached(kind = "async_hit", ttl = "10m", tags("hit:{id}"))]
     async fn asynchronous(id: u64, name: &str) -> String {
         LOADS.fetch_add(1, Ordering::Relaxed);
-        format!("{name} {id}")
+        std::future::ready(format!("{name} {id}")).await
     }
 
     pub(super) fn main() -> Result<(), Failed> {
