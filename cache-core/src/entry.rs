@@ -213,6 +213,18 @@ fn checksum(bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(&bytes[CHECKSUM.end..], xxh3_64(&bytes[..CHECKSUM.start]))
 }
 
+/// Gives bytes the checksum that they should have, if they have room for one.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn mend(bytes: &mut [u8]) -> bool {
+    if bytes.len() < CHECKSUM.end {
+        return false;
+    }
+    let sum = checksum(bytes);
+    bytes[CHECKSUM].copy_from_slice(&sum.to_le_bytes());
+    // Under a reserved byte that is set, no checksum is right.
+    bytes[7] == 0
+}
+
 /// What is still to be read.
 struct Rest<'a>(&'a [u8]);
 

@@ -38,6 +38,9 @@
 //! Nothing here does, but for one case: the first call that has to wait starts the thread that drives
 //! timers and connections, and panics if the operating system refuses that thread or its reactor.
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod __fuzz;
 #[doc(hidden)]
 pub mod __private;
 mod cache;

@@ -26,6 +26,9 @@
 //! store              the `Store` trait on all of these
 //! ```
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod __fuzz;
 mod coherence;
 mod config;
 mod connection;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use cache_core::Result;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
 use super::hygiene::{self, wrong};
@@ -13,7 +13,7 @@ use super::hygiene::{self, wrong};
 const PORT: u16 = 6379;
 
 /// Where Redis is, and who calls. Its `Display` is the URL without the password.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) target: Target,
     pub(super) username: Option<String>,
@@ -53,25 +53,46 @@ impl Address {
     }
 }
 
+/// What a URL's parts can hold as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+const PLAIN_PATH: &AsciiSet = &PLAIN.remove(b'/');
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = match (&self.username, &self.password) {
-            (None, None) => String::new(),
-            (user, None) => format!("{}@", user.as_deref().unwrap_or_default()),
-            (user, Some(_)) => format!("{}:***@", user.as_deref().unwrap_or_default()),
-        };
+        let user = utf8_percent_encode(self.username.as_deref().unwrap_or_default(), PLAIN);
+        let has_user = self.username.is_some();
+        let has_password = self.password.is_some();
         match &self.target {
             Target::Tcp { host, port, tls } => {
-                let scheme = if *tls { "rediss" } else { "redis" };
+                write!(f, "{}://{user}", if *tls { "rediss" } else { "redis" })?;
+                match (has_user, has_password) {
+                    (false, false) => {}
+                    (true, false) => f.write_str("@")?,
+                    (_, true) => f.write_str(":***@")?,
+                }
                 let (open, close) = if host.contains(':') {
                     ("[", "]")
                 } else {
                     ("", "")
                 };
-                let database = self.database;
-                write!(f, "{scheme}://{who}{open}{host}{close}:{port}/{database}")
+                write!(f, "{open}{host}{close}:{port}/{}", self.database)
             }
-            Target::Unix(path) => write!(f, "unix://{who}{}?db={}", path.display(), self.database),
+            Target::Unix(path) => {
+                let path = path.to_string_lossy();
+                let path = utf8_percent_encode(&path, PLAIN_PATH);
+                write!(f, "unix://{path}?db={}", self.database)?;
+                if has_user {
+                    write!(f, "&user={user}")?;
+                }
+                if has_password {
+                    f.write_str("&pass=***")?;
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -80,6 +101,12 @@ impl fmt::Display for Address {
 pub(super) fn parse(text: &str) -> Result<Address> {
     let scheme = hygiene::check(text)?;
     let url = Url::parse(text).map_err(|error| wrong(unreadable(error)))?;
+    if url.fragment().is_some() {
+        return Err(wrong(
+            "has a part after #: certificates are always verified, so #insecure does not exist \
+             (give a private authority to ca_certificate); a # in the password is written %23",
+        ));
+    }
     if scheme.is_socket() {
         return socket(&url);
     }
@@ -95,12 +122,6 @@ pub(super) fn parse(text: &str) -> Result<Address> {
     let port = url.port().unwrap_or(PORT);
     if port == 0 {
         return Err(wrong("has port 0: Redis usually listens on 6379"));
-    }
-    if url.fragment().is_some() {
-        return Err(wrong(
-            "has a part after #: certificates are always verified, so #insecure does not exist \
-             (give a private authority to ca_certificate); a # in the password is written %23",
-        ));
     }
     for (name, value) in url.query_pairs() {
         match (&*name, &*value) {

@@ -220,6 +220,16 @@ impl RedisConfig {
         Ok(RedisStore::of(self.endpoint()?))
     }
 
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn has_password(&self) -> bool {
+        self.address.password.is_some()
+    }
+
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn is_at_the_same_address(&self, other: &Self) -> bool {
+        self.address == other.address
+    }
+
     pub(crate) fn endpoint(self) -> Result<Endpoint> {
         let described = self.describe();
         for (name, value) in [

@@ -47,7 +47,7 @@ fn urls_are_understood() {
         ("unix:///run/redis.sock?db=2", "unix:///run/redis.sock?db=2"),
         (
             "redis+unix:///run/redis.sock?user=u&pass=Tr0ub4dorX",
-            "unix://u:***@/run/redis.sock?db=0",
+            "unix:///run/redis.sock?db=0&user=u&pass=***",
         ),
     ];
     for (url, described) in cases {
@@ -110,6 +110,7 @@ fn what_is_pasted_wrongly_is_told_without_the_password() {
         ("redis://h?ssl_cert_reqs=none", "options after ?"),
         ("rediss://h#insecure", "always verified"),
         ("unix://run/redis.sock", "three slashes"),
+        ("unix:///run/redis.sock?pass=Tr0ub4dorX#7", "is written %23"),
         (
             "unix:///run/redis.sock?password=Tr0ub4dorX",
             "unknown option",
@@ -255,4 +256,20 @@ fn certificates_are_read_when_it_is_built() {
         shown.contains("rediss://:***@h:6379/0") && !shown.contains(SECRET),
         "{shown}"
     );
+}
+
+#[test]
+fn what_is_described_can_be_read_again() {
+    for (url, described) in [
+        ("redis://a%40b:p@h", "redis://a%40b:***@h:6379/0"),
+        ("redis://a%2Fb@h", "redis://a%2Fb@h:6379/0"),
+        ("unix:///a%20b%3Fc", "unix:///a%20b%3Fc?db=0"),
+        (
+            "unix:///run/redis.sock?user=a%26b",
+            "unix:///run/redis.sock?db=0&user=a%26b",
+        ),
+    ] {
+        assert_eq!(RedisConfig::new(url).unwrap().describe(), described);
+        assert_eq!(RedisConfig::new(described).unwrap().describe(), described);
+    }
 }
