@@ -458,10 +458,13 @@ impl Call {
         }
         let key = self.shared_key();
         let request = Fill::new(&key, lease.token, bytes, self.function.settings.ttl);
+        let unsure = Unconfirmed { call: self };
         match engine.bounded_by(budget, store.fill(request)).await {
             Ok(stored) => {
                 lease.gone();
-                if !stored {
+                if stored {
+                    unsure.confirm();
+                } else {
                     self.count(Count::FillRefused);
                 }
                 stored
@@ -472,6 +475,27 @@ impl Call {
                 false
             }
         }
+    }
+}
+
+/// A fill on its way. A tracked store forgets, without a word to the writer, that this node has read
+/// the entry: until the fill's own reading back is seen to have found what was filled, nothing tells
+/// of a change, and so the entry that was here before goes. Dropped by a cancelled call too.
+struct Unconfirmed<'a> {
+    call: &'a Call,
+}
+
+impl Unconfirmed<'_> {
+    /// It was read back, and is told of from there on.
+    fn confirm(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unconfirmed<'_> {
+    fn drop(&mut self) {
+        let Call { engine, key, .. } = self.call;
+        engine.local.remove(key.borrowed());
     }
 }
 
