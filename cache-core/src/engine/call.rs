@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::fetch::{Budgets, Fetched, Search, Tagged};
 use super::lease::LeaseGuard;
+use super::outage::Asking;
 use super::{Carrier, Engine, Function};
 use crate::entry::{self, EntryId, Header};
 use crate::flight::{Followed, Follower, Joined, Seat, Sharing};
@@ -459,7 +460,8 @@ impl Call {
         let key = self.shared_key();
         let request = Fill::new(&key, lease.token, bytes, self.function.settings.ttl);
         let unsure = Unconfirmed { call: self };
-        match engine.bounded_by(budget, store.fill(request)).await {
+        let asking = Asking::Write;
+        match engine.bounded_by(budget, asking, store.fill(request)).await {
             Ok(stored) => {
                 lease.gone();
                 if stored {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::invalidate::own_tag;
 use super::judge::Judgement;
 use super::lease::LeaseGuard;
-use super::outage::unit;
+use super::outage::{Asking, unit};
 use super::{Call, Carrier, Engine};
 use crate::Result;
 use crate::entry::EntryId;
@@ -177,7 +177,8 @@ impl<'a> Search<'a> {
             .known(local.as_ref().map(|stored| stored.head.id))
             .limit(self.limit());
         let answer = self.store.read(request);
-        let reading = self.engine.bounded_by(&mut budgets.store, answer).await?;
+        let left = &mut budgets.store;
+        let reading = self.engine.bounded_by(left, Asking::Read, answer).await?;
         learn(&self.cells, &note, &reading.stamps);
         let judged =
             self.engine
@@ -235,7 +236,8 @@ impl<'a> Search<'a> {
             .limit(self.limit());
         let lease = LeaseGuard::new(self.engine, &self.key, token);
         let answer = self.store.begin(request);
-        let beginning = self.engine.bounded_by(&mut budgets.store, answer).await?;
+        let left = &mut budgets.store;
+        let beginning = self.engine.bounded_by(left, Asking::Write, answer).await?;
         learn(cells, &note, &beginning.stamps);
         let found = match beginning.turn {
             Turn::Granted => {
@@ -360,7 +362,7 @@ impl Engine {
             let request = Read::new(&key, &tags)
                 .known(local.as_ref().map(|stored| stored.head.id))
                 .limit(call.function.entry_limit());
-            let reading = match self.bounded(store.read(request)).await {
+            let reading = match self.bounded(Asking::Read, store.read(request)).await {
                 Ok(reading) => reading,
                 Err(error) => {
                     self.store_failed(&error);

@@ -3,6 +3,7 @@
 
 use super::Engine;
 use crate::local::LocalKey;
+use crate::metrics::Count;
 use crate::store::{Event, Observer};
 
 impl Observer for Engine {
@@ -31,6 +32,7 @@ impl Observer for Engine {
             }
             Event::Flushed => self.step_epoch(),
             Event::Lost => {
+                self.totals.count(Count::TrustLost);
                 self.trust.withdraw();
                 self.queue_recent();
                 self.step_epoch();
