@@ -3,8 +3,11 @@
 // Functions are written as users write them, and both sides of a choice one under the other.
 #![allow(clippy::match_bool, clippy::unused_async, clippy::unused_self)]
 
-use cache_core::memory::MemoryServer;
-use cache_core::{Cache, Env, KindSnapshot, Policy, cached, invalidates};
+use cache_core::memory::{MemoryServer, Trouble};
+use cache_core::{
+    Cache, Env, Invalidation, KindSnapshot, Policy, Snapshot, Tag, cached, invalidates,
+};
+use cache_tests::server::until;
 use cache_tests::source::Source;
 use cache_tests::world::settle;
 
@@ -120,4 +123,57 @@ async fn every_call_is_counted_once_and_as_what_it_was() {
         (0, 0, 0)
     );
     assert_eq!(walked.local_entries, 1, "{walked:?}");
+}
+
+#[tokio::test]
+async fn an_outage_and_its_end_are_counted() {
+    let server = MemoryServer::new(Env::system());
+    let cache = Cache::builder().shared(server.store()).build();
+    let source = Source::new(5);
+    assert_eq!(cache.scope(walk(&source, 1)).await, Ok(6));
+    let quiet = cache.snapshot();
+    assert_eq!(
+        (quiet.breaker_opened, quiet.trust_lost, quiet.epoch_steps),
+        (0, 0, 0)
+    );
+
+    server.trouble(Trouble::Down);
+    let lost = cache.snapshot();
+    assert_eq!((lost.trust_lost, lost.epoch_steps), (1, 1));
+    for tag in ["a", "a", "b"] {
+        let outcome = cache.invalidate_tag(tag).await.expect("a tag");
+        assert_eq!(outcome, Invalidation::Queued);
+    }
+    let open = cache.snapshot();
+    assert_eq!((open.breaker_open, open.breaker_opened), (true, 1));
+    assert_eq!(open.invalidations_queued, 3);
+    assert_eq!(open.invalidations_pending, 2, "they are coalesced");
+    assert_eq!((open.invalidations_replayed, open.queue_widened), (0, 0));
+    let many = (0..10_001).map(|id| Tag::escaped("many:", id).expect("a tag"));
+    assert_eq!(cache.invalidate_tags(many).await, Invalidation::Queued);
+    let widened = cache.snapshot();
+    assert_eq!(widened.queue_widened, 1);
+    assert_eq!(widened.invalidations_pending, 1, "the namespace");
+
+    server.trouble(Trouble::None);
+    until("it is back", async || cache.health().usable).await;
+    let healed = cache.snapshot();
+    assert_eq!((healed.breaker_open, healed.breaker_opened), (false, 1));
+    assert_eq!(healed.invalidations_pending, 0);
+    assert_eq!(healed.invalidations_replayed, 1);
+    assert_eq!(healed.invalidations_queued, 4);
+    assert!(healed.epoch_steps > lost.epoch_steps, "{healed:?}");
+    assert_eq!((healed.trust_lost, healed.journal_errors), (1, 0));
+}
+
+#[test]
+fn a_snapshot_of_a_version_that_counted_less_can_be_read() {
+    let read: Snapshot = serde_json::from_str(r#"{"kinds":{},"invalidations_applied":3}"#)
+        .expect("what is missing is zero");
+    assert_eq!((read.invalidations_applied, read.breaker_opened), (3, 0));
+    let written = serde_json::to_string(&read).expect("plain data");
+    assert_eq!(
+        serde_json::from_str::<Snapshot>(&written).expect("the same"),
+        read
+    );
 }

@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use cache_core::memory::{MemoryServer, Trouble};
-use cache_core::{Cache, Env, Invalidation, ManualClock, cached};
+use cache_core::store::Store;
+use cache_core::{Cache, Env, ErrorKind, Invalidation, ManualClock, cached};
+use cache_tests::gate::{Gates, Op, gated};
 use cache_tests::source::Source;
 use cache_tests::world::settle;
 use tokio::task::JoinHandle;
@@ -26,6 +28,11 @@ struct Node {
     clock: ManualClock,
 }
 
+fn cache(env: Env, store: impl Store) -> Cache {
+    let builder = Cache::builder().env(env).shared(store);
+    builder.store_timeout(TIMEOUT).build()
+}
+
 impl Node {
     fn new(tracked: bool) -> Self {
         let clock = ManualClock::new();
@@ -35,16 +42,25 @@ impl Node {
             true => server.store(),
             false => server.checked_store(),
         };
-        let cache = Cache::builder()
-            .env(env)
-            .shared(store)
-            .store_timeout(TIMEOUT)
-            .build();
         Self {
-            cache,
+            cache: cache(env, store),
             server,
             clock,
         }
+    }
+
+    /// A node whose store's calls can be held back one by one.
+    fn gated() -> (Self, Gates) {
+        let clock = ManualClock::new();
+        let env = Env::system().with_clock(clock.clone());
+        let server = MemoryServer::new(env.clone());
+        let (store, gates) = gated(server.checked_store());
+        let node = Self {
+            cache: cache(env, store),
+            server,
+            clock,
+        };
+        (node, gates)
     }
 
     fn call(&self, source: &Source, id: u64) -> JoinHandle<u64> {
@@ -215,4 +231,99 @@ async fn calls_during_an_outage_share_loads_without_waiting_for_those_that_are_n
         assert_eq!(call.await.expect("no panic"), 7);
     }
     assert_eq!(source.loads(), 2);
+}
+
+/// Reads are answered throughout: an end to the streak of failures for calls that read, and only
+/// for them.
+#[tokio::test]
+async fn writes_that_hang_open_the_breaker_and_a_probe_that_only_reads_does_not_close_it() {
+    let (node, gates) = Node::gated();
+    let source = Source::new(1);
+    for op in [Op::Begin, Op::Fill, Op::Renew, Op::Release] {
+        gates.hold_requests(op);
+    }
+    let mut paid = 0;
+    while node.cache.health().usable {
+        let (value, delay) = node.timed(&source, paid).await;
+        assert_eq!(value, 1);
+        assert!(delay <= TIMEOUT, "{delay:?}");
+        paid += 1;
+        assert!(paid <= 3, "the breaker does not open");
+    }
+    let reads = gates.calls(Op::Read);
+    for _ in 0..600 {
+        settle().await;
+        let (value, delay) = node.timed(&source, 1_000).await;
+        assert_eq!((value, delay), (1, Duration::ZERO));
+        assert!(!node.cache.health().usable, "it flaps");
+        node.clock.advance(Duration::from_millis(100));
+    }
+    assert_eq!(gates.calls(Op::Read), reads, "nothing was asked");
+    assert!(gates.calls(Op::Probe) >= 20, "{}", gates.calls(Op::Probe));
+    let figures = node.cache.snapshot();
+    assert_eq!((figures.breaker_opened, figures.breaker_open), (1, true));
+    for op in [Op::Begin, Op::Fill, Op::Renew, Op::Release] {
+        gates.open(op);
+    }
+    node.heal().await;
+    assert!(!node.cache.snapshot().breaker_open);
+    let loads = source.loads();
+    assert_eq!(node.timed(&source, 2_000).await.0, 1);
+    assert_eq!(node.timed(&source, 2_000).await.0, 1);
+    assert_eq!(source.loads(), loads + 1, "it caches again");
+}
+
+#[tokio::test]
+async fn reads_that_hang_open_the_breaker() {
+    let (node, gates) = Node::gated();
+    let source = Source::new(1);
+    gates.hold_requests(Op::Read);
+    for id in 0..3 {
+        assert_eq!(node.timed(&source, id).await, (1, TIMEOUT));
+    }
+    assert_eq!(node.timed(&source, 3).await, (1, Duration::ZERO));
+    gates.open(Op::Read);
+    node.heal().await;
+}
+
+/// A full Redis refuses writes at once and still has hits: an open breaker would lose those. Nor do
+/// refusals of the probe's own write keep it open.
+#[tokio::test]
+async fn refusals_do_not_open_the_breaker() {
+    let (node, gates) = Node::gated();
+    let source = Source::new(1);
+    assert_eq!(node.timed(&source, 0).await.0, 1);
+    for op in [Op::Begin, Op::Fill, Op::Release] {
+        gates.fail(op, ErrorKind::Rejected);
+    }
+    for id in 1..20 {
+        assert_eq!(node.timed(&source, id).await, (1, Duration::ZERO));
+    }
+    let loads = source.loads();
+    assert_eq!(node.timed(&source, 0).await.0, 1);
+    assert_eq!(source.loads(), loads, "a hit");
+    assert_eq!(node.cache.snapshot().breaker_opened, 0);
+    node.server.trouble(Trouble::Down);
+    for id in 20..25 {
+        node.timed(&source, id).await;
+    }
+    assert!(!node.cache.health().usable);
+    node.heal().await;
+}
+
+/// A failure now and then is none in a row.
+#[tokio::test]
+async fn an_answer_ends_a_streak_of_failures() {
+    let (node, gates) = Node::gated();
+    let source = Source::new(1);
+    for round in 0..10 {
+        for id in 0..2 {
+            gates.fail(Op::Read, ErrorKind::Unavailable);
+            node.timed(&source, 100 * round + id).await;
+            gates.open(Op::Read);
+        }
+        node.timed(&source, 100 * round + 2).await;
+        assert!(node.cache.health().usable);
+    }
+    assert_eq!(node.cache.snapshot().breaker_opened, 0);
 }

@@ -1,12 +1,12 @@
 //! What a cache is to be: settings by value, checked when it is built.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Cache;
-use crate::engine::{Engine, Parts};
+use crate::engine::{Engine, Journal, Parts};
 use crate::env::Env;
 use crate::kind::check_namespace;
 use crate::policy::{Policies, Policy};
@@ -24,6 +24,7 @@ pub struct CacheBuilder {
     store_timeout: Duration,
     replay_window: Duration,
     local_trust: Duration,
+    journal: Option<PathBuf>,
     env: Env,
     faults: Vec<Error>,
 }
@@ -39,6 +40,7 @@ impl Default for CacheBuilder {
             store_timeout: Duration::from_millis(250),
             replay_window: Duration::from_secs(5),
             local_trust: Duration::ZERO,
+            journal: None,
             env: Env::system(),
             faults: Vec::new(),
         }
@@ -160,6 +162,39 @@ impl CacheBuilder {
         self
     }
 
+    /// A file for the invalidations that are queued while the shared tier can't be reached, so that
+    /// the process may crash meanwhile: the next one with the same journal applies them before it
+    /// uses the shared tier. Without it, what was `Queued` goes with the process, and the shared tier
+    /// has the old values until they expire.
+    ///
+    /// An invalidation is on the disk before it returns `Queued`. A disk that fails later or takes
+    /// longer than the [`store_timeout`](Self::store_timeout) holds nobody up: it is logged once in a
+    /// while and counted, and the invalidation is queued in memory.
+    ///
+    /// Name a file on a local disk that outlives the process, one for each process: two with one
+    /// journal are refused, and so is a file of another namespace or of something else. Next to it,
+    /// `<path>.lock` is kept and `<path>.new` comes and goes. They hold keys and tags, so they are
+    /// made for their owner only (mode 0600). Nothing is touched where there is no shared tier.
+    /// Default: none.
+    ///
+    /// ```no_run
+    /// # fn build(store: impl cache_core::store::Store) -> Result<(), cache_core::Error> {
+    /// use cache_core::Cache;
+    ///
+    /// let cache = Cache::builder()
+    ///     .namespace("shifts")
+    ///     .shared(store)
+    ///     .journal("/var/lib/shifts/cache.journal")
+    ///     .try_build()?;
+    /// # drop(cache);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn journal(mut self, path: impl Into<PathBuf>) -> Self {
+        self.journal = Some(path.into());
+        self
+    }
+
     /// Time, random numbers and tasks, for tests. Default: [`Env::system`].
     pub fn env(mut self, env: Env) -> Self {
         self.env = env;
@@ -186,6 +221,7 @@ impl CacheBuilder {
             store_timeout: Duration::ZERO,
             replay_window: Duration::ZERO,
             local_trust: Duration::ZERO,
+            journal: None,
         });
         match engine {
             Ok(engine) => Cache {
@@ -210,6 +246,11 @@ impl CacheBuilder {
         if !self.faults.is_empty() {
             return Err(self.faults.remove(0));
         }
+        // Without a shared tier nothing is ever queued.
+        let journal = match (&self.journal, &self.store) {
+            (Some(path), Some(_)) => Some(Journal::open(path, &self.namespace, &self.env)?),
+            _ => None,
+        };
         let engine = Engine::new(Parts {
             env: self.env,
             namespace: self.namespace,
@@ -220,6 +261,7 @@ impl CacheBuilder {
             store_timeout: self.store_timeout,
             replay_window: self.replay_window,
             local_trust: self.local_trust,
+            journal,
         })?;
         Ok(Cache {
             engine,

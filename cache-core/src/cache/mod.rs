@@ -12,7 +12,7 @@ pub(crate) use scope::with_current;
 use scope::{Entered, INSTALLED, Scoped};
 
 use crate::driver::block_on;
-use crate::engine::{Engine, Invalidation, Targets};
+use crate::engine::{Engine, Invalidation, Journal, Targets};
 use crate::kind::Kind;
 use crate::metrics::Snapshot;
 use crate::tag::Tag;
@@ -188,6 +188,7 @@ impl Cache {
             usable: engine.store.is_some() && engine.outage.usable(),
             trusted: engine.store.is_some() && engine.trusts_local(engine.env.coarse()),
             queued: engine.outage.queued(),
+            journal_behind: engine.journal.as_ref().is_some_and(Journal::is_behind),
         }
     }
 
@@ -228,13 +229,15 @@ impl fmt::Debug for Cache {
 pub struct Health {
     /// What and where the shared tier is, without secrets; `None` where there is none.
     pub shared: Option<String>,
-    /// Whether calls use it at the moment.
+    /// Whether calls use it at the moment: it is there, and the breaker is closed.
     pub usable: bool,
     /// Whether local values are served without asking it at the moment, because it tells of every
     /// change.
     pub trusted: bool,
-    /// How many invalidations are kept for when it is back.
+    /// How many tags and keys are kept to be invalidated when it is back.
     pub queued: usize,
+    /// Whether the [`journal`](CacheBuilder::journal) lacks some of them, because its disk fails.
+    pub journal_behind: bool,
 }
 
 fn targets(tags: impl IntoIterator<Item = Tag>) -> Targets {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::fetch::{Budgets, Fetched, Hit, Search, Source, Spare, Tagged, Worth};
 use super::lease::LeaseGuard;
-use super::outage::unit;
+use super::outage::{Asking, unit};
 use super::{Carrier, Engine, Function};
 use crate::entry::{self, EntryId, Header};
 use crate::flight::{Followed, Follower, Joined, Seat, Sharing, Standby};
@@ -696,7 +696,12 @@ impl Call {
         let (done, told) = tokio::sync::oneshot::channel::<()>();
         let (engine, keys) = (Arc::clone(engine), [self.shared_key()]);
         self.engine.env.spawn(async move {
-            if !engine.outage.usable() || engine.bounded(store.remove(&keys)).await.is_err() {
+            if !engine.outage.usable()
+                || engine
+                    .bounded(Asking::Write, store.remove(&keys))
+                    .await
+                    .is_err()
+            {
                 engine.queue_invalidation(&[], &keys);
             }
             drop(done);
@@ -743,7 +748,8 @@ impl Call {
         seat.retire(|| engine.local.remove(self.key.borrowed()));
         let key = self.shared_key();
         let request = Fill::new(&key, lease.token, bytes, life);
-        match engine.bounded_by(budget, store.fill(request)).await {
+        let filled = store.fill(request);
+        match engine.bounded_by(budget, Asking::Write, filled).await {
             Ok(stored) => {
                 lease.gone();
                 if !stored {

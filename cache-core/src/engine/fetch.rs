@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::invalidate::own_tag;
 use super::judge::{Judgement, Told};
 use super::lease::LeaseGuard;
-use super::outage::unit;
+use super::outage::{Asking, unit};
 use super::{Call, Carrier, Engine};
 use crate::Result;
 use crate::driver::BoxFuture;
@@ -285,7 +285,8 @@ impl<'a, V: CacheValue> Search<'a, V> {
             .known(local.as_ref().map(|stored| stored.head.id))
             .limit(self.limit());
         let answer = self.store.read(request);
-        let reading = self.engine.bounded_by(&mut budgets.store, answer).await?;
+        let left = &mut budgets.store;
+        let reading = self.engine.bounded_by(left, Asking::Read, answer).await?;
         learn(&note, &reading.stamps);
         let judged =
             self.engine
@@ -530,7 +531,7 @@ impl Engine {
             let request = Read::new(&key, &tags)
                 .known(local.as_ref().map(|stored| stored.head.id))
                 .limit(call.function.entry_limit());
-            let reading = match self.bounded(store.read(request)).await {
+            let reading = match self.bounded(Asking::Read, store.read(request)).await {
                 Ok(reading) => reading,
                 Err(error) => {
                     self.store_failed(&error);
@@ -590,7 +591,7 @@ impl Hearing {
             *answer = None;
             outcome
         };
-        let outcome = engine.bounded_by(left, answered).await;
+        let outcome = engine.bounded_by(left, Asking::Write, answered).await;
         if self.answer.is_none() {
             learn_or_forget(&self.note, outcome.as_ref().ok());
         }
@@ -613,7 +614,7 @@ impl Drop for Hearing {
         let (engine, note) = (Arc::clone(&self.engine), std::mem::take(&mut self.note));
         let lease = self.lease.take();
         self.engine.env.spawn(async move {
-            let answer = engine.bounded(answer).await;
+            let answer = engine.bounded(Asking::Write, answer).await;
             learn_or_forget(&note, answer.as_ref().ok());
             engine.sweep_flights();
             drop(lease);

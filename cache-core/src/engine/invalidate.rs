@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::Engine;
-use super::outage::shared_keys;
+use super::outage::{Asking, shared_keys};
 use crate::Key;
 use crate::local::LocalKey;
 use crate::metrics::Count;
@@ -30,7 +30,8 @@ pub enum Invalidation {
     /// It holds: on this node at once, and everywhere within the bound of invariant 1.
     Applied,
     /// It holds on this node. The shared tier could not be reached; it is kept, and applied before
-    /// this node uses the shared tier again.
+    /// this node uses the shared tier again. Kept in memory, and where the cache has a
+    /// [`journal`](crate::CacheBuilder::journal), on disk by now.
     Queued,
 }
 
@@ -119,8 +120,8 @@ impl Engine {
                 }
                 // Before it is sent: what is on its way when the connection breaks is among it.
                 engine.recent.note(engine.env.now(), &tags, &keys);
-                let tags_done = engine.bounded(store.invalidate(&tags));
-                let keys_done = engine.bounded(store.remove(&keys));
+                let tags_done = engine.bounded(Asking::Aside, store.invalidate(&tags));
+                let keys_done = engine.bounded(Asking::Aside, store.remove(&keys));
                 // In any order: nobody is told before both are done.
                 let (tags_done, keys_done) = tokio::join!(tags_done, keys_done);
                 for error in [&tags_done, &keys_done]
@@ -131,17 +132,18 @@ impl Engine {
                 }
                 tags_done.is_ok() && keys_done.is_ok()
             };
-            let outcome = if asked.await {
-                Invalidation::Applied
+            let (outcome, ticket) = if asked.await {
+                (Invalidation::Applied, None)
             } else {
                 // Guard G10: the queue closes the shared tier to this node before the caller
                 // learns of it.
-                engine.queue_invalidation(&tags, &keys);
-                Invalidation::Queued
+                let ticket = engine.queue_invalidation(&tags, &keys);
+                (Invalidation::Queued, ticket)
             };
             if !removed(Guard::G4) {
                 engine.apply_locally(&targets);
             }
+            engine.journaled(ticket).await;
             engine.count_invalidation(&targets, outcome);
             // The caller may be gone; that changes nothing.
             let _ = tell.send(outcome);

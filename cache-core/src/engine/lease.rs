@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::Engine;
+use super::outage::Asking;
 use crate::store::Token;
 
 /// How often a lease is renewed at most: a leader that is never polled again must not hold its key
@@ -99,7 +100,10 @@ impl Engine {
             return;
         }
         self.env.spawn(async move {
-            if let Err(error) = engine.bounded(store.release(&key, token)).await {
+            if let Err(error) = engine
+                .bounded(Asking::Write, store.release(&key, token))
+                .await
+            {
                 engine.store_failed(&error);
             }
             // Guard G14: the store tells nobody of its own node's release.
@@ -119,10 +123,8 @@ async fn keep(engine: Weak<Engine>, pause: Duration) {
         };
         if let (Some(store), true) = (engine.store.clone(), engine.outage.usable()) {
             for (token, lease) in due {
-                match engine
-                    .bounded(store.renew(&lease.key, token, lease.lasts))
-                    .await
-                {
+                let renewed = store.renew(&lease.key, token, lease.lasts);
+                match engine.bounded(Asking::Write, renewed).await {
                     Ok(true) => {}
                     // It is another's by now: the fill will be refused.
                     Ok(false) => engine.leases.forget(token),

@@ -7,10 +7,12 @@ mod fallback;
 mod fetch;
 mod function;
 mod invalidate;
+mod journal;
 mod judge;
 mod lease;
 mod observe;
 mod outage;
+mod queue;
 mod recent;
 mod trust;
 
@@ -27,8 +29,10 @@ pub(crate) use function::Function;
 use function::{Carrier, KindState, Table};
 pub use invalidate::Invalidation;
 pub(crate) use invalidate::Targets;
+pub(crate) use journal::Journal;
 use lease::Leases;
-use outage::{Outage, unit};
+use outage::{Asking, Outage, unit};
+pub(crate) use queue::Queue;
 use recent::Recent;
 use trust::Trust;
 
@@ -54,6 +58,8 @@ pub(crate) struct Parts {
     pub(crate) store_timeout: Duration,
     pub(crate) replay_window: Duration,
     pub(crate) local_trust: Duration,
+    /// The journal, and what an earlier process left in it.
+    pub(crate) journal: Option<(Journal, Queue)>,
 }
 
 pub(crate) struct Engine {
@@ -65,6 +71,7 @@ pub(crate) struct Engine {
     pub(crate) cells: Cells,
     pub(crate) flights: Arc<Flights>,
     pub(crate) outage: Outage,
+    pub(crate) journal: Option<Journal>,
     /// What is counted for the cache as a whole.
     pub(crate) totals: Counters,
     leases: Leases,
@@ -97,6 +104,7 @@ enum Step {
 impl Engine {
     /// Builds an engine and attaches it to its store.
     pub(crate) fn new(parts: Parts) -> Result<Arc<Self>> {
+        let (journal, queue) = parts.journal.unzip();
         let engine = Arc::new_cyclic(|me| Self {
             env: parts.env,
             namespace: parts.namespace,
@@ -106,7 +114,8 @@ impl Engine {
             // A cell takes about a tenth of the smallest entry.
             cells: Cells::new((parts.capacity / 256).clamp(1_000, 1_000_000)),
             flights: Arc::new(Flights::new()),
-            outage: Outage::new(),
+            outage: Outage::new(queue.unwrap_or_default()),
+            journal,
             totals: Counters::new(),
             leases: Leases::default(),
             store_complaints: Complaints::default(),
@@ -130,6 +139,7 @@ impl Engine {
                 engine.env.clone(),
                 observer,
             ))?;
+            engine.resume();
         }
         Ok(engine)
     }
@@ -250,6 +260,7 @@ impl Engine {
         if removed(Guard::G12) {
             return;
         }
+        self.totals.count(Count::EpochStep);
         let ended = self.epoch.fetch_add(1, Ordering::AcqRel);
         match step {
             Step::Flush => self.cells.advance_all(),
@@ -278,15 +289,21 @@ impl Engine {
     }
 
     /// A call to the store, bounded by the store's timeout.
-    async fn bounded<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn bounded<T>(
+        &self,
+        asking: Asking,
+        asked: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         let mut left = self.store_timeout;
-        self.bounded_by(&mut left, asked).await
+        self.bounded_by(&mut left, asking, asked).await
     }
 
-    /// A call to the store, bounded by what is left of a budget, and charged to it.
+    /// A call to the store, bounded by what is left of a budget, and charged to it. The breaker
+    /// is told what came of it.
     async fn bounded_by<T>(
         &self,
         left: &mut Duration,
+        asking: Asking,
         asked: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let before = self.env.now();
@@ -297,18 +314,14 @@ impl Engine {
         };
         let budget = *left;
         *left = left.saturating_sub(self.env.now().saturating_sub(before));
-        match answered {
-            Some(answer) => {
-                if answer.is_ok() {
-                    self.outage.succeeded();
-                }
-                answer
-            }
-            None => Err(Error::new(
+        let answer = answered.unwrap_or_else(|| {
+            Err(Error::new(
                 ErrorKind::Timeout,
                 format!("no answer from the store within {budget:?}"),
-            )),
-        }
+            ))
+        });
+        self.judged(asking, answer.as_ref().err());
+        answer
     }
 
     /// Asks the store whether it answers.
@@ -319,7 +332,7 @@ impl Engine {
                 "this cache has no shared tier: give it one with Cache::builder().shared(..)",
             ));
         };
-        self.bounded(store.probe()).await?;
+        self.bounded(Asking::Aside, store.probe()).await?;
         if self.outage.usable() {
             return Ok(());
         }
@@ -337,6 +350,9 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let mut snapshot = Snapshot::of(&self.totals);
+        snapshot.breaker_open = !self.outage.usable();
+        snapshot.invalidations_pending = self.outage.queued() as u64;
+        snapshot.journal_errors = self.journal.as_ref().map_or(0, Journal::errors);
         for (name, kind) in kinds {
             let figures = KindSnapshot::of(&kind.counters, &kind.loads);
             snapshot.kinds.insert(name, figures);

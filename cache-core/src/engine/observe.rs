@@ -3,6 +3,7 @@
 
 use super::{Engine, Step};
 use crate::local::LocalKey;
+use crate::metrics::Count;
 use crate::store::{Event, Observer};
 
 impl Observer for Engine {
@@ -33,6 +34,7 @@ impl Observer for Engine {
             Event::Lost => {
                 // What was right so far may be served for a while where a kind allows it.
                 let known = self.trust.known_until(self.env.coarse());
+                self.totals.count(Count::TrustLost);
                 self.trust.withdraw();
                 self.queue_recent();
                 self.step_epoch(Step::Loss(known));

@@ -5,7 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::outage::Queue;
+use super::queue::Queue;
 
 /// Invalidations that were sent not longer ago than the window; some of up to twice as long ago.
 #[derive(Debug)]

@@ -28,9 +28,14 @@ pub(crate) enum Count {
     Undecodable,
     Unkeyed,
     Evicted,
+    InvalidationReplayed,
+    QueueWidened,
+    BreakerOpened,
+    TrustLost,
+    EpochStep,
 }
 
-const COUNTS: usize = Count::Evicted as usize + 1;
+const COUNTS: usize = Count::EpochStep as usize + 1;
 
 #[derive(Debug)]
 struct Block([AtomicU64; COUNTS]);

@@ -19,6 +19,7 @@ use super::{Count, Counters, Distribution, Histogram};
 /// assert!(cache.snapshot().kinds.is_empty());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// The kinds that were used, by name.
@@ -27,6 +28,28 @@ pub struct Snapshot {
     pub invalidations_applied: u64,
     /// Invalidations that were kept for when the store can be reached.
     pub invalidations_queued: u64,
+    /// Tags and keys that wait to be invalidated in the shared tier, at the moment. Some of them may
+    /// be on their way.
+    pub invalidations_pending: u64,
+    /// Tags and keys that were invalidated in the shared tier once it could be reached, or after a
+    /// lost connection once more (`replay_window`).
+    pub invalidations_replayed: u64,
+    /// How often too much was pending to be kept one by one, and became the tags of its kinds, or
+    /// the whole namespace.
+    pub queue_widened: u64,
+    /// How often the journal's disk failed, or was too slow to be waited for.
+    pub journal_errors: u64,
+    /// Whether calls go past the shared tier at the moment, because it does not answer, or because
+    /// something is pending.
+    pub breaker_open: bool,
+    /// How often that began.
+    pub breaker_opened: u64,
+    /// How often the shared tier lost touch, so that local values could not be trusted to be told of
+    /// changes. Only counted where it tells (`tracking`).
+    pub trust_lost: u64,
+    /// How often everything learnt so far was given up: after a loss, after `FLUSHALL`, at the end of
+    /// an outage.
+    pub epoch_steps: u64,
 }
 
 impl Snapshot {
@@ -35,6 +58,13 @@ impl Snapshot {
             kinds: BTreeMap::new(),
             invalidations_applied: totals.sum(Count::InvalidationApplied),
             invalidations_queued: totals.sum(Count::InvalidationQueued),
+            invalidations_replayed: totals.sum(Count::InvalidationReplayed),
+            queue_widened: totals.sum(Count::QueueWidened),
+            breaker_opened: totals.sum(Count::BreakerOpened),
+            trust_lost: totals.sum(Count::TrustLost),
+            epoch_steps: totals.sum(Count::EpochStep),
+            // What is so at the moment, the engine adds.
+            ..Self::default()
         }
     }
 }
