@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::cache::with_current;
 use crate::driver::{self, block_on};
-use crate::engine::{Call, Engine, Function, Targets};
+use crate::engine::{Call, Engine, Function, Solo, Targets};
 use crate::key::args_text;
 use crate::metrics::Count;
 use crate::shape::Shape;
@@ -59,9 +59,17 @@ impl Tags {
 /// A call that found nothing it could use in the local tier.
 pub struct Ticket<R, S> {
     shape: S,
-    /// `None`: past the cache.
-    call: Option<Box<Call>>,
+    way: Way,
     returned: PhantomData<fn() -> R>,
+}
+
+/// How a call goes on after a local miss.
+enum Way {
+    /// Past the cache.
+    Past,
+    /// Past it too, while the shared tier can't be reached.
+    Solo(Solo),
+    Call(Box<Call>),
 }
 
 impl<R, S> std::fmt::Debug for Ticket<R, S> {
@@ -74,35 +82,37 @@ impl<R, S: Shape<R>> Ticket<R, S> {
     fn bypass(shape: S) -> Self {
         Self {
             shape,
-            call: None,
+            way: Way::Past,
             returned: PhantomData,
         }
     }
 
     /// The value is given: no function runs that could be counted or timed.
     fn given(mut self) -> Self {
-        if let Some(call) = &mut self.call {
+        if let Way::Call(call) = &mut self.way {
             call.given = true;
         }
         self
     }
 
     async fn run(self, body: impl Future<Output = R>) -> (R, bool) {
-        match self.call {
-            Some(call) => call.run(self.shape, body).await,
-            None => (body.await, false),
+        match self.way {
+            Way::Call(call) => call.run(self.shape, body).await,
+            Way::Solo(solo) => (solo.run(self.shape, body).await, false),
+            Way::Past => (body.await, false),
         }
     }
 
     fn run_blocking(mut self, body: impl FnOnce() -> R) -> (R, bool) {
-        match &mut self.call {
+        match &mut self.way {
             // A plain function that the driver's thread calls, from the `Drop` of a value, say.
-            Some(_) if driver::is_here() => (body(), false),
-            Some(call) => {
+            Way::Call(_) if driver::is_here() => (body(), false),
+            Way::Call(call) => {
                 call.blocking = true;
                 block_on(self.run(async move { body() }))
             }
-            None => (body(), false),
+            Way::Solo(_) => block_on(self.run(async move { body() })),
+            Way::Past => (body(), false),
         }
     }
 }
@@ -150,8 +160,15 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
         if let Some(value) = engine.local_hit::<S::Value>(function, key, &mut early) {
             return Ok(shape.join(value));
         }
+        if let Some(solo) = Solo::begin(engine, function, args.as_str()) {
+            return Err(Ticket {
+                shape,
+                way: Way::Solo(solo),
+                returned: PhantomData,
+            });
+        }
         let mut ticket = ticket(engine, function, shape, &args, tags);
-        if let Some(call) = &mut ticket.call {
+        if let Way::Call(call) = &mut ticket.way {
             call.early = early;
         }
         Err(ticket)
@@ -176,7 +193,7 @@ pub fn refresh<R, S: Shape<R>, A: Serialize>(
             return Ticket::bypass(shape);
         };
         let mut ticket = ticket(engine, function, shape, &args, tags);
-        if let Some(call) = &mut ticket.call {
+        if let Way::Call(call) = &mut ticket.way {
             call.refresh = true;
         }
         ticket
@@ -192,15 +209,15 @@ fn ticket<R, S: Shape<R>>(
 ) -> Ticket<R, S> {
     let mut collected = Tags::of_kind(&function.kind.name);
     tags(&mut collected);
-    let call = if let Ok(tags) = collected.0 {
-        Some(Box::new(Call::new(engine, function, args, tags)))
+    let way = if let Ok(tags) = collected.0 {
+        Way::Call(Box::new(Call::new(engine, function, args, tags)))
     } else {
         function.kind.counters.count(Count::Unkeyed);
-        None
+        Way::Past
     };
     Ticket {
         shape,
-        call,
+        way,
         returned: PhantomData,
     }
 }

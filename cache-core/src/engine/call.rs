@@ -646,21 +646,8 @@ impl Call {
         }
     }
 
-    /// Runs the function, timed and counted.
-    async fn load<R, S, F>(&self, shape: S, body: Pin<&mut F>) -> (R, Duration)
-    where
-        S: Shape<R>,
-        F: Future<Output = R>,
-    {
-        self.count(Count::Load);
-        let before = self.engine.env.now();
-        let returned = body.await;
-        let cost = self.engine.env.now().saturating_sub(before);
-        self.function.kind.loads.record(cost);
-        if shape.is_error(&returned) {
-            self.count(Count::LoadError);
-        }
-        (returned, cost)
+    async fn load<R, S: Shape<R>>(&self, shape: S, body: impl Future<Output = R>) -> (R, Duration) {
+        self.function.timed(&self.engine.env, &shape, body).await
     }
 
     /// The value from before, where a failed load may be answered with it: nothing has moved since it

@@ -3,13 +3,15 @@
 use std::any::type_name;
 use std::panic::catch_unwind;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::codec::Codec;
-use crate::metrics::{Counters, Histogram};
+use crate::env::Env;
+use crate::metrics::{Count, Counters, Histogram};
 use crate::policy::{Policy, Settings};
 use crate::registry::Registered;
 use crate::schema::{self, Schema};
-use crate::shape::CacheValue;
+use crate::shape::{CacheValue, Shape};
 
 /// A kind in one cache.
 #[derive(Debug)]
@@ -87,6 +89,25 @@ impl Function {
 }
 
 impl Function {
+    /// Runs the function, timed and counted.
+    pub(crate) async fn timed<R, S: Shape<R>>(
+        &self,
+        env: &Env,
+        shape: &S,
+        body: impl Future<Output = R>,
+    ) -> (R, Duration) {
+        let counters = &self.kind.counters;
+        counters.count(Count::Load);
+        let before = env.now();
+        let returned = body.await;
+        let cost = env.now().saturating_sub(before);
+        self.kind.loads.record(cost);
+        if shape.is_error(&returned) {
+            counters.count(Count::LoadError);
+        }
+        (returned, cost)
+    }
+
     /// The most bytes an entry may have: the value's, and its header's on top.
     pub(crate) fn entry_limit(&self) -> usize {
         self.settings.max_bytes.saturating_add(64 << 10)

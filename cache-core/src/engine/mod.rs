@@ -14,6 +14,7 @@ mod observe;
 mod outage;
 mod queue;
 mod recent;
+mod solo;
 mod trust;
 
 use std::collections::{BTreeMap, HashMap};
@@ -34,6 +35,8 @@ use lease::Leases;
 use outage::{Asking, Outage, unit};
 pub(crate) use queue::Queue;
 use recent::Recent;
+pub(crate) use solo::Solo;
+use solo::Solos;
 use trust::Trust;
 
 use crate::env::Env;
@@ -82,6 +85,7 @@ pub(crate) struct Engine {
     recent: Recent,
     epoch: AtomicU64,
     lapses: Lapses,
+    solos: Solos,
     store_timeout: Duration,
     local_trust: Duration,
     policies: Policies,
@@ -124,6 +128,7 @@ impl Engine {
             recent: Recent::new(parts.replay_window),
             epoch: AtomicU64::new(0),
             lapses: Lapses::default(),
+            solos: Solos::new(),
             store_timeout: parts.store_timeout,
             local_trust: parts.local_trust,
             policies: parts.policies,
