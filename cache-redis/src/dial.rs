@@ -125,6 +125,8 @@ async fn attempt(
             if let Some(tls) = &endpoint.tls {
                 stage.enter(Stage::ENCRYPT);
                 let stream = encrypt(tls, host, stream).await?;
+                // Once more: TLS ends before the network does.
+                let stream = Watched::new(stream, traffic.clone());
                 stage.enter(Stage::GREET);
                 return greet(endpoint, env, pushes, stream, traffic, protocol).await;
             }
@@ -363,7 +365,10 @@ async fn track(
             Value::ServerError(error) => {
                 Tracking::Refused(Failure::of_server(&error, &endpoint.secrets).to_string())
             }
-            _ => Tracking::Refused("its answer to CLIENT TRACKING makes no sense".to_owned()),
+            _ => {
+                let what = "the server's answer to CLIENT TRACKING makes no sense";
+                return Err(Failure::strange(what));
+            }
         },
     )
 }

@@ -3,6 +3,7 @@
 
 use super::Engine;
 use crate::local::LocalKey;
+use crate::metrics::Count;
 use crate::store::{Event, Observer};
 
 impl Observer for Engine {
@@ -30,6 +31,10 @@ impl Observer for Engine {
                 }
             }
             Event::Flushed => self.step_epoch(),
+            Event::Strange => {
+                self.totals.count(Count::Distrusted);
+                self.step_epoch();
+            }
             Event::Lost => {
                 self.trust.withdraw();
                 self.queue_recent();

@@ -24,9 +24,10 @@ pub(crate) enum Count {
     Undecodable,
     Unkeyed,
     Evicted,
+    Distrusted,
 }
 
-const COUNTS: usize = Count::Evicted as usize + 1;
+const COUNTS: usize = Count::Distrusted as usize + 1;
 
 #[derive(Debug)]
 struct Block([AtomicU64; COUNTS]);

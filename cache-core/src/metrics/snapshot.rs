@@ -27,6 +27,11 @@ pub struct Snapshot {
     pub invalidations_applied: u64,
     /// Invalidations that were kept for when the store can be reached.
     pub invalidations_queued: u64,
+    /// How often the shared tier said something that makes no sense: an answer of the wrong type, a
+    /// number out of range, a push of no known shape. Each time its connection was replaced, and
+    /// nothing that was read before was served unasked.
+    #[serde(default)]
+    pub distrusted: u64,
 }
 
 impl Snapshot {
@@ -35,6 +40,7 @@ impl Snapshot {
             kinds: BTreeMap::new(),
             invalidations_applied: totals.sum(Count::InvalidationApplied),
             invalidations_queued: totals.sum(Count::InvalidationQueued),
+            distrusted: totals.sum(Count::Distrusted),
         }
     }
 }

@@ -6,7 +6,7 @@ use cache_core::store::{Begin, Beginning, Fill, Found, Read, Reading, Token, Tur
 use redis::{Pipeline, Value};
 
 use super::{Attached, RedisStore};
-use crate::connection::Link;
+use crate::connection::{Blame, Link};
 use crate::failure::Failure;
 use crate::keys::{ID, Keys, id_of, stamp_text, token_text};
 use crate::reply::{Replies, is_no_script};
@@ -21,15 +21,15 @@ impl RedisStore {
         link: &Link,
         build: impl Fn(Sending) -> Pipeline,
     ) -> Result<Replies<'_>, Failure> {
-        let mut values = link.call(&build(Sending::Digest)).await?;
-        if values.iter().any(is_no_script) {
-            values = link.call(&build(Sending::Source)).await?;
+        let mut answers = link.call(&build(Sending::Digest)).await?;
+        if answers.0.iter().any(is_no_script) {
+            answers = link.call(&build(Sending::Source)).await?;
         }
-        Ok(self.replies(values))
+        Ok(self.replies(answers))
     }
 
-    fn replies(&self, values: Vec<Value>) -> Replies<'_> {
-        Replies::new(values, &self.endpoint.secrets)
+    fn replies(&self, (values, blame): (Vec<Value>, Blame)) -> Replies<'_> {
+        Replies::new(values, blame, &self.endpoint.secrets)
     }
 
     pub(super) async fn read_now(&self, request: &Read<'_>) -> Result<Reading, Failure> {
@@ -42,7 +42,7 @@ impl RedisStore {
             commands.cmd("PTTL").arg(&entry);
             stamps(&mut commands, keys, request.tags);
             let mut replies = self.replies(data.call(&commands).await?);
-            let id = replies.bytes()?.unwrap_or_default();
+            let id = replies.bytes(ID.len())?.unwrap_or_default();
             let left = replies.left()?;
             let stamps = replies.stamps(request.tags.len())?;
             if id == known.0 {
@@ -76,7 +76,9 @@ impl RedisStore {
     async fn size(&self, data: &Link, entry: &str, limit: usize) -> Result<usize, Failure> {
         let mut commands = Pipeline::new();
         commands.cmd("STRLEN").arg(entry);
-        let size = self.replies(data.call(&commands).await?).integer()?;
+        let size = self
+            .replies(data.call(&commands).await?)
+            .integer(0..=i64::MAX)?;
         // It may have been replaced meanwhile; that it was too large stays true.
         Ok(usize::try_from(size)
             .unwrap_or_default()
@@ -118,15 +120,16 @@ impl RedisStore {
                 commands
             })
             .await?;
-        let turn = replies.turn()?;
+        let turn = replies.turn(request.limit.min(LONGEST))?;
         let rest = (|| {
             for _ in request.tags {
-                replies.integer()?;
+                replies.flag()?;
             }
             let back = Back {
-                id: replies.bytes()?.unwrap_or_default(),
+                id: replies.bytes(ID.len())?.unwrap_or_default(),
                 left: replies.left()?,
-                holder: replies.bytes()?,
+                // Whatever somebody has put there.
+                holder: replies.bytes(LONGEST)?,
             };
             Ok((back, replies.stamps(request.tags.len())?))
         })();
@@ -167,8 +170,8 @@ impl RedisStore {
                 commands
             })
             .await?;
-        let stored = replies.integer()? == 1;
-        let id = replies.bytes()?.unwrap_or_default();
+        let stored = replies.flag()?;
+        let id = replies.bytes(ID.len())?.unwrap_or_default();
         Ok(stored && Some(&*id) == id_of(request.bytes))
     }
 
@@ -192,8 +195,8 @@ impl RedisStore {
                 commands
             })
             .await?;
-        let renewed = replies.integer()? == 1;
-        Ok(renewed && replies.bytes()?.as_deref() == Some(token.as_bytes()))
+        let renewed = replies.flag()?;
+        Ok(renewed && replies.bytes(LONGEST)?.as_deref() == Some(token.as_bytes()))
     }
 
     pub(super) async fn release_now(&self, key: &str, token: Token) -> Result<(), Failure> {
@@ -209,7 +212,7 @@ impl RedisStore {
                 commands
             })
             .await?;
-        replies.done()
+        replies.counts(1)
     }
 
     pub(super) async fn remove_now(&self, names: &[String]) -> Result<(), Failure> {
@@ -237,8 +240,9 @@ impl RedisStore {
         if commands.is_empty() {
             return Ok(());
         }
-        let values = self.attached()?.invalidation.call(commands).await?;
-        self.replies(values).done()
+        let answers = self.attached()?.invalidation.call(commands).await?;
+        // An UNLINK names two keys at most.
+        self.replies(answers).counts(2)
     }
 
     pub(super) async fn probe_now(&self) -> Result<(), Failure> {
