@@ -17,6 +17,14 @@ use redis::{Connection, FromRedisValue};
 /// How long anything of a test may take before it has failed.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// The variable that names the program servers are made of, so that everything can be run against
+/// another version. Default: `redis-server`.
+const PROGRAM: &str = "REDIS_SERVER";
+
+fn program() -> String {
+    std::env::var(PROGRAM).unwrap_or_else(|_| "redis-server".to_owned())
+}
+
 /// A private Redis. Panics, with the server's log, when it can't be had: a test without its server
 /// has failed.
 pub struct RedisServer {
@@ -234,7 +242,8 @@ impl RedisServer {
 
     /// Starts the process; returns whether it answers. It ends at once where its port is taken.
     fn spawn(&mut self) -> bool {
-        let mut command = Command::new("redis-server");
+        let program = program();
+        let mut command = Command::new(&program);
         let directory = self.directory.display().to_string();
         command
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
@@ -262,9 +271,12 @@ impl RedisServer {
         self.child = match command.spawn() {
             Ok(child) => Some(child),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                panic!("there is no redis-server: install it with apt-get install redis-server")
+                panic!(
+                    "there is no {program}: install it with apt-get install redis-server, or set \
+                     {PROGRAM} to where one is"
+                )
             }
-            Err(error) => panic!("redis-server can't be started: {error}"),
+            Err(error) => panic!("{program} can't be started: {error}"),
         };
         let begun = Instant::now();
         while begun.elapsed() < DEADLINE {

@@ -138,7 +138,7 @@ impl RedisConfig {
     }
 
     /// Whether Redis is asked to tell of changes (RESP3 `CLIENT TRACKING`), so that local hits need
-    /// not ask it. It takes Redis 7.0.5 or later, and a user who may run `CLIENT TRACKING`;
+    /// not ask it. It takes Redis 7.0.5 or later (or 6.2.14 and what follows in that line), and a user who may run `CLIENT TRACKING`;
     /// otherwise, and with `false`, each call asks in one round trip whether the local value still
     /// stands. With `true`, another node sees an invalidation as soon as it has handled Redis's
     /// push, and at the latest after the [`heartbeat`](Self::heartbeat)'s bound, where with `false`
