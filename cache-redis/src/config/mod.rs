@@ -43,6 +43,7 @@ pub struct RedisConfig {
     heartbeat: Duration,
     tracking: bool,
     connections: usize,
+    replicas: Option<Replicas>,
     roots: Roots,
     authority: Option<Authority>,
     identity: Option<tls::Identity>,
@@ -105,6 +106,7 @@ impl RedisConfig {
             heartbeat: Duration::from_secs(1),
             tracking: false,
             connections: 1,
+            replicas: None,
             roots: Roots::System,
             authority: None,
             identity: None,
@@ -153,6 +155,21 @@ impl RedisConfig {
     /// large ones. Keys are spread over them. 1 to 64. Default: 1.
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// How many replicas must have a removal or an invalidation before it counts as applied, and how
+    /// long they may take: each is followed by Redis's `WAIT count timeout`. With fewer it is an
+    /// error, so that the cache queues it and sends it again, and does not use the shared tier until
+    /// it has been acknowledged: with the replicas gone, functions run instead. Then a failover to
+    /// one of them brings nothing back that was invalidated (docs/failover.md says what holds
+    /// without).
+    ///
+    /// `timeout` is at least 1 ms and less than [`ping_timeout`](Self::ping_timeout); the cache's
+    /// `store_timeout` should be longer still, since it bounds all of the call. Invalidations of one
+    /// node wait for one another. The user needs `+wait`. Default: none is waited for.
+    pub fn replicas(mut self, count: u32, timeout: Duration) -> Self {
+        self.replicas = Some(Replicas { count, timeout });
         self
     }
 
@@ -242,6 +259,9 @@ impl RedisConfig {
                 ),
             ));
         }
+        if let Some(replicas) = &self.replicas {
+            replicas.check(self.ping_timeout)?;
+        }
         let tls = if self.address.is_tls() {
             Some(tls::client(self.roots, self.authority, self.identity)?)
         } else if self.authority.is_some() || self.identity.is_some() {
@@ -275,6 +295,7 @@ impl RedisConfig {
             heartbeat: self.heartbeat,
             tracking: self.tracking,
             connections: self.connections,
+            replicas: self.replicas,
         })
     }
 }
@@ -289,6 +310,7 @@ impl fmt::Debug for RedisConfig {
             .field("heartbeat", &self.heartbeat)
             .field("tracking", &self.tracking)
             .field("connections", &self.connections)
+            .field("replicas", &self.replicas)
             .finish_non_exhaustive()
     }
 }
@@ -296,6 +318,33 @@ impl fmt::Debug for RedisConfig {
 /// A PING more often than this would be a load of its own.
 const SHORTEST: Duration = Duration::from_millis(10);
 const MOST_CONNECTIONS: usize = 64;
+
+/// What must have an invalidation besides the primary.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replicas {
+    pub(crate) count: u32,
+    pub(crate) timeout: Duration,
+}
+
+impl Replicas {
+    fn check(self, ping_timeout: Duration) -> Result<()> {
+        let Self { count, timeout } = self;
+        let what = if count == 0 {
+            "asks for none: write at least 1, or leave it out".to_owned()
+        } else if timeout < Duration::from_millis(1) {
+            // Redis takes 0 for as long as it takes.
+            "waits for nothing: write at least 1 ms".to_owned()
+        } else if timeout >= ping_timeout {
+            format!("waits longer than a sign of life may take: write less than {ping_timeout:?}")
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(
+            ErrorKind::Config,
+            format!("replicas({count}, {timeout:?}) {what}"),
+        ))
+    }
+}
 
 /// A checked configuration, ready to be dialled.
 pub(crate) struct Endpoint {
@@ -312,6 +361,7 @@ pub(crate) struct Endpoint {
     pub(crate) heartbeat: Duration,
     pub(crate) tracking: bool,
     pub(crate) connections: usize,
+    pub(crate) replicas: Option<Replicas>,
 }
 
 impl Endpoint {

@@ -6,6 +6,7 @@ use cache_core::store::{Begin, Beginning, Fill, Found, Read, Reading, Token, Tur
 use redis::{Pipeline, Value};
 
 use super::{Attached, RedisStore};
+use crate::config::Replicas;
 use crate::connection::{Blame, Link};
 use crate::failure::Failure;
 use crate::keys::{ID, Keys, id_of, stamp_text, token_text};
@@ -203,7 +204,7 @@ impl RedisStore {
         let attached = self.attached()?;
         let (keys, data) = (&attached.keys, attached.data(key));
         let (key, token) = (keys.lease(key), token_text(token));
-        let replies = self
+        let mut replies = self
             .run(data, |sending| {
                 let mut commands = Pipeline::new();
                 scripts::RELEASE
@@ -212,7 +213,8 @@ impl RedisStore {
                 commands
             })
             .await?;
-        replies.counts(1)
+        replies.integer(0..=1)?;
+        Ok(())
     }
 
     pub(super) async fn remove_now(&self, names: &[String]) -> Result<(), Failure> {
@@ -224,7 +226,7 @@ impl RedisStore {
                 .arg(keys.entry(name))
                 .arg(keys.lease(name));
         }
-        self.unlink(&commands).await
+        self.unlink(commands).await
     }
 
     pub(super) async fn invalidate_now(&self, tags: &[String]) -> Result<(), Failure> {
@@ -233,16 +235,36 @@ impl RedisStore {
         for tag in tags {
             commands.cmd("UNLINK").arg(keys.stamp(tag));
         }
-        self.unlink(&commands).await
+        self.unlink(commands).await
     }
 
-    async fn unlink(&self, commands: &Pipeline) -> Result<(), Failure> {
+    async fn unlink(&self, mut commands: Pipeline) -> Result<(), Failure> {
         if commands.is_empty() {
             return Ok(());
         }
-        let answers = self.attached()?.invalidation.call(commands).await?;
-        // An UNLINK names two keys at most.
-        self.replies(answers).counts(2)
+        let unlinks = commands.len();
+        if let Some(Replicas { count, timeout }) = self.endpoint.replicas {
+            // Also where the keys were gone: it waits for all that was written before, such as by
+            // the sending that was not acknowledged.
+            commands.cmd("WAIT").arg(count).arg(millis(timeout));
+        }
+        let answers = self.attached()?.invalidation.call(&commands).await?;
+        let mut replies = self.replies(answers);
+        for _ in 0..unlinks {
+            // Each names two keys at most.
+            replies.integer(0..=2)?;
+        }
+        let Some(Replicas { count, timeout }) = self.endpoint.replicas else {
+            return Ok(());
+        };
+        let acknowledged = replies.integer(0..=i64::MAX)?;
+        if acknowledged < i64::from(count) {
+            return Err(Failure::unavailable(format!(
+                "an invalidation was acknowledged by {acknowledged} of {count} replicas within \
+                 {timeout:?}: see that they are connected (INFO replication), or ask for fewer"
+            )));
+        }
+        Ok(())
     }
 
     pub(super) async fn probe_now(&self) -> Result<(), Failure> {
