@@ -6,7 +6,7 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cache_core::{Env, ErrorKind};
 use redis::aio::MultiplexedConnection;
@@ -70,7 +70,7 @@ pub(crate) struct LiveState {
     /// Nobody is to use it any more, though the loop may not have noticed yet.
     dead: AtomicBool,
     /// It said something that makes no sense.
-    strange: AtomicBool,
+    strange: OnceLock<()>,
     /// A PING is on its way to find out.
     checking: AtomicBool,
     cause: Mutex<Option<Failure>>,
@@ -99,9 +99,10 @@ impl Blame {
     /// Gives the connection up for what it said, which steps the epoch at once and once more with its
     /// loss.
     pub(crate) fn distrust(&self, cause: Failure) {
-        // Once for each connection: the first word that can't be right takes them all back.
-        if cause.is_strange() && !self.live.strange.swap(true, Ordering::AcqRel) {
-            self.coherence.strange();
+        if cause.is_strange() {
+            // Once for each connection; whoever finds out at the same time goes on only when it has
+            // been told.
+            self.live.strange.get_or_init(|| self.coherence.strange());
         }
         self.live.condemn(cause);
     }
