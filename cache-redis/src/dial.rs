@@ -307,11 +307,17 @@ async fn greet(
             let tracking = match (pushes, protocol) {
                 (None, _) => Tracking::Unasked,
                 (Some(_), ProtocolVersion::RESP3) => tokio::select! {
-                    tracking = track(&mut connection, endpoint, env) => tracking?,
-                    () = driver.as_mut() => {
-                        return Err(Failure::unavailable("the server hung up").into());
+                    tracking = track(&mut connection, endpoint, env) => tracking,
+                    () = driver.as_mut() => Err(Failure::unavailable("the server hung up")),
+                }
+                // Ended neither by the network nor by the server, it was for what was said.
+                .map_err(|failure| {
+                    if failure.is_strange() || traffic.is_broken() {
+                        failure
+                    } else {
+                        Failure::garbage()
                     }
-                },
+                })?,
                 (Some(_), _) => Tracking::Refused("it speaks no RESP3".to_owned()),
             };
             Ok(Dialled {

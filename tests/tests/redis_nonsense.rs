@@ -359,3 +359,32 @@ async fn pushes_about_something_else() {
     assert_eq!(scene.distrusted(), 0);
     assert_eq!(scene.impostor.connections(), 2);
 }
+
+#[tokio::test]
+async fn a_handshake_that_makes_no_sense() {
+    const HELLO: About = |words| words[0] == "HELLO";
+    const TRACKING: About = |words| words.starts_with(&["CLIENT".into(), "TRACKING".into()]);
+    let scene = Scene::start().await;
+    // redis-rs takes any HELLO that is no error.
+    let garbage = "HTTP/1.1 400 Bad Request\r\n";
+    for (about, answer) in [
+        (HELLO, garbage),
+        (TRACKING, garbage),
+        (TRACKING, ":1\r\n"),
+        (TRACKING, "*0\r\n"),
+        (TRACKING, "_\r\n"),
+    ] {
+        scene.warm().await;
+        let before = scene.distrusted();
+        scene.impostor.lie(about, answer);
+        let words = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
+        scene.server.command::<u64>(&words);
+        until("it was asked", async || {
+            assert_eq!(scene.get(WARM).await, 1);
+            scene.impostor.has_lied()
+        })
+        .await;
+        scene.warm().await;
+        assert_eq!(scene.distrusted(), before + 1, "{answer:?}");
+    }
+}
