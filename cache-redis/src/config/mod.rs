@@ -14,9 +14,11 @@ use tls::Authority;
 mod address;
 mod environment;
 mod hygiene;
+mod replicas;
 mod tls;
 
 pub(crate) use address::Target;
+pub(crate) use replicas::Replicas;
 pub use tls::Roots;
 
 /// How a [`RedisStore`] reaches its server. Options are set by value; nothing is connected yet.
@@ -318,33 +320,6 @@ impl fmt::Debug for RedisConfig {
 /// A PING more often than this would be a load of its own.
 const SHORTEST: Duration = Duration::from_millis(10);
 const MOST_CONNECTIONS: usize = 64;
-
-/// What must have an invalidation besides the primary.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Replicas {
-    pub(crate) count: u32,
-    pub(crate) timeout: Duration,
-}
-
-impl Replicas {
-    fn check(self, ping_timeout: Duration) -> Result<()> {
-        let Self { count, timeout } = self;
-        let what = if count == 0 {
-            "asks for none: write at least 1, or leave it out".to_owned()
-        } else if timeout < Duration::from_millis(1) {
-            // Redis takes 0 for as long as it takes.
-            "waits for nothing: write at least 1 ms".to_owned()
-        } else if timeout >= ping_timeout {
-            format!("waits longer than a sign of life may take: write less than {ping_timeout:?}")
-        } else {
-            return Ok(());
-        };
-        Err(Error::new(
-            ErrorKind::Config,
-            format!("replicas({count}, {timeout:?}) {what}"),
-        ))
-    }
-}
 
 /// A checked configuration, ready to be dialled.
 pub(crate) struct Endpoint {
