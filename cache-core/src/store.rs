@@ -145,6 +145,9 @@ pub enum Event {
     Tag(String),
     /// Everything may have changed: FLUSHALL, or pushes that were lost.
     Flushed,
+    /// The server said something that makes no sense. Counted; everything may have changed, as with
+    /// `Flushed`. The store gives up the connection that said it: `Lost` follows, where there was one.
+    Strange,
     /// A connection was lost, or its events can't be relied on any more: nothing is trusted until
     /// `Proven`. Writes that were acknowledged lately may be lost with it.
     Lost,

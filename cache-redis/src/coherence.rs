@@ -82,11 +82,20 @@ impl Coherence {
         self.observe(Event::Lost);
     }
 
-    /// Takes a push. One that makes no sense is taken to say that anything may have changed; the
-    /// connection that brought it is not to be relied on.
+    /// Takes a push. One that makes no sense may say that anything has changed: the connection that
+    /// brought it is not to be relied on. Kinds that this client has not asked for are none of its
+    /// business, but those that answer a subscription, of which it has none.
     pub(crate) fn pushed(&self, push: &PushInfo) -> Result<(), Strange> {
-        if push.kind != PushKind::Invalidate {
-            return Ok(());
+        match &push.kind {
+            PushKind::Invalidate => {}
+            PushKind::Subscribe
+            | PushKind::PSubscribe
+            | PushKind::SSubscribe
+            | PushKind::Unsubscribe
+            | PushKind::PUnsubscribe
+            | PushKind::SUnsubscribe => return Err(Strange),
+            PushKind::Other(kind) if kind.is_empty() => return Err(Strange),
+            _ => return Ok(()),
         }
         let names = match push.data.as_slice() {
             [Value::Nil] => {
@@ -94,11 +103,10 @@ impl Coherence {
                 return Ok(());
             }
             [Value::Array(names)] => names.as_slice(),
-            _ => &[Value::Nil],
+            _ => return Err(Strange),
         };
         for name in names {
             let Value::BulkString(name) = name else {
-                self.observe(Event::Flushed);
                 return Err(Strange);
             };
             // Keys of others, in this database or another one, are none of ours.
@@ -107,6 +115,12 @@ impl Coherence {
             }
         }
         Ok(())
+    }
+
+    /// A connection said something that makes no sense: it is given up, and whatever was read over
+    /// it may be wrong. To be told at once, before anybody makes use of what comes next.
+    pub(crate) fn strange(&self) {
+        self.observe(Event::Strange);
     }
 
     fn observe(&self, event: Event) {

@@ -6,11 +6,11 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cache_core::{Env, ErrorKind};
 use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, Value};
+use redis::{Pipeline, RedisError, Value};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::coherence::Coherence;
@@ -66,13 +66,46 @@ struct Live {
 }
 
 #[derive(Default)]
-struct LiveState {
+pub(crate) struct LiveState {
     /// Nobody is to use it any more, though the loop may not have noticed yet.
     dead: AtomicBool,
+    /// It said something that makes no sense.
+    strange: OnceLock<()>,
     /// A PING is on its way to find out.
     checking: AtomicBool,
     cause: Mutex<Option<Failure>>,
     condemned: Notify,
+}
+
+/// Who is to blame for an answer: the connection it came over.
+#[derive(Clone)]
+pub(crate) struct Blame {
+    live: Arc<LiveState>,
+    coherence: Arc<Coherence>,
+}
+
+impl Blame {
+    #[cfg(test)]
+    pub(crate) fn new(coherence: Arc<Coherence>) -> Self {
+        let live = Arc::default();
+        Self { live, coherence }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.live.dead.load(Ordering::Acquire)
+    }
+
+    /// Gives the connection up for what it said, which steps the epoch at once and once more with its
+    /// loss.
+    pub(crate) fn distrust(&self, cause: Failure) {
+        if cause.is_strange() {
+            // Once for each connection; whoever finds out at the same time goes on only when it has
+            // been told.
+            self.live.strange.get_or_init(|| self.coherence.strange());
+        }
+        self.live.condemn(cause);
+    }
 }
 
 impl LiveState {
@@ -108,10 +141,11 @@ impl Link {
         }
     }
 
-    /// Sends commands in one go and returns an answer for each, errors of the server among them.
+    /// Sends commands in one go and returns an answer for each, errors of the server among them, and
+    /// whom to blame if they make no sense.
     ///
     /// Dropped before the answers came, it leaves the connection as it is, but has it checked.
-    pub(crate) async fn call(&self, commands: &Pipeline) -> Result<Vec<Value>, Failure> {
+    pub(crate) async fn call(&self, commands: &Pipeline) -> Result<(Vec<Value>, Blame), Failure> {
         let mut call = Unanswered {
             live: self.live().await?,
             shared: &self.shared,
@@ -123,6 +157,7 @@ impl Link {
             .send_packed_commands(commands, 0, commands.len())
             .await;
         call.answered = true;
+        let blame = self.shared.blame(&call.live.state);
         match outcome {
             Ok(values) => {
                 // After a failover the old primary's connections stay open: only a new one finds
@@ -132,18 +167,16 @@ impl Link {
                     call.live.state.condemn(failure);
                 }
                 if values.len() == commands.len() {
-                    Ok(values)
+                    Ok((values, blame))
                 } else {
-                    let failure =
-                        Failure::protocol("the server's answers don't match the commands")
-                            .at(&self.shared.endpoint.described);
-                    call.live.state.condemn(failure.clone());
+                    let failure = Failure::strange("the server's answers don't match the commands");
+                    blame.distrust(failure.clone());
                     Err(failure)
                 }
             }
             Err(error) => {
-                let failure = Failure::of_client(&error, &self.shared.endpoint.secrets);
-                call.live.state.condemn(failure.clone());
+                let failure = self.shared.ended(&call.live, &error);
+                blame.distrust(failure.clone());
                 Err(failure)
             }
         }
@@ -245,10 +278,11 @@ impl Drop for Unanswered<'_> {
 impl Shared {
     /// Sends a PING. Without an answer, and without a byte of another answer meanwhile, the connection
     /// is given up: one that is busy with a large value is not silent. To be run in a task.
-    async fn check(&self, mut live: Live) -> Result<(), Failure> {
+    async fn check(&self, live: Live) -> Result<(), Failure> {
         let ping = redis::cmd("PING");
         let timeout = self.endpoint.ping_timeout;
-        let mut answer = pin!(live.connection.send_packed_command(&ping));
+        let mut connection = live.connection.clone();
+        let mut answer = pin!(connection.send_packed_command(&ping));
         let mut heard = live.traffic.heard();
         let failure = loop {
             tokio::select! {
@@ -257,8 +291,11 @@ impl Shared {
                     Ok(Value::ServerError(error)) if error.code() != "NOPERM" => {
                         return Err(self.of_server(&error));
                     }
-                    Ok(_) => return Ok(()),
-                    Err(error) => break Failure::of_client(&error, &self.endpoint.secrets),
+                    Ok(Value::ServerError(_)) => return Ok(()),
+                    Ok(Value::SimpleString(text)) if text == "PONG" => return Ok(()),
+                    // The answer to another question: every one after it would be, too.
+                    Ok(_) => break Failure::strange("a PING was answered with something else"),
+                    Err(error) => break self.ended(&live, &error),
                 },
                 () = self.env.sleep(timeout) => {
                     let now = live.traffic.heard();
@@ -272,8 +309,24 @@ impl Shared {
                 }
             }
         };
-        live.state.condemn(failure.clone());
+        self.blame(&live.state).distrust(failure.clone());
         Err(failure)
+    }
+
+    /// Why a connection gave no answer. One that was neither broken nor given up was ended for what
+    /// came over it, though redis-rs tells only the first who waits.
+    fn ended(&self, live: &Live, error: &RedisError) -> Failure {
+        if live.traffic.is_broken() || live.state.dead.load(Ordering::Acquire) {
+            return Failure::of_client(error, &self.endpoint.secrets);
+        }
+        Failure::garbage()
+    }
+
+    fn blame(&self, live: &Arc<LiveState>) -> Blame {
+        Blame {
+            live: live.clone(),
+            coherence: self.coherence.clone(),
+        }
     }
 
     fn of_server(&self, error: &redis::ServerError) -> Failure {

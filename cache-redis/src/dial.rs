@@ -42,9 +42,17 @@ pub(crate) enum Tracking {
     Refused(String),
 }
 
-/// Earlier servers send a push about an expired key in the midst of the very reply that is being
-/// written, so that a client takes one answer for another (redis/redis issue 8935).
-const TRACKS_SINCE: [u32; 3] = [7, 0, 5];
+/// Earlier servers may send a push about an expired key in the midst of the very reply that is being
+/// written, so that a client takes one answer for another (redis/redis issue 8935). The first is the
+/// last 6.2 line's release that was measured (docs/decisions/0010).
+const TRACKS_SINCE: [[u32; 3]; 2] = [[6, 2, 14], [7, 0, 5]];
+
+/// Whether a server of this version tells of changes as the engine needs it.
+fn tracks([major, minor, patch]: [u32; 3]) -> bool {
+    let [old, new] = TRACKS_SINCE;
+    let is_old = [major, minor] == old[..2];
+    [major, minor, patch] >= if is_old { old } else { new }
+}
 
 /// A silent peer is noticed by the kernel too, after about half a minute.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
@@ -125,6 +133,8 @@ async fn attempt(
             if let Some(tls) = &endpoint.tls {
                 stage.enter(Stage::ENCRYPT);
                 let stream = encrypt(tls, host, stream).await?;
+                // Once more: TLS ends before the network does.
+                let stream = Watched::new(stream, traffic.clone());
                 stage.enter(Stage::GREET);
                 return greet(endpoint, env, pushes, stream, traffic, protocol).await;
             }
@@ -297,11 +307,17 @@ async fn greet(
             let tracking = match (pushes, protocol) {
                 (None, _) => Tracking::Unasked,
                 (Some(_), ProtocolVersion::RESP3) => tokio::select! {
-                    tracking = track(&mut connection, endpoint, env) => tracking?,
-                    () = driver.as_mut() => {
-                        return Err(Failure::unavailable("the server hung up").into());
+                    tracking = track(&mut connection, endpoint, env) => tracking,
+                    () = driver.as_mut() => Err(Failure::unavailable("the server hung up")),
+                }
+                // Ended neither by the network nor by the server, it was for what was said.
+                .map_err(|failure| {
+                    if failure.is_strange() || traffic.is_broken() {
+                        failure
+                    } else {
+                        Failure::garbage()
                     }
-                },
+                })?,
                 (Some(_), _) => Tracking::Refused("it speaks no RESP3".to_owned()),
             };
             Ok(Dialled {
@@ -340,13 +356,16 @@ async fn track(
         .await
         .map_err(failed)?;
     let version = version(&answer);
-    if version.is_none_or(|version| version < TRACKS_SINCE) {
+    if !version.is_some_and(tracks) {
         let version = version.map_or_else(
             || "it does not say its version".to_owned(),
             |[major, minor, patch]| format!("it is version {major}.{minor}.{patch}"),
         );
-        let [major, minor, patch] = TRACKS_SINCE;
-        let why = format!("{version}, which is not known to be {major}.{minor}.{patch} or later");
+        let known = TRACKS_SINCE.map(|version| version.map(|part| part.to_string()).join("."));
+        let why = format!(
+            "{version}, which is not known to be {} or later",
+            known.join(", or ")
+        );
         return Ok(Tracking::Refused(why));
     }
     let mut tracking = redis::cmd("CLIENT");
@@ -363,7 +382,10 @@ async fn track(
             Value::ServerError(error) => {
                 Tracking::Refused(Failure::of_server(&error, &endpoint.secrets).to_string())
             }
-            _ => Tracking::Refused("its answer to CLIENT TRACKING makes no sense".to_owned()),
+            _ => {
+                let what = "the server's answer to CLIENT TRACKING makes no sense";
+                return Err(Failure::strange(what));
+            }
         },
     )
 }
@@ -448,5 +470,20 @@ impl Stage {
             _ => "no connection",
         };
         Failure::unavailable(format!("{what} (waited {after:?})"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_tell_of_changes_as_measured() {
+        for version in [[6, 2, 14], [6, 2, 20], [7, 0, 5], [7, 2, 0], [8, 0, 0]] {
+            assert!(tracks(version), "{version:?}");
+        }
+        for version in [[6, 0, 20], [6, 2, 13], [6, 3, 0], [7, 0, 4], [0, 0, 0]] {
+            assert!(!tracks(version), "{version:?}");
+        }
     }
 }

@@ -12,6 +12,8 @@ use redis::{RedisError, ServerError, Value};
 pub(crate) struct Failure {
     kind: ErrorKind,
     text: Arc<str>,
+    /// Whether the server said something that Redis never says: its connection can't be relied on.
+    strange: bool,
 }
 
 /// Server texts are quoted up to this many characters.
@@ -22,6 +24,7 @@ impl Failure {
         Self {
             kind,
             text: text.into().into(),
+            strange: false,
         }
     }
 
@@ -33,10 +36,33 @@ impl Failure {
         Self::new(ErrorKind::Protocol, text)
     }
 
+    /// What Redis never says: not an error it answers with, but an answer that can't be one to what
+    /// was asked. Whatever else the connection says may belong to another question.
+    pub(crate) fn strange(text: impl Into<String>) -> Self {
+        Self {
+            strange: true,
+            ..Self::protocol(text)
+        }
+    }
+
+    pub(crate) fn garbage() -> Self {
+        Self::strange(
+            "the server answered with something that is not Redis's protocol: is another service \
+             listening there?",
+        )
+    }
+
+    pub(crate) fn is_strange(&self) -> bool {
+        self.strange
+    }
+
     /// The same, told to belong to a place: `redis://cache:6379/0: no answer`.
     #[must_use]
     pub(crate) fn at(&self, place: &str) -> Self {
-        Self::new(self.kind, format!("{place}: {}", self.text))
+        Self {
+            text: format!("{place}: {}", self.text).into(),
+            ..self.clone()
+        }
     }
 
     #[cfg(test)]
@@ -49,12 +75,12 @@ impl Failure {
         match error.kind() {
             redis::ErrorKind::Io => Self::unavailable(format!("the connection was lost ({error})")),
             redis::ErrorKind::AuthenticationFailed => of_code("WRONGPASS", "", secrets),
-            redis::ErrorKind::Parse => Self::protocol(
-                "the server answered with something that is not Redis's protocol: is another \
-                 service listening there?",
-            ),
+            redis::ErrorKind::Parse => Self::garbage(),
             _ => match error.code() {
                 Some(code) => of_code(code, error.detail().unwrap_or_default(), secrets),
+                None if error.kind() == redis::ErrorKind::UnexpectedReturnType => {
+                    Self::strange(secrets.hide(&error.to_string()))
+                }
                 None => Self::protocol(secrets.hide(&error.to_string())),
             },
         }

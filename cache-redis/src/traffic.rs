@@ -4,7 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(crate) struct Traffic {
     first: AtomicU8,
     heard: AtomicU64,
+    broken: AtomicBool,
 }
 
 /// No byte has come yet. Neither Redis nor TLS begins with a zero.
@@ -31,6 +32,15 @@ impl Traffic {
     /// The first byte that was read, or [`SILENCE`].
     pub(crate) fn first(&self) -> u8 {
         self.first.load(Ordering::Relaxed)
+    }
+
+    /// Whether the network or the peer has ended it, rather than what was said over it.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    fn break_off(&self) {
+        self.broken.store(true, Ordering::Relaxed);
     }
 
     fn hear(&self, bytes: &[u8]) {
@@ -64,7 +74,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.traffic.hear(&buffer.filled()[before..]);
+        let heard = &buffer.filled()[before..];
+        self.traffic.hear(heard);
+        match &polled {
+            Poll::Ready(Ok(())) if heard.is_empty() => self.traffic.break_off(),
+            Poll::Ready(Err(_)) => self.traffic.break_off(),
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
         polled
     }
 }
@@ -75,7 +91,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if let Poll::Ready(Err(_)) = &polled {
+            self.traffic.break_off();
+        }
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,6 +5,7 @@
 pub mod conformance;
 pub mod fixture;
 pub mod gate;
+pub mod impostor;
 pub mod logs;
 pub mod proxy;
 pub mod server;

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +19,8 @@ pub struct Proxy {
 struct Network {
     backend: AtomicU16,
     slow: AtomicBool,
+    /// In milliseconds.
+    late: AtomicU64,
     answered: AtomicUsize,
     cut: Notify,
     hole: watch::Sender<bool>,
@@ -41,6 +43,7 @@ impl Proxy {
         let network = Arc::new(Network {
             backend: AtomicU16::new(backend),
             slow: AtomicBool::new(false),
+            late: AtomicU64::new(0),
             answered: AtomicUsize::new(0),
             cut: Notify::new(),
             hole: watch::Sender::new(false),
@@ -67,6 +70,12 @@ impl Proxy {
     /// Lets answers through in small pieces only, or all at once again.
     pub fn slow(&self, slow: bool) {
         self.network.slow.store(slow, Ordering::Relaxed);
+    }
+
+    /// Lets answers through so much later, at least: each waits for the one before it.
+    pub fn delay(&self, by: Duration) {
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.network.late.store(millis, Ordering::Relaxed);
     }
 
     /// Withholds all answers while connections stay open, or lets them through again.
@@ -98,6 +107,10 @@ impl Network {
             while let Ok(count @ 1..) = from_server.read(&mut buffer).await {
                 if self.slow.load(Ordering::Relaxed) {
                     tokio::time::sleep(TRICKLE.1).await;
+                }
+                let late = self.late.load(Ordering::Relaxed);
+                if late > 0 {
+                    tokio::time::sleep(Duration::from_millis(late)).await;
                 }
                 // The sender is in self.
                 let _ = self.hole.subscribe().wait_for(|hole| !hole).await;

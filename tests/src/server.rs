@@ -17,6 +17,14 @@ use redis::{Connection, FromRedisValue};
 /// How long anything of a test may take before it has failed.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// The variable that names the program servers are made of, so that everything can be run against
+/// another version. Default: `redis-server`.
+const PROGRAM: &str = "REDIS_SERVER";
+
+fn program() -> String {
+    std::env::var(PROGRAM).unwrap_or_else(|_| "redis-server".to_owned())
+}
+
 /// A private Redis. Panics, with the server's log, when it can't be had: a test without its server
 /// has failed.
 pub struct RedisServer {
@@ -157,6 +165,17 @@ impl RedisServer {
             .expect("started with Options::tls")
     }
 
+    /// Has new TLS connections be shown a certificate that is no longer valid, or the good one again.
+    ///
+    /// # Panics
+    ///
+    /// When it was started without [`Options::tls`].
+    pub fn expire_certificate(&self, expired: bool) {
+        let name = if expired { "expired" } else { "cert" };
+        let file = self.directory.join(format!("{name}.pem"));
+        self.command::<()>(&["CONFIG", "SET", "tls-cert-file", &file.to_string_lossy()]);
+    }
+
     /// Kills it, as `kill -9` does. Its data is gone.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -234,7 +253,8 @@ impl RedisServer {
 
     /// Starts the process; returns whether it answers. It ends at once where its port is taken.
     fn spawn(&mut self) -> bool {
-        let mut command = Command::new("redis-server");
+        let program = program();
+        let mut command = Command::new(&program);
         let directory = self.directory.display().to_string();
         command
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
@@ -262,9 +282,12 @@ impl RedisServer {
         self.child = match command.spawn() {
             Ok(child) => Some(child),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                panic!("there is no redis-server: install it with apt-get install redis-server")
+                panic!(
+                    "there is no {program}: install it with apt-get install redis-server, or set \
+                     {PROGRAM} to where one is"
+                )
             }
-            Err(error) => panic!("redis-server can't be started: {error}"),
+            Err(error) => panic!("{program} can't be started: {error}"),
         };
         let begun = Instant::now();
         while begun.elapsed() < DEADLINE {
@@ -355,17 +378,27 @@ pub fn free_port() -> u16 {
 
 /// An authority of a server's own, and a certificate from it for `localhost`; returns the authority.
 fn write_certificates(directory: &Path) -> String {
-    let made = || -> Result<(String, String, String), rcgen::Error> {
+    let made = || -> Result<[String; 4], rcgen::Error> {
         let mut authority = CertificateParams::new(Vec::new())?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
         let key = KeyPair::generate()?;
         let names = vec!["localhost".to_owned()];
+        let mut expired = CertificateParams::new(names.clone())?;
+        expired.not_after = rcgen::date_time_ymd(2000, 1, 1);
+        expired.not_before = rcgen::date_time_ymd(1999, 1, 1);
+        let expired = expired.signed_by(&key, &authority)?;
         let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;
-        Ok((authority.pem(), certificate.pem(), key.serialize_pem()))
+        let (certificate, key) = (certificate.pem(), key.serialize_pem());
+        Ok([authority.pem(), certificate, key, expired.pem()])
     };
-    let (authority, certificate, key) = made().expect("certificates can be made");
-    for (name, text) in [("ca", &authority), ("cert", &certificate), ("key", &key)] {
+    let [authority, certificate, key, expired] = made().expect("certificates can be made");
+    for (name, text) in [
+        ("ca", &authority),
+        ("cert", &certificate),
+        ("key", &key),
+        ("expired", &expired),
+    ] {
         fs::write(directory.join(format!("{name}.pem")), text)
             .expect("the temporary directory can be written");
     }

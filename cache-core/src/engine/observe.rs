@@ -31,6 +31,11 @@ impl Observer for Engine {
                 }
             }
             Event::Flushed => self.step_epoch(Step::Flush),
+            Event::Strange => {
+                self.totals.count(Count::Distrusted);
+                let known = self.trust.known_until(self.env.coarse());
+                self.step_epoch(Step::Loss(known));
+            }
             Event::Lost => {
                 // What was right so far may be served for a while where a kind allows it.
                 let known = self.trust.known_until(self.env.coarse());

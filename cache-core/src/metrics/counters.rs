@@ -33,9 +33,10 @@ pub(crate) enum Count {
     BreakerOpened,
     TrustLost,
     EpochStep,
+    Distrusted,
 }
 
-const COUNTS: usize = Count::EpochStep as usize + 1;
+const COUNTS: usize = Count::Distrusted as usize + 1;
 
 #[derive(Debug)]
 struct Block([AtomicU64; COUNTS]);

@@ -50,6 +50,11 @@ pub struct Snapshot {
     /// How often everything learnt so far was given up: after a loss, after `FLUSHALL`, at the end of
     /// an outage.
     pub epoch_steps: u64,
+    /// How often the shared tier said something that makes no sense: an answer of the wrong type, a
+    /// number out of range, a push of no known shape. Each time its connection was replaced, and
+    /// nothing that was read before was served unasked.
+    #[serde(default)]
+    pub distrusted: u64,
 }
 
 impl Snapshot {
@@ -63,6 +68,7 @@ impl Snapshot {
             breaker_opened: totals.sum(Count::BreakerOpened),
             trust_lost: totals.sum(Count::TrustLost),
             epoch_steps: totals.sum(Count::EpochStep),
+            distrusted: totals.sum(Count::Distrusted),
             // What is so at the moment, the engine adds.
             ..Self::default()
         }

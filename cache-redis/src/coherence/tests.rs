@@ -93,8 +93,12 @@ fn what_makes_no_sense_may_mean_anything() {
     ];
     for data in strange {
         assert!(coherence.pushed(&invalidate(data)).is_err());
-        assert_eq!(seen.take(), [Event::Flushed]);
     }
+    for kind in [PushKind::Subscribe, PushKind::Other(String::new())] {
+        let data = vec![Value::Int(1)];
+        assert!(coherence.pushed(&PushInfo { kind, data }).is_err());
+    }
+    assert_eq!(seen.take(), [], "it is told by who gives the connection up");
 }
 
 #[test]

@@ -14,9 +14,11 @@ use tls::Authority;
 mod address;
 mod environment;
 mod hygiene;
+mod replicas;
 mod tls;
 
 pub(crate) use address::Target;
+pub(crate) use replicas::Replicas;
 pub use tls::Roots;
 
 /// How a [`RedisStore`] reaches its server. Options are set by value; nothing is connected yet.
@@ -43,6 +45,7 @@ pub struct RedisConfig {
     heartbeat: Duration,
     tracking: bool,
     connections: usize,
+    replicas: Option<Replicas>,
     roots: Roots,
     authority: Option<Authority>,
     identity: Option<tls::Identity>,
@@ -105,6 +108,7 @@ impl RedisConfig {
             heartbeat: Duration::from_secs(1),
             tracking: false,
             connections: 1,
+            replicas: None,
             roots: Roots::System,
             authority: None,
             identity: None,
@@ -138,7 +142,7 @@ impl RedisConfig {
     }
 
     /// Whether Redis is asked to tell of changes (RESP3 `CLIENT TRACKING`), so that local hits need
-    /// not ask it. It takes Redis 7.0.5 or later, and a user who may run `CLIENT TRACKING`;
+    /// not ask it. It takes Redis 7.0.5 or later (or 6.2.14 and what follows in that line), and a user who may run `CLIENT TRACKING`;
     /// otherwise, and with `false`, each call asks in one round trip whether the local value still
     /// stands. With `true`, another node sees an invalidation as soon as it has handled Redis's
     /// push, and at the latest after the [`heartbeat`](Self::heartbeat)'s bound, where with `false`
@@ -153,6 +157,21 @@ impl RedisConfig {
     /// large ones. Keys are spread over them. 1 to 64. Default: 1.
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// How many replicas must have a removal or an invalidation before it counts as applied, and how
+    /// long they may take: each is followed by Redis's `WAIT count timeout`. With fewer it is an
+    /// error, so that the cache queues it and sends it again, and does not use the shared tier until
+    /// it has been acknowledged: with the replicas gone, functions run instead. Then a failover to
+    /// one of them brings nothing back that was invalidated (docs/failover.md says what holds
+    /// without).
+    ///
+    /// `timeout` is at least 1 ms and less than [`ping_timeout`](Self::ping_timeout); the cache's
+    /// `store_timeout` should be longer still, since it bounds all of the call. Invalidations of one
+    /// node wait for one another. The user needs `+wait`. Default: none is waited for.
+    pub fn replicas(mut self, count: u32, timeout: Duration) -> Self {
+        self.replicas = Some(Replicas { count, timeout });
         self
     }
 
@@ -252,6 +271,9 @@ impl RedisConfig {
                 ),
             ));
         }
+        if let Some(replicas) = &self.replicas {
+            replicas.check(self.ping_timeout)?;
+        }
         let tls = if self.address.is_tls() {
             Some(tls::client(self.roots, self.authority, self.identity)?)
         } else if self.authority.is_some() || self.identity.is_some() {
@@ -285,6 +307,7 @@ impl RedisConfig {
             heartbeat: self.heartbeat,
             tracking: self.tracking,
             connections: self.connections,
+            replicas: self.replicas,
         })
     }
 }
@@ -299,6 +322,7 @@ impl fmt::Debug for RedisConfig {
             .field("heartbeat", &self.heartbeat)
             .field("tracking", &self.tracking)
             .field("connections", &self.connections)
+            .field("replicas", &self.replicas)
             .finish_non_exhaustive()
     }
 }
@@ -322,6 +346,7 @@ pub(crate) struct Endpoint {
     pub(crate) heartbeat: Duration,
     pub(crate) tracking: bool,
     pub(crate) connections: usize,
+    pub(crate) replicas: Option<Replicas>,
 }
 
 impl Endpoint {

@@ -273,3 +273,26 @@ fn what_is_described_can_be_read_again() {
         assert_eq!(RedisConfig::new(described).unwrap().describe(), described);
     }
 }
+
+#[test]
+fn replicas_are_waited_for_in_reason() {
+    let config = |count, timeout| {
+        let config = RedisConfig::new("redis://h").unwrap();
+        config.replicas(count, Duration::from_millis(timeout))
+    };
+    assert!(config(1, 1).endpoint().is_ok());
+    assert!(config(2, 999).endpoint().is_ok());
+    let cases = [
+        (0, 100, "asks for none"),
+        (1, 0, "at least 1 ms"),
+        (1, 1000, "less than 1s"),
+        (1, 5000, "less than 1s"),
+    ];
+    for (count, timeout, what) in cases {
+        let Err(error) = config(count, timeout).endpoint() else {
+            panic!("{count} {timeout}");
+        };
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains(what), "{error}");
+    }
+}

@@ -23,10 +23,10 @@ impl Shared {
         if self.role != Role::Data || !self.endpoint.tracking {
             return None;
         }
-        let (coherence, state) = (self.coherence.clone(), state.clone());
+        let (coherence, blame) = (self.coherence.clone(), self.blame(state));
         Some(Arc::new(move |push| {
             if let Err(Strange) = coherence.pushed(&push) {
-                state.condemn(Failure::protocol("a push from the server makes no sense"));
+                blame.distrust(Failure::strange("a push from the server makes no sense"));
             }
         }))
     }
@@ -78,6 +78,9 @@ impl Shared {
             let failure = match dialled {
                 Err(failure) => {
                     streak += 1;
+                    if failure.is_strange() {
+                        self.coherence.strange();
+                    }
                     // Once for each outage: the attempts go on for as long as it lasts.
                     if !told {
                         tracing::warn!(role = ?self.role, %url, %failure, "no connection to Redis");
@@ -141,7 +144,7 @@ impl Shared {
         } = dialled;
         let live = Live {
             connection,
-            traffic,
+            traffic: traffic.clone(),
             state: state.clone(),
         };
         // Before the first caller gets it: nothing that was read earlier counts any more.
@@ -154,7 +157,10 @@ impl Shared {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            () = driver => {}
+            // A caller that waits for an answer is told why, if there is one.
+            () = driver => if !traffic.is_broken() {
+                self.blame(&state).distrust(Failure::garbage());
+            },
             () = state.condemned.notified() => {}
             () = heart => {}
             () = phase.closed() => return None,

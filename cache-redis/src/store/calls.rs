@@ -6,7 +6,8 @@ use cache_core::store::{Begin, Beginning, Fill, Found, Read, Reading, Token, Tur
 use redis::{Pipeline, Value};
 
 use super::{Attached, RedisStore};
-use crate::connection::Link;
+use crate::config::Replicas;
+use crate::connection::{Blame, Link};
 use crate::failure::Failure;
 use crate::keys::{ID, Keys, id_of, stamp_text, token_text};
 use crate::reply::{Replies, is_no_script};
@@ -21,15 +22,15 @@ impl RedisStore {
         link: &Link,
         build: impl Fn(Sending) -> Pipeline,
     ) -> Result<Replies<'_>, Failure> {
-        let mut values = link.call(&build(Sending::Digest)).await?;
-        if values.iter().any(is_no_script) {
-            values = link.call(&build(Sending::Source)).await?;
+        let mut answers = link.call(&build(Sending::Digest)).await?;
+        if answers.0.iter().any(is_no_script) {
+            answers = link.call(&build(Sending::Source)).await?;
         }
-        Ok(self.replies(values))
+        Ok(self.replies(answers))
     }
 
-    fn replies(&self, values: Vec<Value>) -> Replies<'_> {
-        Replies::new(values, &self.endpoint.secrets)
+    fn replies(&self, (values, blame): (Vec<Value>, Blame)) -> Replies<'_> {
+        Replies::new(values, blame, &self.endpoint.secrets)
     }
 
     pub(super) async fn read_now(&self, request: &Read<'_>) -> Result<Reading, Failure> {
@@ -42,7 +43,7 @@ impl RedisStore {
             commands.cmd("PTTL").arg(&entry);
             stamps(&mut commands, keys, request.tags);
             let mut replies = self.replies(data.call(&commands).await?);
-            let id = replies.bytes()?.unwrap_or_default();
+            let id = replies.bytes(ID.len())?.unwrap_or_default();
             let left = replies.left()?;
             let stamps = replies.stamps(request.tags.len())?;
             if id == known.0 {
@@ -76,7 +77,9 @@ impl RedisStore {
     async fn size(&self, data: &Link, entry: &str, limit: usize) -> Result<usize, Failure> {
         let mut commands = Pipeline::new();
         commands.cmd("STRLEN").arg(entry);
-        let size = self.replies(data.call(&commands).await?).integer()?;
+        let size = self
+            .replies(data.call(&commands).await?)
+            .integer(0..=i64::MAX)?;
         // It may have been replaced meanwhile; that it was too large stays true.
         Ok(usize::try_from(size)
             .unwrap_or_default()
@@ -118,15 +121,16 @@ impl RedisStore {
                 commands
             })
             .await?;
-        let turn = replies.turn()?;
+        let turn = replies.turn(request.limit.min(LONGEST))?;
         let rest = (|| {
             for _ in request.tags {
-                replies.integer()?;
+                replies.flag()?;
             }
             let back = Back {
-                id: replies.bytes()?.unwrap_or_default(),
+                id: replies.bytes(ID.len())?.unwrap_or_default(),
                 left: replies.left()?,
-                holder: replies.bytes()?,
+                // Whatever somebody has put there.
+                holder: replies.bytes(LONGEST)?,
             };
             Ok((back, replies.stamps(request.tags.len())?))
         })();
@@ -167,8 +171,8 @@ impl RedisStore {
                 commands
             })
             .await?;
-        let stored = replies.integer()? == 1;
-        let id = replies.bytes()?.unwrap_or_default();
+        let stored = replies.flag()?;
+        let id = replies.bytes(ID.len())?.unwrap_or_default();
         Ok(stored && Some(&*id) == id_of(request.bytes))
     }
 
@@ -192,15 +196,15 @@ impl RedisStore {
                 commands
             })
             .await?;
-        let renewed = replies.integer()? == 1;
-        Ok(renewed && replies.bytes()?.as_deref() == Some(token.as_bytes()))
+        let renewed = replies.flag()?;
+        Ok(renewed && replies.bytes(LONGEST)?.as_deref() == Some(token.as_bytes()))
     }
 
     pub(super) async fn release_now(&self, key: &str, token: Token) -> Result<(), Failure> {
         let attached = self.attached()?;
         let (keys, data) = (&attached.keys, attached.data(key));
         let (key, token) = (keys.lease(key), token_text(token));
-        let replies = self
+        let mut replies = self
             .run(data, |sending| {
                 let mut commands = Pipeline::new();
                 scripts::RELEASE
@@ -209,7 +213,8 @@ impl RedisStore {
                 commands
             })
             .await?;
-        replies.done()
+        replies.integer(0..=1)?;
+        Ok(())
     }
 
     pub(super) async fn remove_now(&self, names: &[String]) -> Result<(), Failure> {
@@ -221,7 +226,7 @@ impl RedisStore {
                 .arg(keys.entry(name))
                 .arg(keys.lease(name));
         }
-        self.unlink(&commands).await
+        self.unlink(commands).await
     }
 
     pub(super) async fn invalidate_now(&self, tags: &[String]) -> Result<(), Failure> {
@@ -230,15 +235,36 @@ impl RedisStore {
         for tag in tags {
             commands.cmd("UNLINK").arg(keys.stamp(tag));
         }
-        self.unlink(&commands).await
+        self.unlink(commands).await
     }
 
-    async fn unlink(&self, commands: &Pipeline) -> Result<(), Failure> {
+    async fn unlink(&self, mut commands: Pipeline) -> Result<(), Failure> {
         if commands.is_empty() {
             return Ok(());
         }
-        let values = self.attached()?.invalidation.call(commands).await?;
-        self.replies(values).done()
+        let unlinks = commands.len();
+        if let Some(Replicas { count, timeout }) = self.endpoint.replicas {
+            // Also where the keys were gone: it waits for all that was written before, such as by
+            // the sending that was not acknowledged.
+            commands.cmd("WAIT").arg(count).arg(millis(timeout));
+        }
+        let answers = self.attached()?.invalidation.call(&commands).await?;
+        let mut replies = self.replies(answers);
+        for _ in 0..unlinks {
+            // Each names two keys at most.
+            replies.integer(0..=2)?;
+        }
+        let Some(Replicas { count, timeout }) = self.endpoint.replicas else {
+            return Ok(());
+        };
+        let acknowledged = replies.integer(0..=i64::MAX)?;
+        if acknowledged < i64::from(count) {
+            return Err(Failure::unavailable(format!(
+                "an invalidation was acknowledged by {acknowledged} of {count} replicas within \
+                 {timeout:?}: see that they are connected (INFO replication), or ask for fewer"
+            )));
+        }
+        Ok(())
     }
 
     pub(super) async fn probe_now(&self) -> Result<(), Failure> {
