@@ -4,9 +4,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cache_tests::soak::{Plan, run_node};
+use cache_tests::soak::{Fault, Plan, run_node};
 
-const USAGE: &str = "soak --minutes N [--seed N] [--nodes N] [--report FILE]";
+const USAGE: &str = "soak --minutes N [--seed N] [--nodes N] [--report FILE] \
+                     [--faults all|none|Killed,Slow]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +36,7 @@ struct Asked {
     seed: u64,
     nodes: usize,
     report: Option<String>,
+    faults: Vec<Fault>,
 }
 
 fn asked(words: &[String]) -> Result<Asked, String> {
@@ -43,6 +45,7 @@ fn asked(words: &[String]) -> Result<Asked, String> {
         seed: 1,
         nodes: 4,
         report: None,
+        faults: Fault::ALL.to_vec(),
     };
     for pair in words.chunks(2) {
         let [word, value] = pair else {
@@ -59,10 +62,25 @@ fn asked(words: &[String]) -> Result<Asked, String> {
             "--seed" => asked.seed = value.parse().map_err(|_| wrong())?,
             "--nodes" => asked.nodes = value.parse().map_err(|_| wrong())?,
             "--report" => asked.report = Some(value.clone()),
+            "--faults" => asked.faults = faults(value)?,
             _ => return Err(format!("unknown option {word}")),
         }
     }
     Ok(asked)
+}
+
+fn faults(names: &str) -> Result<Vec<Fault>, String> {
+    let named = |name: &str| {
+        let named = Fault::ALL
+            .into_iter()
+            .find(|fault| format!("{fault:?}") == name);
+        named.ok_or_else(|| format!("there is no fault {name}: there are {:?}", Fault::ALL))
+    };
+    match names {
+        "all" => Ok(Fault::ALL.to_vec()),
+        "none" => Ok(Vec::new()),
+        names => names.split(',').map(named).collect(),
+    }
 }
 
 fn soak(asked: &Asked, words: &[String]) -> ExitCode {
@@ -75,6 +93,7 @@ fn soak(asked: &Asked, words: &[String]) -> ExitCode {
     };
     let summary = Plan::new(program, asked.seed)
         .nodes(asked.nodes)
+        .faults(&asked.faults)
         .lasts(Duration::from_secs_f64(asked.minutes * 60.0))
         .aloud(true)
         .run();

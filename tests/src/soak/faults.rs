@@ -147,7 +147,10 @@ impl Stage {
             }
             Fault::Slow => self.with_proxies(lasts, Proxy::slow),
             Fault::SwallowedForOne => {
-                let one = self.random.index(self.proxies.len());
+                // More often than not the last one, which is quiet.
+                let any = self.random.index(self.proxies.len());
+                let last = self.proxies.len() - 1;
+                let one = if self.random.chance(500) { last } else { any };
                 self.proxies[one].black_hole(true);
                 thread::sleep(lasts);
                 self.proxies[one].black_hole(false);

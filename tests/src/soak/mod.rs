@@ -136,6 +136,10 @@ impl Plan {
         let began = Instant::now();
         direction.wait_for_health(Instant::now());
         let mut random = Random::new(self.seed);
+        if self.faults.is_empty() {
+            thread::sleep(self.lasts.unwrap_or_default());
+            return direction.end(began);
+        }
         loop {
             let mut deck = self.faults.clone();
             while !deck.is_empty() {
@@ -224,6 +228,7 @@ impl<'a> Direction<'a> {
                 heartbeat: plan.heartbeat.0,
                 timeout: plan.heartbeat.1,
                 connections: 1 + number % 3,
+                quiet: number + 1 == plan.nodes,
                 seed: plan.seed,
             };
             proxies.push(proxy);

@@ -19,9 +19,11 @@ use super::{STORE_TIMEOUT, WAIT};
 use crate::simulation::random::Random;
 
 /// Tasks that read side by side.
-const READERS: u64 = 6;
+const READERS: u64 = 8;
+/// The same on a node that is quiet.
+const FEW: u64 = 2;
 /// How many calls a reader makes before it pauses, and for how long it does.
-const BATCH: (usize, Duration) = (24, Duration::from_millis(1));
+const BATCH: (usize, Duration) = (16, Duration::from_millis(1));
 /// The longest pause of a writer between two writes, in milliseconds.
 const WRITES: u64 = 40;
 /// How often a node reports.
@@ -79,8 +81,8 @@ async fn load(database: &Database, id: u64) -> Result<Row, std::io::Error> {
     let version = usize::try_from(id).ok().and_then(|id| versions.get(id));
     let version = *version.ok_or_else(|| std::io::Error::other("no such id"))?;
     match began.elapsed().subsec_nanos() % 64 {
-        0 => tokio::time::sleep(Duration::from_millis(50)).await,
-        1..8 => tokio::time::sleep(Duration::from_millis(5)).await,
+        0 => tokio::time::sleep(Duration::from_millis(30)).await,
+        1..4 => tokio::time::sleep(Duration::from_millis(5)).await,
         _ => {}
     }
     LONGEST_LOAD.fetch_max(super::wire::nanos(began.elapsed()), Ordering::Relaxed);
@@ -110,6 +112,7 @@ impl Tally {
 struct Node {
     cache: Cache,
     database: Database,
+    quiet: bool,
     tallies: Vec<Mutex<Tally>>,
     acks: Mutex<Vec<Ack>>,
     /// What was queued, and not yet seen to be replayed.
@@ -136,9 +139,14 @@ impl Node {
     }
 
     async fn reader(self: Arc<Self>, number: usize, mut random: Random) {
+        let quiet = [Subject::row(0), Subject::brief(0)];
         while !self.ending.load(Ordering::Relaxed) {
             for _ in 0..BATCH.0 {
-                let subject = subject(&mut random);
+                let subject = if self.quiet {
+                    quiet[random.index(2)]
+                } else {
+                    subject(&mut random)
+                };
                 let gives_up = random.chance(4).then(|| random.micros(0..3_000));
                 let began = now();
                 let answer = match gives_up {
@@ -379,22 +387,26 @@ async fn serve(seat: Seat) -> Result<(), Broken> {
     let node = Arc::new(Node {
         cache,
         database: Database::new(seat.database),
+        quiet: seat.quiet,
         tallies: (0..READERS).map(|_| Mutex::default()).collect(),
         acks: Mutex::default(),
         pending: Mutex::default(),
         still: AtomicBool::new(false),
         ending: AtomicBool::new(false),
-        writing: AtomicBool::new(true),
+        writing: AtomicBool::new(!seat.quiet),
     });
 
     let random = |task: u64| Random::new(seat.seed ^ (seat.number as u64) << 32 ^ task << 16);
     let mut tasks = Vec::new();
-    for (number, task) in (0..READERS).enumerate() {
+    let readers = if seat.quiet { FEW } else { READERS };
+    for (number, task) in (0..readers).enumerate() {
         tasks.push(tokio::spawn(
             Arc::clone(&node).reader(number, random(task + 1)),
         ));
     }
-    tasks.push(tokio::spawn(Arc::clone(&node).writer(random(0))));
+    if !seat.quiet {
+        tasks.push(tokio::spawn(Arc::clone(&node).writer(random(0))));
+    }
     let looking = Arc::clone(&node);
     tokio::spawn(async move {
         loop {

@@ -141,17 +141,21 @@ impl Summary {
              | failed calls | **{failed}** |\n\
              | calls longer than allowed | **{late}** |\n\
              | anything else wrong | **{others}** |\n\
-             | calls | {} |\n\
+             | calls; a second | {}; {} |\n\
              | of them local hits, in times of health | {:.1} % |\n\
              | invalidations applied / queued | {} / {} |\n\
              | faults injected | {} |\n\
+             | replays of what was queued; the longest from one to the last stale hit elsewhere | {}; {} |\n\
              | longest from the end of a fault until all nodes trust and use Redis again | {} |\n\
              | longest call; longest that the function itself took | {}; {} |\n",
             total.calls,
+            total.calls / self.elapsed.as_secs().max(1),
             self.healthy_local_hits(),
             total.invalidations(),
             total.queued,
             total.times,
+            total.replays,
+            shown(total.replay_delay),
             shown(total.healing),
             shown(total.longest),
             shown(super::wire::nanos(self.longest_load)),
@@ -166,7 +170,7 @@ impl Summary {
              | | |\n| --- | --- |\n\
              | date | {} |\n| cores | {} |\n| processor | {} |\n| kernel | {} |\n| Redis | {} |\n\
              | load average before; after | {}; {} |\n\
-             | processes | {} nodes, Redis, and one with the database, the proxies and the referee |\n\
+             | processes | {} nodes (the last one only reads, and little), Redis, and one with the database, the proxies and the referee |\n\
              | took | {:.0?} |\n| seed | {} |\n\n\
              Everything ran on this one machine, over the loopback: a network adds its own way to the \
              median, and nothing to B.",
@@ -189,7 +193,10 @@ impl Summary {
             "## From `Applied` to the last stale hit elsewhere\n\n\
              For each invalidation that was applied: how long after it had returned the last call on \
              another node began that got an older value; zero where none did. By what was wrong from \
-             its return to that call.\n\n\
+             its return to that call; a fault lasts until all nodes are well again. Where a node is \
+             cut off, its local hits end with the first few calls that Redis does not answer, or at B: \
+             so the last node only reads, and little, and is the one that comes close to B. Where \
+             nobody can reach Redis, nothing is applied; it is queued.\n\n\
              | | times | applied | followed by a stale hit | median | p99 | max | queued | local hits \
              | longest call | healed after |\n\
              | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
@@ -215,7 +222,11 @@ fn write_row(page: &mut String, label: &str, figures: &Figures) -> std::fmt::Res
     writeln!(
         page,
         "| {label} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-        figures.times,
+        if figures.times > 0 {
+            figures.times.to_string()
+        } else {
+            "–".to_owned()
+        },
         figures.invalidations(),
         figures.behind(),
         delay(500),

@@ -63,6 +63,9 @@ pub(super) struct Seat {
     pub(super) heartbeat: Duration,
     pub(super) timeout: Duration,
     pub(super) connections: usize,
+    /// Whether it only reads, and little: a node that asks Redis all the time finds out by itself
+    /// when Redis is gone, long before the bound.
+    pub(super) quiet: bool,
     pub(super) seed: u64,
 }
 
