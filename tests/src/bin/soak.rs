@@ -7,7 +7,7 @@ use std::time::Duration;
 use cache_tests::soak::{Fault, Plan, run_node};
 
 const USAGE: &str = "soak --minutes N [--seed N] [--nodes N] [--report FILE] \
-                     [--faults all|none|Killed,Slow]";
+                     [--faults all|none|Killed,Slow] [--wait MILLISECONDS]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -37,6 +37,7 @@ struct Asked {
     nodes: usize,
     report: Option<String>,
     faults: Vec<Fault>,
+    wait: Duration,
 }
 
 fn asked(words: &[String]) -> Result<Asked, String> {
@@ -46,6 +47,7 @@ fn asked(words: &[String]) -> Result<Asked, String> {
         nodes: 4,
         report: None,
         faults: Fault::ALL.to_vec(),
+        wait: Duration::from_millis(500),
     };
     for pair in words.chunks(2) {
         let [word, value] = pair else {
@@ -62,6 +64,7 @@ fn asked(words: &[String]) -> Result<Asked, String> {
             "--seed" => asked.seed = value.parse().map_err(|_| wrong())?,
             "--nodes" => asked.nodes = value.parse().map_err(|_| wrong())?,
             "--report" => asked.report = Some(value.clone()),
+            "--wait" => asked.wait = Duration::from_millis(value.parse().map_err(|_| wrong())?),
             "--faults" => asked.faults = faults(value)?,
             _ => return Err(format!("unknown option {word}")),
         }
@@ -94,6 +97,7 @@ fn soak(asked: &Asked, words: &[String]) -> ExitCode {
     let summary = Plan::new(program, asked.seed)
         .nodes(asked.nodes)
         .faults(&asked.faults)
+        .wait(asked.wait)
         .lasts(Duration::from_secs_f64(asked.minutes * 60.0))
         .aloud(true)
         .run();

@@ -56,6 +56,7 @@ pub struct Plan {
     fault: Range<u64>,
     pause: Range<u64>,
     claimed: Option<Duration>,
+    wait: Duration,
     aloud: bool,
 }
 
@@ -73,6 +74,7 @@ impl Plan {
             fault: 500..3_000,
             pause: 1_500..5_000,
             claimed: None,
+            wait: WAIT,
             aloud: false,
         }
     }
@@ -112,6 +114,13 @@ impl Plan {
     /// would be noticed. Default: the one that holds.
     pub fn claimed(mut self, bound: Duration) -> Self {
         self.claimed = Some(bound);
+        self
+    }
+
+    /// How long a call waits for another's load. What it allows is allowed to a call. Default: half a
+    /// second.
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
         self
     }
 
@@ -212,7 +221,7 @@ impl<'a> Direction<'a> {
         let server = RedisServer::start();
         let patience = Patience {
             // A call may ask the store, wait for another's load, and ask the store again.
-            waits: STORE_TIMEOUT + WAIT + STORE_TIMEOUT,
+            waits: STORE_TIMEOUT + plan.wait + STORE_TIMEOUT,
             scheduling: SCHEDULING,
         };
         let bound = plan.claimed.unwrap_or(plan.bound());
@@ -228,6 +237,7 @@ impl<'a> Direction<'a> {
                 heartbeat: plan.heartbeat.0,
                 timeout: plan.heartbeat.1,
                 connections: 1 + number % 3,
+                wait: plan.wait,
                 quiet: number + 1 == plan.nodes,
                 seed: plan.seed,
             };

@@ -11,11 +11,11 @@ use cache_core::{Cache, Invalidation, Policy, cached};
 use cache_redis::RedisStore;
 use serde::{Deserialize, Serialize};
 
+use super::STORE_TIMEOUT;
 use super::database::Database;
 use super::wire::{
     Ack, IDS, Longest, Outcome, Report, SHELVES, SUBJECTS, Seat, Seen, Subject, now,
 };
-use super::{STORE_TIMEOUT, WAIT};
 use crate::simulation::random::Random;
 
 /// Tasks that read side by side.
@@ -375,7 +375,7 @@ async fn serve(seat: Seat) -> Result<(), Broken> {
         .connections(seat.connections)
         .heartbeat(seat.heartbeat, seat.timeout)
         .build()?;
-    let policy = || Policy::new().wait(WAIT);
+    let policy = || Policy::new().wait(seat.wait);
     let cache = Cache::builder()
         .namespace("soak")
         .shared(store)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::figures::Figures;
 use super::referee::{HEALTH, Referee};
-use super::{Plan, SCHEDULING, STORE_TIMEOUT, WAIT};
+use super::{Plan, SCHEDULING, STORE_TIMEOUT};
 
 /// What a soak has shown.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ pub struct Summary {
     nodes: usize,
     seed: u64,
     bound: Duration,
+    wait: Duration,
     redis: String,
     load: (String, String),
 }
@@ -47,6 +48,7 @@ impl Summary {
             nodes: plan.nodes,
             seed: plan.seed,
             bound: plan.bound(),
+            wait: plan.wait,
             redis: version.trim().to_owned(),
             load: (load_before.to_owned(), load()),
         }
@@ -118,7 +120,7 @@ impl Summary {
     fn write(&self, page: &mut String, command: &str) -> std::fmt::Result {
         let total = self.total();
         let (stale, failed, late, others) = self.counts;
-        let bound = self.bound;
+        let (bound, wait) = (self.bound, self.wait);
         writeln!(
             page,
             "# Coherence, measured\n\n\
@@ -133,7 +135,7 @@ impl Summary {
              replay, which comes before that node uses Redis again.\n\
              - No call fails, whatever Redis does, and none waits for longer than the store timeout \
              ({STORE_TIMEOUT:?}) and, where another node loads the value, the policy's `wait` (here \
-             {WAIT:?}).\n\n\
+             {wait:?}).\n\n\
              No exception was made for any fault; a restart that comes back empty is none.\n\n\
              ## What was found\n\n\
              | | |\n| --- | --- |\n\

@@ -63,6 +63,8 @@ pub(super) struct Seat {
     pub(super) heartbeat: Duration,
     pub(super) timeout: Duration,
     pub(super) connections: usize,
+    /// How long a call waits for another's load.
+    pub(super) wait: Duration,
     /// Whether it only reads, and little: a node that asks Redis all the time finds out by itself
     /// when Redis is gone, long before the bound.
     pub(super) quiet: bool,
