@@ -47,7 +47,7 @@ fn asked(words: &[String]) -> Result<Asked, String> {
         nodes: 4,
         report: None,
         faults: Fault::ALL.to_vec(),
-        wait: Duration::from_millis(500),
+        wait: Duration::from_secs(30),
     };
     for pair in words.chunks(2) {
         let [word, value] = pair else {

@@ -72,6 +72,15 @@ impl Fault {
         Self::NodeStopped,
     ];
 
+    /// Whether a node can't reach Redis that may hold a lease, while the others can: they wait for it
+    /// until the lease has run out.
+    pub(super) fn hides_a_node(self) -> bool {
+        matches!(
+            self,
+            Self::Refused | Self::SwallowedForOne | Self::NodeStopped
+        )
+    }
+
     /// What it is called in tables.
     pub(super) fn label(self) -> &'static str {
         match self {

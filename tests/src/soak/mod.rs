@@ -33,8 +33,9 @@ use crate::simulation::random::Random;
 
 /// How long a call waits for the store: the default.
 const STORE_TIMEOUT: Duration = Duration::from_millis(250);
-/// How long a call waits for another's load. Short, so that it does not hide what is to be measured.
-const WAIT: Duration = Duration::from_millis(500);
+/// How long a call waits for another's load, which a node may hold a lease for: the defaults.
+const WAIT: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(10);
 /// What the machine may add to a call: a few processes for each core, and whatever else runs there.
 const SCHEDULING: Duration = Duration::from_secs(1);
 /// How long all nodes may take to be well again, once the world is: the longest pauses between two
@@ -117,8 +118,7 @@ impl Plan {
         self
     }
 
-    /// How long a call waits for another's load. What it allows is allowed to a call. Default: half a
-    /// second.
+    /// How long a call waits for another's load at most. Default: 30 s, as everywhere.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
@@ -220,8 +220,9 @@ impl<'a> Direction<'a> {
         let database = database.expect("the loopback has a free port");
         let server = RedisServer::start();
         let patience = Patience {
-            // A call may ask the store, wait for another's load, and ask the store again.
-            waits: STORE_TIMEOUT + plan.wait + STORE_TIMEOUT,
+            // A call may ask the store, wait for another's load until that has ended or the
+            // connection is given up, ask the store again, and store.
+            waits: STORE_TIMEOUT * 3 + plan.bound(),
             scheduling: SCHEDULING,
         };
         let bound = plan.claimed.unwrap_or(plan.bound());
@@ -272,7 +273,12 @@ impl<'a> Direction<'a> {
 
     fn inflict(&mut self, fault: Fault, usual: Duration, began: Instant) {
         self.tell(&format!("{:>6.1?} {}", began.elapsed(), fault.label()));
-        lock(&self.referee).trouble(fault.label(), now());
+        let allows = if fault.hides_a_node() {
+            LEASE
+        } else {
+            Duration::ZERO
+        };
+        lock(&self.referee).trouble(fault.label(), now(), allows);
         self.stage.play(fault, usual);
         self.wait_for_health(Instant::now());
     }

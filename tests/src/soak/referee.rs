@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::figures::Figures;
-use super::wire::{Ack, Outcome, Report, SUBJECTS, Subject, nanos};
+use super::wire::{Ack, Longest, Outcome, Report, SUBJECTS, Subject, nanos};
 
 /// How long after something happened nothing of it is still under way: a call this long has failed.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -18,6 +18,8 @@ struct Trouble {
     label: &'static str,
     began: u64,
     ended: u64,
+    /// How much longer a call may take.
+    allows: u64,
 }
 
 /// The newest version that must be known to a node, and what calls that began after that must get.
@@ -93,11 +95,12 @@ impl Referee {
     }
 
     /// Something is wrong with the world from here on.
-    pub(super) fn trouble(&mut self, label: &'static str, began: u64) {
+    pub(super) fn trouble(&mut self, label: &'static str, began: u64, allows: Duration) {
         self.troubles.push(Trouble {
             label,
             began,
             ended: u64::MAX,
+            allows: nanos(allows),
         });
         self.figures.entry(label).or_default().times += 1;
     }
@@ -157,9 +160,13 @@ impl Referee {
 
     /// What troubled the world at some point from one time to another; the last of it.
     fn label(&self, from: u64, to: u64) -> &'static str {
+        self.trouble_between(from, to)
+            .map_or(HEALTH, |trouble| trouble.label)
+    }
+
+    fn trouble_between(&self, from: u64, to: u64) -> Option<&Trouble> {
         let met = |trouble: &&Trouble| trouble.began <= to && from <= trouble.ended;
-        let trouble = self.troubles.iter().rev().find(met);
-        trouble.map_or(HEALTH, |trouble| trouble.label)
+        self.troubles.iter().rev().find(met)
     }
 
     /// Takes a report.
@@ -205,7 +212,10 @@ impl Referee {
             figures.shared += report.shared - before.shared;
             figures.coalesced += report.coalesced - before.coalesced;
             figures.missed += report.missed - before.missed;
-            figures.longest = figures.longest.max(report.longest.took);
+            let Longest { began, took } = report.longest;
+            let label = self.label(began, began + took);
+            let figures = self.figures.entry(label).or_default();
+            figures.longest = figures.longest.max(took);
         }
         self.sides[node].last = report;
         self.sides[node].reported = true;
@@ -223,12 +233,16 @@ impl Referee {
         let during = side.stalls.iter().filter(|(at, _)| *at > longest.began);
         let stalled: u64 = during.map(|(_, stall)| stall).sum();
         let patience = self.patience;
-        let may = nanos(patience.waits + patience.scheduling) + self.load + stalled;
+        let trouble = self.trouble_between(longest.began, longest.began + longest.took);
+        let (label, allows) =
+            trouble.map_or((HEALTH, 0), |trouble| (trouble.label, trouble.allows));
+        // Its own load, and that of another call.
+        let loads = self.load * 2;
+        let may = nanos(patience.waits + patience.scheduling) + allows + loads + stalled;
         if longest.took > may {
             self.late += 1;
             let took = Duration::from_nanos(longest.took);
             let may = Duration::from_nanos(may);
-            let label = self.label(longest.began, longest.began + longest.took);
             self.say(format!(
                 "a call on node {node} took {took:?} where {may:?} was allowed ({label})"
             ));

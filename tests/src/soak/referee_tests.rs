@@ -1,7 +1,7 @@
 //! The referee notices each wrong that there is, and none that there is not.
 
 use super::*;
-use crate::soak::wire::{Longest, Seen};
+use crate::soak::wire::Seen;
 
 const MS: u64 = 1_000_000;
 const ROW: Subject = Subject(3);
@@ -94,7 +94,7 @@ fn how_far_others_are_behind_is_told_by_trouble() {
     let mut referee = referee();
     referee.take(1, seen(6, 1_040 * MS));
     referee.take(0, acked(Outcome::Applied, 7, 1_000 * MS));
-    referee.trouble("cut", 3_000 * MS);
+    referee.trouble("cut", 3_000 * MS, Duration::ZERO);
     referee.take(1, seen(7, 3_090 * MS));
     referee.take(0, acked(Outcome::Applied, 8, 3_010 * MS));
     referee.healed(4_000 * MS, Duration::from_millis(10));

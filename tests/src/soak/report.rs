@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::figures::Figures;
 use super::referee::{HEALTH, Referee};
-use super::{Plan, SCHEDULING, STORE_TIMEOUT};
+use super::{LEASE, Plan, SCHEDULING, STORE_TIMEOUT};
 
 /// What a soak has shown.
 #[derive(Clone, Debug)]
@@ -133,9 +133,11 @@ impl Summary {
              interval + timeout).\n\
              - One that returned `Queued` holds on its own node at once, and elsewhere within B of its \
              replay, which comes before that node uses Redis again.\n\
-             - No call fails, whatever Redis does, and none waits for longer than the store timeout \
-             ({STORE_TIMEOUT:?}) and, where another node loads the value, the policy's `wait` (here \
-             {wait:?}).\n\n\
+             - No call fails, whatever Redis does, and none waits for Redis for longer than the store \
+             timeout ({STORE_TIMEOUT:?}). Where another node loads the value, a call waits for that: \
+             until it is there or given up, for as long as its own connection lives (B), at most \
+             until the lease of a node that is cut off has run out ({LEASE:?}) or the policy's `wait` \
+             ({wait:?}) is over.\n\n\
              No exception was made for any fault; a restart that comes back empty is none.\n\n\
              ## What was found\n\n\
              | | |\n| --- | --- |\n\
@@ -165,9 +167,9 @@ impl Summary {
         self.write_table(page)?;
         writeln!(
             page,
-            "\nA call counts as late beyond the store timeout twice (before and after a wait), `wait`, \
-             the longest load, and {SCHEDULING:?} for the machine, whose own stalls are measured and \
-             added.\n\n\
+            "\nA call counts as late beyond three store timeouts (before a wait, after it, and to \
+             store), B, two of the longest loads, and {SCHEDULING:?} for the machine, whose own stalls \
+             are measured and added; the lease is added where one node is cut off or stands still.\n\n\
              ## The machine\n\n\
              | | |\n| --- | --- |\n\
              | date | {} |\n| cores | {} |\n| processor | {} |\n| kernel | {} |\n| Redis | {} |\n\
