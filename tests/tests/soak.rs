@@ -22,7 +22,7 @@ fn every_fault_once_and_no_promise_is_broken() {
 #[test]
 fn a_promise_that_is_broken_is_noticed() {
     // While the network swallows what Redis says, a node may be behind for as long as the real bound.
-    let faults = [Fault::SwallowedForOne; 4];
+    let faults = [Fault::SwallowedForOne; 6];
     let summary = plan()
         .faults(&faults)
         .pace(300..600, 100..300)

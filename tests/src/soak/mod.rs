@@ -4,14 +4,15 @@
 mod database;
 mod faults;
 mod figures;
+mod functions;
 mod node;
+mod plan;
 mod referee;
 mod report;
 mod wire;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,8 +21,10 @@ use std::time::{Duration, Instant};
 
 pub use faults::Fault;
 use faults::Stage;
+use figures::Figures;
 pub use node::run as run_node;
-use referee::{Patience, Referee};
+pub use plan::Plan;
+use referee::{HEALTH, Patience, Referee};
 pub use report::Summary;
 use tempfile::TempDir;
 use wire::{Report, Seat, now};
@@ -41,105 +44,18 @@ const SCHEDULING: Duration = Duration::from_secs(1);
 /// How long all nodes may take to be well again, once the world is: the longest pauses between two
 /// attempts, in the connection and in the breaker, and a timeout for each.
 const HEALING: Duration = Duration::from_secs(20);
+/// How many of a hundred calls must be local hits in times of health: else nothing was put to the
+/// test.
+const LOCAL: f64 = 50.0;
 /// The word that makes the binary a node.
 const NODE: &str = "node";
 
-/// What a soak is to be. Options are set by value.
-#[derive(Clone, Debug)]
-#[must_use = "a plan does nothing until it is run"]
-pub struct Plan {
-    program: PathBuf,
-    seed: u64,
-    nodes: usize,
-    heartbeat: (Duration, Duration),
-    faults: Vec<Fault>,
-    lasts: Option<Duration>,
-    fault: Range<u64>,
-    pause: Range<u64>,
-    claimed: Option<Duration>,
-    wait: Duration,
-    aloud: bool,
-}
-
 impl Plan {
-    /// Every fault once, with this binary, which must call [`run_node`] when its first argument is
-    /// `node`, with the second one.
-    pub fn new(program: impl Into<PathBuf>, seed: u64) -> Self {
-        Self {
-            program: program.into(),
-            seed,
-            nodes: 4,
-            heartbeat: (Duration::from_secs(1), Duration::from_secs(1)),
-            faults: Fault::ALL.to_vec(),
-            lasts: None,
-            fault: 500..3_000,
-            pause: 1_500..5_000,
-            claimed: None,
-            wait: WAIT,
-            aloud: false,
-        }
-    }
-
-    /// How many processes there are. At least two. Default: 4.
-    pub fn nodes(mut self, nodes: usize) -> Self {
-        self.nodes = nodes.max(2);
-        self
-    }
-
-    /// Goes on with faults, all of them in turn, for so long. Default: until each was there once.
-    pub fn lasts(mut self, lasts: Duration) -> Self {
-        self.lasts = Some(lasts);
-        self
-    }
-
-    /// Which faults there are. Default: all.
-    pub fn faults(mut self, faults: &[Fault]) -> Self {
-        self.faults = faults.to_vec();
-        self
-    }
-
-    /// The heartbeat's interval and timeout, whose sum is B. Default: 1 s and 1 s, as everywhere.
-    pub fn heartbeat(mut self, interval: Duration, timeout: Duration) -> Self {
-        self.heartbeat = (interval, timeout);
-        self
-    }
-
-    /// How long a fault lasts that knows no better, and how long all is well between two, in
-    /// milliseconds. Default: half a second to three, and one and a half to five.
-    pub fn pace(mut self, fault: Range<u64>, pause: Range<u64>) -> Self {
-        (self.fault, self.pause) = (fault, pause);
-        self
-    }
-
-    /// Judges by another bound than the one that holds: so that it can be seen whether anything
-    /// would be noticed. Default: the one that holds.
-    pub fn claimed(mut self, bound: Duration) -> Self {
-        self.claimed = Some(bound);
-        self
-    }
-
-    /// How long a call waits for another's load at most. Default: 30 s, as everywhere.
-    pub fn wait(mut self, wait: Duration) -> Self {
-        self.wait = wait;
-        self
-    }
-
-    /// Tells on standard error what happens. Default: `false`.
-    pub fn aloud(mut self, aloud: bool) -> Self {
-        self.aloud = aloud;
-        self
-    }
-
-    fn bound(&self) -> Duration {
-        self.heartbeat.0 + self.heartbeat.1
-    }
-
     /// Runs it.
     ///
     /// # Panics
     ///
     /// When there is no `redis-server`, or a process can't be started.
-    #[must_use]
     pub fn run(&self) -> Summary {
         let mut direction = Direction::begin(self);
         let began = Instant::now();
@@ -333,7 +249,15 @@ impl<'a> Direction<'a> {
         }
         let mut referee = lock(&self.referee);
         referee.finish();
-        wrongs.into_iter().for_each(|wrong| referee.blame(wrong));
+        let healthy = referee.figures().get(HEALTH).and_then(Figures::local_share);
+        if healthy.is_none_or(|share| share < LOCAL) {
+            wrongs.push(format!(
+                "in times of health {healthy:?} % of the calls were local hits"
+            ));
+        }
+        for wrong in wrongs {
+            referee.blame(wrong);
+        }
         let redis: String = self.stage.server.command(&["INFO", "server"]);
         Summary::new(self.plan, &referee, elapsed, &redis, &self.load)
     }

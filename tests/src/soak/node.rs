@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::io::{BufRead as _, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use cache_core::{Cache, Invalidation, Policy, cached};
+use cache_core::{Cache, Invalidation, Policy};
 use cache_redis::RedisStore;
-use serde::{Deserialize, Serialize};
 
 use super::STORE_TIMEOUT;
 use super::database::Database;
+use super::functions::{Row, brief, longest_load, row};
 use super::wire::{
     Ack, IDS, Longest, Outcome, Report, SHELVES, SUBJECTS, Seat, Seen, Subject, now,
 };
@@ -36,58 +36,7 @@ const WORDS: usize = 10;
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 static PANICS: AtomicU64 = AtomicU64::new(0);
-static LONGEST_LOAD: AtomicU64 = AtomicU64::new(0);
 static STALL: AtomicU64 = AtomicU64::new(0);
-
-/// A value as large as its id wants it, that tells what it is of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Row {
-    id: u64,
-    version: u64,
-    text: String,
-}
-
-impl Row {
-    fn new(id: u64, version: u64) -> Self {
-        let times = usize::try_from(8 + id * id).unwrap_or(8);
-        Self {
-            id,
-            version,
-            text: format!("{id}:{version},").repeat(times),
-        }
-    }
-}
-
-#[cached(kind = "row", ttl = "20s", tags("item:{id}"), skip(database))]
-async fn row(database: &Database, id: u64) -> Result<Row, std::io::Error> {
-    load(database, id).await
-}
-
-#[cached(
-    kind = "brief",
-    ttl = "3s",
-    tags("item:{id}", "shelf:{shelf}"),
-    skip(database)
-)]
-async fn brief(database: &Database, id: u64, shelf: u64) -> Result<Row, std::io::Error> {
-    assert_eq!(shelf, id % SHELVES, "each id stands on one shelf");
-    load(database, id).await
-}
-
-/// What the functions do: now and then they take their time, once they have seen the version.
-async fn load(database: &Database, id: u64) -> Result<Row, std::io::Error> {
-    let began = Instant::now();
-    let versions = database.versions().await?;
-    let version = usize::try_from(id).ok().and_then(|id| versions.get(id));
-    let version = *version.ok_or_else(|| std::io::Error::other("no such id"))?;
-    match began.elapsed().subsec_nanos() % 64 {
-        0 => tokio::time::sleep(Duration::from_millis(30)).await,
-        1..4 => tokio::time::sleep(Duration::from_millis(5)).await,
-        _ => {}
-    }
-    LONGEST_LOAD.fetch_max(super::wire::nanos(began.elapsed()), Ordering::Relaxed);
-    Ok(Row::new(id, version))
-}
 
 /// What one reader has seen since the last report.
 #[derive(Default)]
@@ -270,7 +219,7 @@ impl Node {
     fn report(&self) -> Report {
         let mut report = Report {
             at: now(),
-            load: LONGEST_LOAD.swap(0, Ordering::Relaxed),
+            load: longest_load(),
             stall: STALL.swap(0, Ordering::Relaxed),
             panics: PANICS.load(Ordering::Relaxed),
             ..Report::default()

@@ -107,7 +107,9 @@ impl Referee {
 
     /// All is well again.
     pub(super) fn healed(&mut self, ended: u64, after: Duration) {
-        if let Some(trouble) = self.troubles.last_mut() {
+        // Waited for once more at the end, when there is none left.
+        let open = |trouble: &&mut Trouble| trouble.ended == u64::MAX;
+        if let Some(trouble) = self.troubles.last_mut().filter(open) {
             trouble.ended = ended;
             let figures = self.figures.entry(trouble.label).or_default();
             figures.healing = figures.healing.max(nanos(after));

@@ -11,7 +11,11 @@ pub(super) const IDS: u64 = 24;
 /// How many shelves the ids stand on.
 pub(super) const SHELVES: u64 = 4;
 /// How many things can be asked for: each id by each of two functions.
-pub(super) const SUBJECTS: usize = 2 * IDS as usize;
+pub(super) const SUBJECTS: usize = 48;
+const _: () = assert!(
+    SUBJECTS as u64 == 2 * IDS,
+    "each id by each of two functions"
+);
 
 /// What can be asked for: an id, by one of the two functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
