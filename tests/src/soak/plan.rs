@@ -24,7 +24,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Every fault once, with this binary, which must call [`run_node`] when its first argument is
+    /// Every fault once, with this binary, which must call [`run_node`](super::run_node) when its first argument is
     /// `node`, with the second one.
     pub fn new(program: impl Into<PathBuf>, seed: u64) -> Self {
         Self {
