@@ -193,7 +193,8 @@ impl Referee {
         for ack in std::mem::take(&mut report.acks) {
             self.acks.push_back((node, ack));
         }
-        self.load = self.load.max(report.load);
+        // A node that stood still in mid-load is no measure of what loads take.
+        self.load = self.load.max(report.load.saturating_sub(report.stall));
         self.judge_times(node, &report);
         if report.failures > 0 {
             self.failures += report.failures;
