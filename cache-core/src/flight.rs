@@ -367,6 +367,14 @@ impl Flights {
         }
     }
 
+    /// Whatever leaders wait for, they can't have it any more.
+    pub(crate) fn wake_all(&self) {
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.values().for_each(|flight| flight.bell.ring());
+        }
+    }
+
     /// Tags moved, or the epoch did: every flight that depended on them is dirty. Returns the
     /// leases that are now held in vain.
     pub(crate) fn sweep_dirty(&self, epoch: u64) -> Vec<(LocalKey, crate::store::Token)> {

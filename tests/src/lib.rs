@@ -1,6 +1,6 @@
 //! What the integration tests share: private servers and services, stores whose answers can be held
 //! back, sources whose loads can, a listener for logs, the suite every
-//! store must pass, and the simulation.
+//! store must pass, the simulation, and the soak.
 
 pub mod conformance;
 pub mod fixture;
@@ -11,6 +11,7 @@ pub mod proxy;
 pub mod server;
 pub mod service;
 pub mod simulation;
+pub mod soak;
 pub mod source;
 pub mod world;
 

@@ -247,7 +247,7 @@ impl RedisServer {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
-    fn connect(&self) -> redis::RedisResult<Connection> {
+    pub(crate) fn connect(&self) -> redis::RedisResult<Connection> {
         redis::Client::open(self.url())?.get_connection_with_timeout(DEADLINE)
     }
 

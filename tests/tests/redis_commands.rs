@@ -326,6 +326,22 @@ async fn garbage_is_a_miss_and_is_replaced() {
 }
 
 #[tokio::test]
+async fn garbage_in_the_place_of_a_lease_holds_nobody_up() {
+    let fixture = fixture();
+    let long = "g".repeat(32);
+    let truncated = &"0123456789abcdef".repeat(2)[..31];
+    for (byte, garbage) in [(1, "x"), (2, &long), (3, truncated), (4, "")] {
+        fixture
+            .server
+            .command::<()>(&["SET", LEASE, garbage, "PX", "60000"]);
+        let beginning = fixture.begin(byte).await;
+        assert_eq!(beginning.turn, Turn::Granted, "{garbage:?}");
+    }
+    // What is a token is another's, for as long as it lasts.
+    assert!(matches!(fixture.begin(5).await.turn, Turn::Held(_)));
+}
+
+#[tokio::test]
 async fn keys_of_another_type_are_a_miss_and_are_replaced() {
     let fixture = fixture();
     for key in [ENTRY, LEASE, STAMP] {

@@ -328,3 +328,36 @@ async fn what_a_failover_forgot_is_invalidated_again() {
         assert_eq!(get(&node, &source).await, round * 10 + 1);
     }
 }
+
+#[tokio::test]
+async fn a_lease_is_given_up_once_redis_can_be_reached_again() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port()).await;
+    let (one, other) = (node(&proxy.url()), node(&server.url()));
+    let source = Source::default();
+    // Else nothing is queued when the connection is lost, and the breaker stays closed.
+    one.invalidate_tag("user:8").await.unwrap();
+    source.hold();
+    let loading = {
+        let (one, source) = (one.clone(), source.clone());
+        tokio::spawn(async move { get(&one, &source).await })
+    };
+    source.loading(1).await;
+    let lease = "test:l:{profile:profile:7}";
+    assert_eq!(server.command::<u64>(&["EXISTS", lease]), 1);
+    // Nobody answers there: the value can't be stored, and the lease can't be given up.
+    proxy.switch(1);
+    proxy.cut();
+    until("the loss is noticed", async || !one.health().usable).await;
+    source.let_go();
+    assert_eq!(loading.await.unwrap(), 1);
+
+    proxy.switch(server.port());
+    until("it is back in use", async || one.health().usable).await;
+    let began = Instant::now();
+    assert_eq!(get(&other, &source).await, 1);
+    let took = began.elapsed();
+    println!("the other node's call took {took:?}");
+    // The lease itself lasts for ten seconds.
+    assert!(took < Duration::from_secs(4), "{took:?}");
+}

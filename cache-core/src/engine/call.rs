@@ -729,17 +729,21 @@ impl Call {
         let Some(store) = &engine.store else {
             return false;
         };
-        if !engine.outage.usable() {
+        // What is dirty is not worth storing, and another flight may read meanwhile.
+        if !engine.outage.usable() || !seat.is_clean(engine.epoch()) {
             return false;
         }
         seat.retire(|| engine.local.remove(self.key.borrowed()));
+        let unconfirmed = Unconfirmed(self);
         let key = self.shared_key();
         let request = Fill::new(&key, lease.token, bytes, life);
         let filled = store.fill(request);
         match engine.bounded_by(budget, Asking::Write, filled).await {
             Ok(stored) => {
                 lease.gone();
-                if !stored {
+                if stored {
+                    unconfirmed.confirm();
+                } else {
                     self.count(Count::FillRefused);
                 }
                 stored
@@ -749,6 +753,34 @@ impl Call {
                 engine.store_failed(&error);
                 false
             }
+        }
+    }
+}
+
+/// A fill on its way, until its reading back is seen to have found what was filled; dropped by a
+/// cancelled call too.
+///
+/// Guard G16: what another flight has read meanwhile is told of as little as what was here before it.
+struct Unconfirmed<'a>(&'a Call);
+
+impl Unconfirmed<'_> {
+    /// It was read back, and is told of from there on.
+    fn confirm(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unconfirmed<'_> {
+    fn drop(&mut self) {
+        if removed(Guard::G16) {
+            return;
+        }
+        let Call { engine, key, .. } = self.0;
+        let lease = engine
+            .flights
+            .touch(key, || engine.local.remove(key.borrowed()));
+        if let Some(token) = lease {
+            engine.release_later(self.0.shared_key(), token);
         }
     }
 }

@@ -287,7 +287,7 @@ impl<'a, V: CacheValue> Search<'a, V> {
         let answer = self.store.read(request);
         let left = &mut budgets.store;
         let reading = self.engine.bounded_by(left, Asking::Read, answer).await?;
-        learn(&note, &reading.stamps);
+        learn(&note, &reading.stamps, false);
         let judged =
             self.engine
                 .judge_reading(self.call, local.as_ref(), &reading, &self.tags, asked);
@@ -625,15 +625,15 @@ impl Drop for Hearing {
 /// Teaches the cells what a reply of `begin` said; where there is none, nothing is known of them.
 fn learn_or_forget(note: &Note, beginning: Option<&Beginning>) {
     match beginning {
-        Some(beginning) => learn(note, &beginning.stamps),
+        Some(beginning) => learn(note, &beginning.stamps, true),
         None => note.cells.iter().for_each(|(cell, _)| cell.lose_sight()),
     }
 }
 
 /// Teaches the cells what a reply said (guard G1).
-fn learn(note: &Note, stamps: &[Option<Stamp>]) {
+fn learn(note: &Note, stamps: &[Option<Stamp>], made: bool) {
     for ((cell, noted), stamp) in note.cells.iter().zip(stamps) {
-        cell.learn(*noted, *stamp);
+        cell.learn(*noted, *stamp, made);
     }
 }
 

@@ -11,6 +11,10 @@ use crate::store::Token;
 /// How often a lease is renewed at most: a leader that is never polled again must not hold its key
 /// for ever.
 const RENEWALS: u32 = 60;
+/// The pauses between two attempts to give a lease up: the first, and the longest.
+const RELEASES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(400));
+/// After this a lease that is not renewed has run out.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// The leases whose loads are under way.
 #[derive(Debug, Default)]
@@ -89,26 +93,42 @@ impl Engine {
         Some(due)
     }
 
-    /// Gives a lease up, in the background.
+    /// Gives a lease up, in the background: at once, or as soon as the store can be reached again,
+    /// since everybody else waits for it in vain until then. One task for each; while the store is
+    /// out of reach no lease is asked for, so that there are no more than calls were under way.
     pub(crate) fn release_later(&self, key: String, token: Token) {
         self.leases.forget(token);
-        let (Some(store), Some(engine)) = (self.store.clone(), self.me.upgrade()) else {
+        if self.store.is_some() {
+            let ends = self.env.now() + LONGEST;
+            self.env.spawn(release(self.me.clone(), key, token, ends));
+        }
+    }
+}
+
+/// Asks for the release of a lease until that was done, or the lease has run out by itself.
+async fn release(engine: Weak<Engine>, key: String, token: Token, ends: Duration) {
+    let mut pause = RELEASES.0;
+    loop {
+        let Some(engine) = engine.upgrade() else {
             return;
         };
-        if !self.outage.usable() {
-            // It runs out by itself.
-            return;
-        }
-        self.env.spawn(async move {
-            if let Err(error) = engine
-                .bounded(Asking::Write, store.release(&key, token))
-                .await
-            {
-                engine.store_failed(&error);
-            }
+        if let (Some(store), true) = (&engine.store, engine.outage.usable()) {
+            let release = store.release(&key, token);
+            let released = engine.bounded(Asking::Write, release).await;
             // Guard G14: the store tells nobody of its own node's release.
             engine.wake_waiter(&key);
-        });
+            match released {
+                Ok(()) => return,
+                Err(error) => engine.store_failed(&error),
+            }
+        }
+        if engine.env.now() >= ends {
+            return;
+        }
+        let sleep = engine.env.sleep(pause);
+        drop(engine);
+        sleep.await;
+        pause = (pause * 2).min(RELEASES.1);
     }
 }
 

@@ -215,6 +215,8 @@ impl Engine {
         }
         drop(state);
         self.totals.count(Count::BreakerOpened);
+        // Who waits for another node's load would not be told of its end.
+        self.flights.wake_all();
         if let Some(engine) = self.me.upgrade() {
             self.env.spawn(heal(Arc::downgrade(&engine)));
         }

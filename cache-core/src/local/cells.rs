@@ -63,12 +63,26 @@ impl Cell {
     /// Guard G1: only if the cell has not moved since `noted`, which was before the command was
     /// sent. Otherwise an invalidation came in between, and the reply's old stamp would outlive it,
     /// or bring a dead local entry back to life.
-    pub(crate) fn learn(&self, noted: u64, stamp: Option<Stamp>) {
+    ///
+    /// Guard G17: a reply that gainsays what is known, where nothing has moved, says that something was
+    /// missed: this node's own prolonging of a stamp ends what it is told about it until it has been
+    /// read back. Replies are handled in any order, so that nobody knows which of the two is the later:
+    /// then nothing is known. `made` says that the reply is of a command that has made what was missing.
+    pub(crate) fn learn(&self, noted: u64, stamp: Option<Stamp>, made: bool) {
         let killed = self.lock();
         let unmoved = self.moved.load(Ordering::Acquire) == noted;
-        if !*killed && (unmoved || removed(Guard::G1)) {
-            self.stamp.store(stamp.unwrap_or(0), Ordering::Release);
-            self.former.store(0, Ordering::Release);
+        if *killed || !(unmoved || removed(Guard::G1)) {
+            return;
+        }
+        let known = self.stamp.load(Ordering::Acquire);
+        let told = stamp.unwrap_or(0);
+        let missed = (known != 0 && known != told) || (made && told == 0);
+        self.former.store(0, Ordering::Release);
+        if missed && !removed(Guard::G17) {
+            self.stamp.store(0, Ordering::Release);
+            self.moved.fetch_add(1, Ordering::AcqRel);
+        } else {
+            self.stamp.store(told, Ordering::Release);
         }
     }
 
@@ -255,16 +269,34 @@ mod tests {
         let cell = Cell::new("a");
         let noted = cell.moved();
         cell.advance();
-        cell.learn(noted, Some(7));
+        cell.learn(noted, Some(7), false);
         assert_eq!(cell.stamp(), None);
-        cell.learn(cell.moved(), Some(8));
+        cell.learn(cell.moved(), Some(8), false);
         assert_eq!(cell.stamp(), Some(8));
+    }
+
+    #[test]
+    fn replies_that_gainsay_each_other_leave_nothing_known() {
+        for (older, newer) in [(Some(7), None), (Some(7), Some(8))] {
+            for (first, second) in [(older, newer), (newer, older)] {
+                let cell = Cell::new("a");
+                let noted = cell.moved();
+                let made = |stamp| stamp == newer;
+                cell.learn(noted, first, made(first));
+                cell.learn(noted, second, made(second));
+                assert_ne!(cell.stamp(), older, "{first:?}, then {second:?}");
+                assert_ne!(cell.moved(), noted);
+                // What is asked for from here on counts again.
+                cell.learn(cell.moved(), Some(9), false);
+                assert_eq!(cell.stamp(), Some(9));
+            }
+        }
     }
 
     #[test]
     fn what_was_known_is_remembered_until_it_is_invalidated() {
         let cell = Cell::new("a");
-        cell.learn(0, Some(7));
+        cell.learn(0, Some(7), false);
         cell.lose_sight();
         assert_eq!((cell.stamp(), cell.was(7)), (None, true));
         cell.lose_sight();
@@ -274,9 +306,9 @@ mod tests {
         assert!(!cell.was(7));
         assert_eq!(cell.former_or_make(|| 9), Some(9));
         assert_eq!((cell.stamp(), cell.was(9)), (None, true));
-        cell.learn(cell.moved(), None);
+        cell.learn(cell.moved(), None, false);
         assert!(!cell.was(9), "what the store says counts");
-        cell.learn(cell.moved(), Some(8));
+        cell.learn(cell.moved(), Some(8), false);
         assert!(cell.was(8) && !cell.was(9));
         cell.kill();
         assert!(!cell.was(8) && cell.former_or_make(|| 9).is_none());
@@ -285,9 +317,9 @@ mod tests {
     #[test]
     fn a_killed_cell_is_never_known_again() {
         let cell = Cell::new("a");
-        cell.learn(0, Some(7));
+        cell.learn(0, Some(7), false);
         cell.kill();
-        cell.learn(cell.moved(), Some(7));
+        cell.learn(cell.moved(), Some(7), false);
         assert_eq!(cell.stamp(), None);
         assert_eq!(cell.stamp_or_make(|| 9), None);
     }

@@ -13,7 +13,7 @@ mod keys;
 mod network;
 mod nodes;
 mod plan;
-mod random;
+pub(crate) mod random;
 mod server;
 mod store;
 mod workload;
