@@ -207,11 +207,11 @@ impl Engine {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Where events don't flow: since when a local value must have been confirmed to be served without
-    /// asking. `None`: each one is asked about.
-    fn trusted_since(&self, now: Duration) -> Option<Duration> {
+    /// Where events don't flow: how long ago a local value may have been confirmed to be served
+    /// without asking. `None`: each one is asked about.
+    fn trusted_for(&self) -> Option<Duration> {
         let untold = !self.local_trust.is_zero() && !self.trust.is_proven();
-        (untold && self.outage.usable()).then(|| now.saturating_sub(self.local_trust))
+        (untold && self.outage.usable()).then_some(self.local_trust)
     }
 
     /// The local tier's value for a call that need not ask anybody, counted. `early`: whether it is to
@@ -226,14 +226,14 @@ impl Engine {
             return None;
         }
         let now = self.env.coarse();
-        let since = if self.trusts_local(now) {
+        let span = if self.trusts_local(now) {
             None
         } else {
-            Some(self.trusted_since(now)?)
+            Some(self.trusted_for()?)
         };
         let mut stale = false;
         let value = self.local.hit(key, self.epoch(), now, |life, age| {
-            if since.is_some_and(|since| life.confirmed() <= since) {
+            if span.is_some_and(|span| now >= life.confirmed().saturating_add(span)) {
                 return false;
             }
             match age {

@@ -46,7 +46,7 @@ impl Eviction {
     }
 
     /// Queues a new entry, and names the entries that must go for it.
-    pub(super) fn admit(&self, entry: Kept, now: Duration, epoch: u64) -> Vec<Kept> {
+    pub(super) fn admit(&self, entry: Kept, now: Duration) -> Vec<Kept> {
         let hash = self.hasher.hash_one(&entry.head().key);
         let bytes = entry.head().bytes;
         let mut queues = self.lock();
@@ -58,7 +58,7 @@ impl Eviction {
             queues.small_bytes += bytes;
             queues.small.push_back(entry);
         }
-        queues.sweep(now, epoch, &mut victims);
+        queues.sweep(now, &mut victims);
         while queues.small_bytes + queues.main_bytes > self.capacity {
             let victim = if queues.small_bytes > self.capacity / 10 || queues.main.is_empty() {
                 queues.leave_small(&self.hasher)
@@ -144,7 +144,7 @@ impl Queues {
 
     /// Looks at a few of the oldest entries on each insertion, so that what has ended does not keep
     /// its memory until there is none left.
-    fn sweep(&mut self, now: Duration, epoch: u64, victims: &mut Vec<Kept>) {
+    fn sweep(&mut self, now: Duration, victims: &mut Vec<Kept>) {
         for small in [true, false] {
             for _ in 0..2 {
                 let queue = if small {
@@ -153,7 +153,7 @@ impl Queues {
                     &mut self.main
                 };
                 let Some(entry) = queue.front() else { break };
-                let ended = !entry.head().holds(epoch, now);
+                let ended = !entry.head().may_revive(now);
                 let gone = entry.head().gone.load(Ordering::Relaxed);
                 if !ended && !gone {
                     break;

@@ -130,6 +130,11 @@ impl Head {
             .all(|dependency| dependency.cell.was(dependency.stamp))
     }
 
+    /// Whether it may be served again: at once, after the shared tier was asked, or during an outage.
+    pub(super) fn may_revive(&self, now: Duration) -> bool {
+        self.life.lasts(now) && self.was_left_alone()
+    }
+
     fn mark_used(&self) {
         // A word that is full is not written again: readers of a hot entry share no written line.
         let used = self.used.load(Ordering::Relaxed);
@@ -257,7 +262,7 @@ impl Local {
         }
         drop(guard);
         let mut evicted = Vec::new();
-        for victim in self.eviction.admit(entry, now, epoch) {
+        for victim in self.eviction.admit(entry, now) {
             let key = victim.head().key.clone();
             // Only if it is still this very entry: another may have taken its place.
             let guard = self.map.guard();
