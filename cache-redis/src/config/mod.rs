@@ -106,7 +106,7 @@ impl RedisConfig {
             connect_timeout: Duration::from_secs(2),
             ping_timeout: Duration::from_secs(1),
             heartbeat: Duration::from_secs(1),
-            tracking: false,
+            tracking: true,
             connections: 1,
             replicas: None,
             roots: Roots::System,
@@ -142,12 +142,13 @@ impl RedisConfig {
     }
 
     /// Whether Redis is asked to tell of changes (RESP3 `CLIENT TRACKING`), so that local hits need
-    /// not ask it. It takes Redis 7.0.5 or later (or 6.2.14 and what follows in that line), and a user who may run `CLIENT TRACKING`;
-    /// otherwise, and with `false`, each call asks in one round trip whether the local value still
-    /// stands. With `true`, another node sees an invalidation as soon as it has handled Redis's
-    /// push, and at the latest after the [`heartbeat`](Self::heartbeat)'s bound, where with `false`
-    /// its next call does. Default: `false`, until a soak on real servers has shown what the
-    /// simulation does (docs/decisions/0007).
+    /// not ask it. It takes Redis 7.0.5 or later, or 6.2.14 and what follows in that line, and a user
+    /// who may run `CLIENT TRACKING`; otherwise, and with `false`, each call asks in one round trip
+    /// whether the local value still stands (or trusts it for as long as
+    /// [`local_trust`](cache_core::CacheBuilder::local_trust) says). With `true`, another node sees an
+    /// invalidation as soon as it has handled Redis's push, and at the latest after the
+    /// [`heartbeat`](Self::heartbeat)'s bound, where with `false` its next call does; a kind that
+    /// can't wait for that is [`Consistency::Strict`](cache_core::Consistency). Default: `true`.
     pub fn tracking(mut self, tracking: bool) -> Self {
         self.tracking = tracking;
         self
