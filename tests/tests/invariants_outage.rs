@@ -258,8 +258,12 @@ async fn writes_that_hang_open_the_breaker_and_a_probe_that_only_reads_does_not_
         assert!(!node.cache.health().usable, "it flaps");
         node.clock.advance(Duration::from_millis(100));
     }
-    assert_eq!(gates.calls(Op::Read), reads, "nothing was asked");
-    assert!(gates.calls(Op::Probe) >= 20, "{}", gates.calls(Op::Probe));
+    let probes = gates.calls(Op::Probe);
+    assert!(probes >= 20, "{probes}");
+    assert!(
+        gates.calls(Op::Read) - reads <= probes,
+        "only probes asked anything"
+    );
     let figures = node.cache.snapshot();
     assert_eq!((figures.breaker_opened, figures.breaker_open), (1, true));
     for op in [Op::Begin, Op::Fill, Op::Renew, Op::Release] {

@@ -14,6 +14,7 @@ const WAITS: &str = "invariant 5, waits are bounded";
 ///
 /// G15 takes the most: a stamp must be made, used by another node and removed within the one round
 /// trip after which it is made again. Seed 22283 is the first to show it, so the search starts near.
+/// So with G13, since a probe asks more before it replays: seed 4016.
 const TEETH: [(Guard, &str, Range<u64>); 13] = [
     (Guard::G1, STALE, 0..2_000),
     (Guard::G2, STALE, 0..500),
@@ -25,7 +26,7 @@ const TEETH: [(Guard, &str, Range<u64>); 13] = [
     (Guard::G10, STALE, 0..200),
     (Guard::G11, STALE, 0..2_000),
     (Guard::G12, STALE, 0..1_000),
-    (Guard::G13, STALE, 0..2_000),
+    (Guard::G13, STALE, 4_000..4_500),
     (Guard::G14, WAITS, 0..200),
     (Guard::G15, STALE, 22_000..25_000),
 ];

@@ -11,7 +11,7 @@ use super::{Engine, Step};
 use crate::entry::EntryId;
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
-use crate::store::Store;
+use crate::store::{Read, Store};
 use crate::{Error, ErrorKind, Key};
 
 /// Consecutive failures after which no call waits for the store any more.
@@ -20,8 +20,8 @@ const TOLERATED: u32 = 3;
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How many are replayed in one request.
 const BATCH: usize = 500;
-/// The key whose lease is given up to see whether the store takes writes. No kind's name begins
-/// with `~`, so nobody ever holds it.
+/// The key that is read, and whose lease is given up, to see whether the store does what calls need.
+/// No kind's name begins with `~`, so there is never anything there.
 const PROBED: &str = "~probe";
 
 /// What is asked of the store, for the breaker's sake.
@@ -222,21 +222,22 @@ impl Engine {
         }
     }
 
-    /// Whether the store takes writes, or refuses them at once.
+    /// Whether the store answers reads and takes writes, or refuses them at once.
     ///
-    /// [`Store::probe`] says nothing of writes, and closing the breaker on its word alone would let
+    /// [`Store::probe`] says nothing of either, and closing the breaker on its word alone would let
     /// the next calls pay for finding out. Giving up a lease that nobody holds changes nothing, and
     /// goes the way of every write: in Redis it is a script, which a server that holds writes back
     /// holds back, since it can't know what the script will do. The replay does the same for
     /// invalidations: if one fails, it is queued, and so the breaker is open until one succeeds.
-    async fn probe_writes(&self, store: &Arc<dyn Store>) -> Result<(), Error> {
+    async fn probe_calls(&self, store: &Arc<dyn Store>) -> Result<(), Error> {
         let nobody = EntryId([0; 16]);
-        match self
-            .bounded(Asking::Aside, store.release(PROBED, nobody))
-            .await
-        {
-            Err(error) if is_outage(&error) => Err(error),
-            Ok(()) | Err(_) => Ok(()),
+        let read = self.bounded(Asking::Aside, store.read(Read::new(PROBED, &[])));
+        let read = read.await.map(drop);
+        let written = self.bounded(Asking::Aside, store.release(PROBED, nobody));
+        let errors = [read.err(), written.await.err()];
+        match errors.into_iter().flatten().find(is_outage) {
+            Some(outage) => Err(outage),
+            None => Ok(()),
         }
     }
 
@@ -246,7 +247,7 @@ impl Engine {
             return Ok(());
         };
         self.bounded(Asking::Aside, store.probe()).await?;
-        self.probe_writes(store).await?;
+        self.probe_calls(store).await?;
         loop {
             // Guard G13: what is replayed is taken out first; what is queued meanwhile stays.
             let kept = removed(Guard::G13).then(|| self.outage.lock().queue.clone());

@@ -18,23 +18,15 @@ pub(crate) struct Queue {
 impl Queue {
     /// Adds what an invalidation concerns, and tells whether that widened it.
     pub(super) fn add(&mut self, tags: &[String], keys: &[String]) -> bool {
-        for tag in tags {
-            self.add_tag(tag.clone());
-        }
-        for key in keys {
-            self.add_key(key.clone());
-        }
+        self.tags.extend(tags.iter().cloned());
+        self.keys.extend(keys.iter().cloned());
         self.widen()
     }
 
     /// Adds what another queue holds, and tells whether that widened it.
     pub(super) fn join(&mut self, other: Self) -> bool {
-        for tag in other.tags {
-            self.add_tag(tag);
-        }
-        for key in other.keys {
-            self.add_key(key);
-        }
+        self.tags.extend(other.tags);
+        self.keys.extend(other.keys);
         self.widen()
     }
 
@@ -51,22 +43,6 @@ impl Queue {
 
     pub(super) fn is_empty(&self) -> bool {
         self.tags.is_empty() && self.keys.is_empty()
-    }
-
-    fn add_tag(&mut self, tag: String) {
-        if self.covers_tag(&tag) {
-            return;
-        }
-        if tag == Tag::namespace().as_str() {
-            *self = Self::default();
-        }
-        self.tags.insert(tag);
-    }
-
-    fn add_key(&mut self, key: String) {
-        if !self.covers_key(&key) {
-            self.keys.insert(key);
-        }
     }
 
     /// Whether invalidating what is in here invalidates this tag as well: every entry carries the
@@ -163,18 +139,18 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kind_or_the_namespace_covers_is_not_kept() {
+    fn what_a_kind_or_the_namespace_covers_is_not_beyond_it() {
         let mut queue = Queue::default();
-        queue.add(&["~k".into()], &["k:f:1".into(), "kk:f:1".into()]);
-        queue.add(&["~k:f:2".into(), "user:1".into()], &[]);
-        assert_eq!(tags(&queue), ["user:1", "~k"]);
-        assert_eq!(queue.keys.iter().collect::<Vec<_>>(), ["kk:f:1"]);
-        queue.add(&["~".into()], &[]);
-        queue.add(&["user:2".into(), "~kind".into()], &["a:b:c".into()]);
-        assert_eq!((tags(&queue), queue.len()), (vec!["~"], 1));
-
+        queue.add(&["~k".into()], &["kk:f:1".into()]);
         let mut more = Queue::default();
-        more.add(&["anything".into()], &["k:f:2".into()]);
+        more.add(
+            &["~k:f:2".into(), "user:1".into(), "~kk:f:1".into()],
+            &["k:f:1".into(), "kk:f:1".into(), "kk:f:2".into()],
+        );
+        let beyond = more.clone().beyond(&queue);
+        assert_eq!(tags(&beyond), ["user:1", "~kk:f:1"]);
+        assert_eq!(beyond.keys.iter().collect::<Vec<_>>(), ["kk:f:2"]);
+        queue.add(&["~".into()], &[]);
         assert!(more.beyond(&queue).is_empty());
     }
 }
