@@ -220,7 +220,11 @@ async fn calls_during_an_outage_share_loads_without_waiting_for_those_that_are_n
     source.loading(1).await;
     let late: Vec<_> = (0..100).map(|_| node.call(&source, id)).collect();
     settle().await;
-    assert_eq!(source.loads(), 2, "the first has nothing around it, and the others gather");
+    assert_eq!(
+        source.loads(),
+        2,
+        "the first has nothing around it, and the others gather"
+    );
     node.clock.advance(TIMEOUT);
     source.loading(3).await;
     settle().await;

@@ -298,6 +298,9 @@ fn print(report: &Report) -> Result<(), Broken> {
     Ok(out.flush()?)
 }
 
+/// How long past its ttl a value may be served.
+const STALE: Duration = Duration::from_secs(2);
+
 /// Runs a node, on orders from its standard input, until it is told to end.
 ///
 /// # Errors
@@ -330,7 +333,8 @@ async fn serve(seat: Seat) -> Result<(), Broken> {
         .shared(store)
         .store_timeout(STORE_TIMEOUT)
         .policy("row", policy())
-        .policy("brief", policy())
+        // Served past its ttl while it is refreshed, and judged all the same.
+        .policy("brief", policy().stale_while_revalidate(STALE).jitter(0.2))
         .try_build()?;
     cache.clone().install()?;
     let node = Arc::new(Node {
