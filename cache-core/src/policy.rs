@@ -133,7 +133,7 @@ impl Policy {
 
     /// Whether one call may load a new value shortly before the old one ends, with a chance that
     /// grows with the cost of a load, so that callers of a value that is much asked for never all miss
-    /// at once (XFetch). Default: `true`.
+    /// at once (`XFetch`). Default: `true`.
     #[must_use]
     pub fn early(mut self, early: bool) -> Self {
         self.early = Some(early);

@@ -254,7 +254,7 @@ async fn where_nothing_is_told_local_trust_saves_round_trips_for_a_while() {
     node.source.set(2);
     // Another node's word is heard when the time is over, and this node's own at once.
     node.other().invalidate_tag("kept:1").await.unwrap();
-    node.clock.advance(SECOND * 5 - Duration::from_millis(1));
+    node.clock.advance(Duration::from_millis(4_999));
     assert_eq!(node.get(1).await, 1);
     node.clock.advance(Duration::from_millis(1));
     assert_eq!(node.get(1).await, 2);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::fetch::Worth;
+use super::worth::Worth;
 use super::{Call, Engine};
 use crate::local::{Head, Stored};
 use crate::shape::CacheValue;

@@ -4,20 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::hearing::{Hearing, learn};
 use super::invalidate::own_tag;
 use super::judge::{Judgement, Told};
 use super::lease::LeaseGuard;
 use super::outage::{Asking, unit};
+use super::worth::{Hit, Source, Spare, Worth};
 use super::{Call, Carrier, Engine};
 use crate::Result;
-use crate::driver::BoxFuture;
 use crate::entry::EntryId;
 use crate::flight::{Note, Seat};
-use crate::local::{Age, Cell, Dependency, Head, Life, Stored};
+use crate::local::{Cell, Dependency, Head, Stored};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::shape::CacheValue;
-use crate::store::{Begin, Beginning, Read, Stamp, Store, Turn};
+use crate::store::{Begin, Read, Stamp, Store, Turn};
 
 /// The pauses between two looks at an entry that another node is loading, where the store does not
 /// tell when it is there: from the first to the longest.
@@ -25,9 +26,6 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mi
 /// How often a call starts over because something changed under its hands, before it loads without
 /// a lease.
 const ATTEMPTS: u32 = 8;
-
-/// For how long a value whose refresh has just failed is served without another attempt.
-const REST: Duration = Duration::from_secs(1);
 
 /// What came of looking for a value.
 pub(super) enum Fetched<V> {
@@ -43,58 +41,6 @@ pub(super) enum Fetched<V> {
     Bare { spare: Option<Spare<V>> },
     /// Another flight has taken this one's place: it is to be joined.
     Replaced,
-}
-
-/// A value that can be returned.
-pub(super) struct Hit<V> {
-    pub(super) stored: Arc<Stored<V>>,
-    /// When it was asked for.
-    pub(super) point: u64,
-    pub(super) source: Source,
-}
-
-/// Where a value was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// In the local tier, where it still is.
-    Local,
-    /// In the shared tier.
-    Shared,
-    /// In the local tier, which could not be checked.
-    Outage,
-}
-
-/// A value that is there while a newer one is loaded.
-pub(super) struct Spare<V> {
-    pub(super) hit: Hit<V>,
-    /// It is served while another call loads; else only if a load fails or takes long.
-    pub(super) at_once: bool,
-}
-
-impl<V: Clone> Spare<V> {
-    /// The same, served for a while without another attempt to refresh it.
-    pub(super) fn rested(self, now: Duration, rest: Duration) -> Hit<V> {
-        let Hit { stored, point, .. } = self.hit;
-        let life = stored.head.life.rested(now.saturating_add(rest.min(REST)));
-        Hit {
-            stored: Arc::new(stored.with_life(life)),
-            point,
-            source: Source::Shared,
-        }
-    }
-}
-
-/// What is to be done about a value of a certain age; the best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Worth {
-    /// Return it.
-    Serve,
-    /// Return it, unless it falls to this call to load a new one.
-    Refresh,
-    /// Load a new one, and return it only if that fails.
-    Fallback,
-    /// Load a new one.
-    Nothing,
 }
 
 /// A call's tags with their cells.
@@ -481,159 +427,6 @@ impl Engine {
             ),
             value: stored.value.clone(),
         })
-    }
-
-    /// What is to be done about a value of this age. `early`: whether a fresh one is to be refreshed,
-    /// once that was drawn for the call.
-    pub(super) fn worth(&self, call: &Call, life: &Life, early: &mut Option<bool>) -> Worth {
-        let settings = &call.function.settings;
-        match life.age(self.env.coarse()) {
-            Age::Quiet => Worth::Serve,
-            Age::Early(left) => {
-                let draw = || life.is_due(left, unit(self.env.draw()));
-                if *early.get_or_insert_with(draw) {
-                    Worth::Refresh
-                } else {
-                    Worth::Serve
-                }
-            }
-            Age::Stale(past) if past < settings.stale_while_revalidate => Worth::Refresh,
-            Age::Stale(past) if past < settings.stale_if_error => Worth::Fallback,
-            Age::Stale(_) | Age::Ended => Worth::Nothing,
-        }
-    }
-
-    /// What is cached for a call and is worth this much at least, without a flight: looked at, not
-    /// kept.
-    pub(super) async fn look<V: CacheValue>(
-        &self,
-        call: &Call,
-        least: Worth,
-    ) -> Option<Arc<Stored<V>>> {
-        let now = self.env.coarse();
-        // Nothing is refreshed here.
-        let mut early = Some(false);
-        let local = self.find_typed::<V>(call);
-        if let Some(local) = &local
-            && !call.function.settings.strict
-            && self.trusts_local(now)
-            && local.head.holds(self.epoch(), now)
-            && self.worth(call, &local.head.life, &mut early) <= least
-        {
-            return Some(Arc::clone(local));
-        }
-        let store = self.store.as_ref().filter(|_| self.outage.usable())?;
-        let key = call.shared_key();
-        let Tagged { mut tags, .. } = self.tagged(call, &key);
-        let local = local.filter(|stored| stored.head.life.lasts(now));
-        // The second round trip is for the tags that only the entry's header names.
-        for _ in 0..2 {
-            let request = Read::new(&key, &tags)
-                .known(local.as_ref().map(|stored| stored.head.id))
-                .limit(call.function.entry_limit());
-            let reading = match self.bounded(Asking::Read, store.read(request)).await {
-                Ok(reading) => reading,
-                Err(error) => {
-                    self.store_failed(&error);
-                    return None;
-                }
-            };
-            match self.judge_reading(call, local.as_ref(), &reading, &tags, now) {
-                Judgement::Valid(stored) => {
-                    let worth = self.worth(call, &stored.head.life, &mut early);
-                    return (worth <= least).then_some(stored);
-                }
-                Judgement::Unasked(more) => tags.extend(more),
-                Judgement::Invalid(_) => return None,
-            }
-        }
-        None
-    }
-}
-
-/// The answer to `begin`, on its way: it is heard whatever becomes of the caller.
-///
-/// Guard G17: `begin` may prolong a stamp, and a node's own write ends what it was told about the key
-/// until it has been read back. What that finds must reach the cell: if another node has removed the
-/// stamp in between, nothing else ever tells. Nor is the lease given up before: a release that
-/// overtakes the request would leave it to nobody.
-struct Hearing {
-    engine: Arc<Engine>,
-    note: Note,
-    answer: Option<BoxFuture<'static, Result<Beginning>>>,
-    lease: Option<LeaseGuard>,
-}
-
-impl Hearing {
-    fn new(
-        engine: &Arc<Engine>,
-        note: Note,
-        answer: BoxFuture<'static, Result<Beginning>>,
-        lease: LeaseGuard,
-    ) -> Self {
-        Self {
-            engine: Arc::clone(engine),
-            note,
-            answer: Some(answer),
-            lease: Some(lease),
-        }
-    }
-
-    async fn heard(mut self, left: &mut Duration) -> Result<(LeaseGuard, Beginning)> {
-        let engine = Arc::clone(&self.engine);
-        let answer = &mut self.answer;
-        let answered = async {
-            let Some(asked) = answer else {
-                // It is taken here and in `drop` only.
-                return std::future::pending().await;
-            };
-            let outcome = asked.await;
-            *answer = None;
-            outcome
-        };
-        let outcome = engine.bounded_by(left, Asking::Write, answered).await;
-        if self.answer.is_none() {
-            learn_or_forget(&self.note, outcome.as_ref().ok());
-        }
-        let beginning = outcome?;
-        match self.lease.take() {
-            Some(lease) => Ok((lease, beginning)),
-            None => unreachable!("the lease is taken here and in `drop` only"),
-        }
-    }
-}
-
-impl Drop for Hearing {
-    fn drop(&mut self) {
-        let Some(answer) = self.answer.take() else {
-            return;
-        };
-        if removed(Guard::G17) {
-            return;
-        }
-        let (engine, note) = (Arc::clone(&self.engine), std::mem::take(&mut self.note));
-        let lease = self.lease.take();
-        self.engine.env.spawn(async move {
-            let answer = engine.bounded(Asking::Write, answer).await;
-            learn_or_forget(&note, answer.as_ref().ok());
-            engine.sweep_flights();
-            drop(lease);
-        });
-    }
-}
-
-/// Teaches the cells what a reply of `begin` said; where there is none, nothing is known of them.
-fn learn_or_forget(note: &Note, beginning: Option<&Beginning>) {
-    match beginning {
-        Some(beginning) => learn(note, &beginning.stamps, true),
-        None => note.cells.iter().for_each(|(cell, _)| cell.lose_sight()),
-    }
-}
-
-/// Teaches the cells what a reply said (guard G1).
-fn learn(note: &Note, stamps: &[Option<Stamp>], made: bool) {
-    for ((cell, noted), stamp) in note.cells.iter().zip(stamps) {
-        cell.learn(*noted, *stamp, made);
     }
 }
 

@@ -22,7 +22,7 @@ impl Solos {
         Self((0..PLACES).map(|_| AtomicBool::new(false)).collect())
     }
 
-    fn place(&self, function: u32, args: &str) -> usize {
+    fn place(function: u32, args: &str) -> usize {
         let hash = xxh3_64_with_seed(args.as_bytes(), function.into());
         usize::try_from(hash % PLACES as u64).unwrap_or_default()
     }
@@ -53,7 +53,7 @@ impl Solo {
         if !out || !function.settings.outage_ttl.is_zero() {
             return None;
         }
-        let place = engine.solos.place(function.number, args);
+        let place = Solos::place(function.number, args);
         let busy = engine.solos.0[place].swap(true, Ordering::Relaxed);
         (!busy).then(|| Self {
             engine: Arc::clone(engine),

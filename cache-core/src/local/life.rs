@@ -92,7 +92,7 @@ impl Life {
     /// Whether a call should refresh it although it is fresh: with a chance that grows from nothing to
     /// one as the end comes near, the sooner the more a load costs. `chance` is drawn from 0 to 1.
     ///
-    /// XFetch: A. Vattani, F. Chierichetti, K. Lowenstein, "Optimal probabilistic cache stampede
+    /// `XFetch`: A. Vattani, F. Chierichetti, K. Lowenstein, "Optimal probabilistic cache stampede
     /// prevention", VLDB 2015, with beta = 1.
     #[allow(clippy::cast_precision_loss)]
     pub(crate) fn is_due(&self, left: Duration, chance: f64) -> bool {

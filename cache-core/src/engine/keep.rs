@@ -1,0 +1,197 @@
+//! Step 7, after the load: the value goes into the shared tier, and is made ready for the local one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::lease::LeaseGuard;
+use super::outage::{Asking, unit};
+use super::plan::Plan;
+use super::{Call, Carrier};
+use crate::Codec;
+use crate::entry::{self, EntryId, Header};
+use crate::flight::Seat;
+use crate::local::{Dependency, Head, Held, Stored};
+use crate::metrics::Count;
+use crate::sabotage::{Guard, removed};
+use crate::shape::CacheValue;
+use crate::store::{Fill, Stamp};
+
+impl Call {
+    /// Stores a value as planned. Returns it as the local tier keeps it, and whether it may.
+    pub(super) async fn keep<V: CacheValue>(
+        &self,
+        seat: &Seat,
+        plan: Plan,
+        value: V,
+        cost: Duration,
+        budget: &mut Duration,
+    ) -> (Arc<dyn Held>, bool) {
+        let engine = &self.engine;
+        let epoch = engine.epoch();
+        let settings = &self.function.settings;
+        let fresh = settings.fresh(unit(engine.env.draw()));
+        let kept = fresh.saturating_add(settings.grace());
+        // Taken before the fill is sent: the local copy must not outlive the entry.
+        let mut life = settings.life(engine.env.coarse(), fresh, kept, cost);
+        let (keeps, id, deps, encoded) = match plan {
+            Plan::Bare | Plan::Elsewhere => (false, EntryId([0; 16]), Vec::new(), 0),
+            Plan::Local { deps } => (true, EntryId([0; 16]), deps, weigh(&value)),
+            Plan::Outage { deps, asked } => {
+                let kept = fresh.min(settings.outage_ttl);
+                life = settings.life(asked, kept, kept, Duration::ZERO);
+                (true, EntryId([0; 16]), deps, weigh(&value))
+            }
+            Plan::Shared { lease, deps } => {
+                let token = lease.token;
+                let (stored, encoded) = match self.function.carrier {
+                    Carrier::None => (seat.take_lease().is_some(), weigh(&value)),
+                    Carrier::Bytes { schema, codec } => {
+                        let header = Header {
+                            codec: codec.id(),
+                            flags: 0,
+                            id: token,
+                            created_ms: millis(engine.env.wall()),
+                            fresh_ms: millis(fresh),
+                            life_ms: millis(kept),
+                            cost_us: u64::try_from(cost.as_micros()).unwrap_or(u64::MAX),
+                            origin: self.function.origin,
+                            schema,
+                            tags: stamps(&deps),
+                        };
+                        match self.encode(&value, &header, codec) {
+                            Some(bytes) => {
+                                let stored = seat.take_lease().is_some()
+                                    && self.fill(seat, lease, &bytes, kept, budget).await;
+                                (stored, bytes.len())
+                            }
+                            None => (false, 0),
+                        }
+                    }
+                };
+                (stored, token, deps, encoded)
+            }
+        };
+        let held = Arc::new(Stored {
+            head: Head::new(
+                self.key.clone(),
+                life,
+                epoch,
+                id,
+                deps.into_boxed_slice(),
+                self.weight::<V>(encoded),
+            ),
+            value,
+        });
+        (held, keeps)
+    }
+
+    /// The bytes of an entry, unless the value can't be written.
+    fn encode<V: serde::Serialize>(
+        &self,
+        value: &V,
+        header: &Header,
+        codec: Codec,
+    ) -> Option<Vec<u8>> {
+        let payload = codec.encode(value, self.function.settings.max_bytes);
+        match payload.and_then(|payload| entry::write(header, &payload)) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                self.count(Count::FillRefused);
+                self.engine.value_complaints.say(&self.engine.env, || {
+                    tracing::warn!(
+                        kind = self.function.kind.name,
+                        "a value could not be stored: {error}"
+                    );
+                });
+                None
+            }
+        }
+    }
+
+    /// Stores an entry; `false` where the lease was gone, or the store failed.
+    async fn fill(
+        &self,
+        seat: &Seat,
+        lease: LeaseGuard,
+        bytes: &[u8],
+        life: Duration,
+        budget: &mut Duration,
+    ) -> bool {
+        let engine = &self.engine;
+        let Some(store) = &engine.store else {
+            return false;
+        };
+        // What is dirty is not worth storing, and another flight may read meanwhile.
+        if !engine.outage.usable() || !seat.is_clean(engine.epoch()) {
+            return false;
+        }
+        seat.retire(|| engine.local.remove(self.key.borrowed()));
+        let unconfirmed = Unconfirmed(self);
+        let key = self.shared_key();
+        let request = Fill::new(&key, lease.token, bytes, life);
+        let filled = store.fill(request);
+        match engine.bounded_by(budget, Asking::Write, filled).await {
+            Ok(stored) => {
+                lease.gone();
+                if stored {
+                    unconfirmed.confirm();
+                } else {
+                    self.count(Count::FillRefused);
+                }
+                stored
+            }
+            Err(error) => {
+                self.count(Count::StoreError);
+                engine.store_failed(&error);
+                false
+            }
+        }
+    }
+}
+
+/// A fill on its way, until its reading back is seen to have found what was filled; dropped by a
+/// cancelled call too.
+///
+/// Guard G16: what another flight has read meanwhile is told of as little as what was here before it.
+struct Unconfirmed<'a>(&'a Call);
+
+impl Unconfirmed<'_> {
+    /// It was read back, and is told of from there on.
+    fn confirm(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unconfirmed<'_> {
+    fn drop(&mut self) {
+        if removed(Guard::G16) {
+            return;
+        }
+        let Call { engine, key, .. } = self.0;
+        let lease = engine
+            .flights
+            .touch(key, || engine.local.remove(key.borrowed()));
+        if let Some(token) = lease {
+            engine.release_later(self.0.shared_key(), token);
+        }
+    }
+}
+
+fn stamps(deps: &[Dependency]) -> Vec<(Box<str>, Stamp)> {
+    deps.iter()
+        .map(|dependency| (dependency.cell.tag().into(), dependency.stamp))
+        .collect()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The encoded size of a value that is not encoded, as an estimate of what it takes.
+fn weigh<V: serde::Serialize>(value: &V) -> usize {
+    let mut size = bincode::enc::write::SizeWriter::default();
+    match bincode::serde::encode_into_writer(value, &mut size, bincode::config::standard()) {
+        Ok(()) => size.bytes_written,
+        Err(_) => 0,
+    }
+}

@@ -1,0 +1,136 @@
+//! What a value that was found is to a call, by its age: to be served, refreshed, or kept in reserve.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fetch::Tagged;
+use super::judge::Judgement;
+use super::outage::{Asking, unit};
+use super::{Call, Engine};
+use crate::local::{Age, Life, Stored};
+use crate::shape::CacheValue;
+use crate::store::Read;
+
+/// For how long a value whose refresh has just failed is served without another attempt.
+const REST: Duration = Duration::from_secs(1);
+
+/// A value that can be returned.
+pub(super) struct Hit<V> {
+    pub(super) stored: Arc<Stored<V>>,
+    /// When it was asked for.
+    pub(super) point: u64,
+    pub(super) source: Source,
+}
+
+/// Where a value was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// In the local tier, where it still is.
+    Local,
+    /// In the shared tier.
+    Shared,
+    /// In the local tier, which could not be checked.
+    Outage,
+}
+
+/// A value that is there while a newer one is loaded.
+pub(super) struct Spare<V> {
+    pub(super) hit: Hit<V>,
+    /// It is served while another call loads; else only if a load fails or takes long.
+    pub(super) at_once: bool,
+}
+
+impl<V: Clone> Spare<V> {
+    /// The same, served for a while without another attempt to refresh it.
+    pub(super) fn rested(self, now: Duration, rest: Duration) -> Hit<V> {
+        let Hit { stored, point, .. } = self.hit;
+        let life = stored.head.life.rested(now.saturating_add(rest.min(REST)));
+        Hit {
+            stored: Arc::new(stored.with_life(life)),
+            point,
+            source: Source::Shared,
+        }
+    }
+}
+
+/// What is to be done about a value of a certain age; the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Worth {
+    /// Return it.
+    Serve,
+    /// Return it, unless it falls to this call to load a new one.
+    Refresh,
+    /// Load a new one, and return it only if that fails.
+    Fallback,
+    /// Load a new one.
+    Nothing,
+}
+
+impl Engine {
+    /// What is to be done about a value of this age. `early`: whether a fresh one is to be refreshed,
+    /// once that was drawn for the call.
+    pub(super) fn worth(&self, call: &Call, life: &Life, early: &mut Option<bool>) -> Worth {
+        let settings = &call.function.settings;
+        match life.age(self.env.coarse()) {
+            Age::Quiet => Worth::Serve,
+            Age::Early(left) => {
+                let draw = || life.is_due(left, unit(self.env.draw()));
+                if *early.get_or_insert_with(draw) {
+                    Worth::Refresh
+                } else {
+                    Worth::Serve
+                }
+            }
+            Age::Stale(past) if past < settings.stale_while_revalidate => Worth::Refresh,
+            Age::Stale(past) if past < settings.stale_if_error => Worth::Fallback,
+            Age::Stale(_) | Age::Ended => Worth::Nothing,
+        }
+    }
+
+    /// What is cached for a call and is worth this much at least, without a flight: looked at, not
+    /// kept.
+    pub(super) async fn look<V: CacheValue>(
+        &self,
+        call: &Call,
+        least: Worth,
+    ) -> Option<Arc<Stored<V>>> {
+        let now = self.env.coarse();
+        // Nothing is refreshed here.
+        let mut early = Some(false);
+        let local = self.find_typed::<V>(call);
+        if let Some(local) = &local
+            && !call.function.settings.strict
+            && self.trusts_local(now)
+            && local.head.holds(self.epoch(), now)
+            && self.worth(call, &local.head.life, &mut early) <= least
+        {
+            return Some(Arc::clone(local));
+        }
+        let store = self.store.as_ref().filter(|_| self.outage.usable())?;
+        let key = call.shared_key();
+        let Tagged { mut tags, .. } = self.tagged(call, &key);
+        let local = local.filter(|stored| stored.head.life.lasts(now));
+        // The second round trip is for the tags that only the entry's header names.
+        for _ in 0..2 {
+            let request = Read::new(&key, &tags)
+                .known(local.as_ref().map(|stored| stored.head.id))
+                .limit(call.function.entry_limit());
+            let reading = match self.bounded(Asking::Read, store.read(request)).await {
+                Ok(reading) => reading,
+                Err(error) => {
+                    self.store_failed(&error);
+                    return None;
+                }
+            };
+            match self.judge_reading(call, local.as_ref(), &reading, &tags, now) {
+                Judgement::Valid(stored) => {
+                    let worth = self.worth(call, &stored.head.life, &mut early);
+                    return (worth <= least).then_some(stored);
+                }
+                Judgement::Unasked(more) => tags.extend(more),
+                Judgement::Invalid(_) => return None,
+            }
+        }
+        None
+    }
+}
