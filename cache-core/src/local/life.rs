@@ -134,16 +134,19 @@ mod tests {
         let life = Life::new(SECOND * 10, SECOND * 15, SECOND / 10, Duration::ZERO);
         for (now, age) in [
             (Duration::ZERO, Age::Quiet),
-            (SECOND * 9 - MILLI, Age::Quiet),
+            (Duration::from_millis(8_999), Age::Quiet),
             (SECOND * 9, Age::Early(SECOND)),
-            (SECOND * 10 - MILLI, Age::Early(MILLI)),
+            (Duration::from_millis(9_999), Age::Early(MILLI)),
             (SECOND * 10, Age::Stale(Duration::ZERO)),
             (SECOND * 14, Age::Stale(SECOND * 4)),
             (SECOND * 15, Age::Ended),
         ] {
             assert_eq!(life.age(now), age, "at {now:?}");
         }
-        assert_eq!(life.unhurried().age(SECOND * 10 - MILLI), Age::Quiet);
+        assert_eq!(
+            life.unhurried().age(Duration::from_millis(9_999)),
+            Age::Quiet
+        );
     }
 
     #[test]
