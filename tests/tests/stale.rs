@@ -18,7 +18,7 @@ use cache_tests::world::settle;
 use tokio::task::JoinHandle;
 
 const SECOND: Duration = Duration::from_secs(1);
-const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_mins(1);
 
 /// A source that can be told to fail, or to have nothing.
 #[derive(Clone, Default)]
@@ -433,7 +433,7 @@ async fn a_costly_value_is_refreshed_before_it_ends() {
         world.from.source.set(2);
         // Twenty-one seconds before the end nothing is drawn; with nineteen left, chance decides.
         world.dice.fix(0);
-        world.clock.advance(TTL - SECOND * 21);
+        world.clock.advance(SECOND * 39);
         assert_eq!(world.now(0).await, Ok(Some(1)), "{}", world.name);
         world.clock.advance(SECOND * 2);
         world.dice.fix(u64::MAX);
@@ -474,7 +474,7 @@ async fn early_refreshes_can_be_switched_off() {
         world.from.source.let_go();
         first.await.unwrap().unwrap();
         world.dice.fix(1 << 20);
-        world.clock.advance(TTL - SECOND);
+        world.clock.advance(SECOND * 59);
         assert_eq!(world.now(0).await, Ok(Some(1)));
         assert_eq!(world.loads(), 1, "{}", world.name);
     }
@@ -500,7 +500,7 @@ async fn values_end_at_different_times_where_jitter_is_wanted() {
         world.dice.fix(u64::MAX);
         assert_eq!(world.now(0).await, Ok(Some(1)));
         world.from.source.set(2);
-        world.clock.advance(TTL / 2 - SECOND);
+        world.clock.advance(SECOND * 29);
         assert_eq!(world.now(0).await, Ok(Some(1)), "{}", world.name);
         world.clock.advance(SECOND * 2);
         assert_eq!(world.now(0).await, Ok(Some(2)), "{}", world.name);
