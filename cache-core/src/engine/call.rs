@@ -26,6 +26,11 @@ const BOOKKEEPING: usize = 160;
 /// function that keeps failing must not queue up behind each other.
 const FRUITLESS: u32 = 2;
 
+/// The epoch of what was loaded while the shared tier did not answer, which is never the current one:
+/// once it answers again, if only a moment later, nobody tells this node of the end of an entry that
+/// is not there.
+const OUTAGE: u64 = u64::MAX;
+
 /// A call that found nothing it could use in the local tier.
 pub(crate) struct Call {
     pub(crate) engine: Arc<Engine>,
@@ -50,6 +55,7 @@ enum Plan {
     Shared {
         lease: LeaseGuard,
         deps: Vec<Dependency>,
+        asked: Duration,
     },
     /// It goes into the local tier.
     Local { deps: Vec<Dependency> },
@@ -178,6 +184,7 @@ impl Call {
                 engine.epoch(),
                 self.trusts(),
                 self.blocking,
+                engine.env.coarse(),
             );
             let mut other = match turn {
                 Joined::Lead(seat, other) => {
@@ -222,7 +229,7 @@ impl Call {
                 }
                 if soft.is_some_and(|soft| soft.is_zero()) {
                     soft = None;
-                    let standby = other.standby(engine.epoch(), self.trusts());
+                    let standby = other.standby(engine.epoch(), self.trusts(), engine.env.coarse());
                     if let Some(value) = standby.and_then(|held| self.stood_by(&*held)) {
                         return Err(value);
                     }
@@ -316,9 +323,12 @@ impl Call {
         }
         match Search::new(self, seat, store).run(budgets).await {
             Ok(Fetched::Hit(hit)) => Err(hit),
-            Ok(Fetched::Granted { lease, deps, spare }) => {
-                Ok((Plan::Shared { lease, deps }, spare))
-            }
+            Ok(Fetched::Granted {
+                lease,
+                deps,
+                asked,
+                spare,
+            }) => Ok((Plan::Shared { lease, deps, asked }, spare)),
             Ok(Fetched::Bare { spare }) => Ok((Plan::Bare, spare)),
             Ok(Fetched::Replaced) => Ok((Plan::Elsewhere, None)),
             Err(error) => {
@@ -479,10 +489,13 @@ impl Call {
             if spare.at_once {
                 self.count(Count::Refresh);
             }
+            let settings = &self.function.settings;
+            let until = [spare.until(settings), spare.kept(settings)];
             let standby = Standby {
                 value: spare.hit.stored.clone(),
                 point: spare.hit.point,
-                at_once: spare.at_once,
+                at_once: spare.at_once && engine.env.coarse() < until[0],
+                until,
             };
             seat.stand_by(standby, engine.epoch(), self.trusts());
         }
@@ -530,15 +543,20 @@ impl Call {
         let kept = fresh.saturating_add(settings.grace());
         // Taken before the fill is sent: the local copy must not outlive the entry.
         let mut life = settings.life(engine.env.coarse(), fresh, kept, cost);
+        let mut head_epoch = epoch;
         let (keeps, id, deps, encoded) = match plan {
             Plan::Bare | Plan::Elsewhere => (false, EntryId([0; 16]), Vec::new(), 0),
             Plan::Local { deps } => (true, EntryId([0; 16]), deps, weigh(&value)),
             Plan::Outage { deps, asked } => {
+                head_epoch = OUTAGE;
                 let kept = fresh.min(settings.outage_ttl);
                 life = settings.life(asked, kept, kept, Duration::ZERO);
                 (true, EntryId([0; 16]), deps, weigh(&value))
             }
-            Plan::Shared { lease, deps } => {
+            Plan::Shared { lease, deps, asked } => {
+                // Of its stamps nothing has been heard since, where the store does not tell: what
+                // was invalidated during the load is not known here.
+                life = life.confirmed_at(asked);
                 let token = lease.token;
                 let (stored, encoded) = match self.function.carrier {
                     Carrier::None => (seat.take_lease().is_some(), weigh(&value)),
@@ -582,7 +600,7 @@ impl Call {
             head: Head::new(
                 self.key.clone(),
                 life,
-                epoch,
+                head_epoch,
                 id,
                 deps.into_boxed_slice(),
                 self.weight::<S::Value>(encoded),
@@ -651,9 +669,12 @@ impl Call {
     }
 
     /// The value from before, where a failed load may be answered with it: nothing has moved since it
-    /// was read.
+    /// was read, and the load has not outlasted it.
     fn rescue<V>(&self, seat: &Seat, spare: Option<Spare<V>>) -> Option<Spare<V>> {
-        let spare = spare.filter(|_| seat.is_clean(self.engine.epoch()))?;
+        let now = self.engine.env.coarse();
+        let spare = spare
+            .filter(|spare| now < spare.kept(&self.function.settings))
+            .filter(|_| seat.is_clean(self.engine.epoch()))?;
         self.count(Count::Rescued);
         Some(spare)
     }

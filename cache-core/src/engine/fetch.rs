@@ -15,6 +15,7 @@ use crate::entry::EntryId;
 use crate::flight::{Note, Seat};
 use crate::local::{Age, Cell, Dependency, Head, Life, Stored};
 use crate::metrics::Count;
+use crate::policy::Settings;
 use crate::sabotage::{Guard, removed};
 use crate::shape::CacheValue;
 use crate::store::{Begin, Beginning, Read, Stamp, Store, Turn};
@@ -37,6 +38,8 @@ pub(super) enum Fetched<V> {
     Granted {
         lease: LeaseGuard,
         deps: Vec<Dependency>,
+        /// When the stamps were asked for.
+        asked: Duration,
         spare: Option<Spare<V>>,
     },
     /// It is to be loaded, and not stored.
@@ -69,6 +72,29 @@ pub(super) struct Spare<V> {
     pub(super) hit: Hit<V>,
     /// It is served while another call loads; else only if a load fails or takes long.
     pub(super) at_once: bool,
+}
+
+impl<V> Spare<V> {
+    /// Until when it may be given to whoever comes.
+    pub(super) fn until(&self, settings: &Settings) -> Duration {
+        let life = &self.hit.stored.head.life;
+        life.stale_until(settings.stale_while_revalidate)
+    }
+
+    /// Until when it may be given to those who have waited, or whose load has failed.
+    pub(super) fn kept(&self, settings: &Settings) -> Duration {
+        let rescue = self
+            .hit
+            .stored
+            .head
+            .life
+            .stale_until(settings.stale_if_error);
+        if self.at_once {
+            rescue.max(self.until(settings))
+        } else {
+            rescue
+        }
+    }
 }
 
 impl<V: Clone> Spare<V> {
@@ -219,7 +245,14 @@ impl<'a, V: CacheValue> Search<'a, V> {
         if !self.spare.as_ref().is_some_and(|spare| spare.at_once) {
             return begun;
         }
-        let Some(spare) = self.spare.take() else {
+        let settings = &self.call.function.settings;
+        let now = self.engine.env.coarse();
+        // Asking may have outlasted it, and others have come since.
+        let Some(spare) = self
+            .spare
+            .take()
+            .filter(|spare| now < spare.until(settings))
+        else {
             return begun;
         };
         Ok(match begun {
@@ -376,7 +409,12 @@ impl<'a, V: CacheValue> Search<'a, V> {
                 lease.granted(settings.lease);
                 let spare = self.spare.take();
                 return Ok(match dependencies(cells, &beginning.stamps) {
-                    Some(deps) => Step::Done(Fetched::Granted { lease, deps, spare }),
+                    Some(deps) => Step::Done(Fetched::Granted {
+                        lease,
+                        deps,
+                        asked,
+                        spare,
+                    }),
                     // A stamp was removed the moment it was made.
                     None => Step::Again,
                 });

@@ -59,6 +59,12 @@ impl Life {
         }
     }
 
+    /// The same, where the shared tier was last asked then.
+    pub(crate) fn confirmed_at(mut self, asked: Duration) -> Self {
+        self.confirmed = AtomicU64::new(nanoseconds(asked));
+        self
+    }
+
     /// The same, never refreshed before it is stale.
     pub(crate) fn unhurried(mut self) -> Self {
         self.quiet = self.fresh;
@@ -82,6 +88,12 @@ impl Life {
     /// Whether it is past its time to live.
     pub(crate) fn is_stale(&self, now: Duration) -> bool {
         nanoseconds(now) >= self.fresh
+    }
+
+    /// Until when it may be served past its time to live, where that is allowed for so long.
+    pub(crate) fn stale_until(&self, span: Duration) -> Duration {
+        let until = self.fresh.saturating_add(nanoseconds(span)).min(self.ends);
+        Duration::from_nanos(until)
     }
 
     /// Whether it is kept.
