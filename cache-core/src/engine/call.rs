@@ -683,7 +683,8 @@ impl Call {
     fn share_rescued<V: crate::shape::CacheValue>(&self, seat: Seat, spare: Spare<V>) -> V {
         let engine = &self.engine;
         let epoch = engine.epoch();
-        let Hit { stored, point, .. } = spare.rested(engine.env.coarse(), Duration::MAX);
+        let until = spare.kept(&self.function.settings);
+        let Hit { stored, point, .. } = spare.rested(engine.env.coarse(), Duration::MAX, until);
         let value = stored.value.clone();
         let held: Arc<dyn Held> = stored;
         let clean = seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));

@@ -98,10 +98,11 @@ impl<V> Spare<V> {
 }
 
 impl<V: Clone> Spare<V> {
-    /// The same, served for a while without another attempt to refresh it.
-    pub(super) fn rested(self, now: Duration, rest: Duration) -> Hit<V> {
+    /// The same, served for a while without another attempt to refresh it, and not past `until`.
+    pub(super) fn rested(self, now: Duration, rest: Duration, until: Duration) -> Hit<V> {
         let Hit { stored, point, .. } = self.hit;
-        let life = stored.head.life.rested(now.saturating_add(rest.min(REST)));
+        let rested = now.saturating_add(rest.min(REST)).min(until);
+        let life = stored.head.life.rested(rested);
         Hit {
             stored: Arc::new(stored.with_life(life)),
             point,
@@ -258,7 +259,8 @@ impl<'a, V: CacheValue> Search<'a, V> {
         Ok(match begun {
             Ok(Step::Wait(lasts)) => {
                 // Whoever has the lease tells of its fill, or each call asks.
-                let rested = spare.rested(self.engine.env.coarse(), lasts);
+                let until = spare.until(settings);
+                let rested = spare.rested(now, lasts, until);
                 Step::Done(Fetched::Hit(rested))
             }
             Ok(Step::Done(Fetched::Bare { .. })) => Step::Done(Fetched::Hit(spare.hit)),
