@@ -333,6 +333,8 @@ impl History {
             state.loads.push(Load {
                 key,
                 version: None,
+                call,
+                took: Duration::ZERO,
                 born: now,
                 put,
             });
@@ -385,6 +387,7 @@ impl History {
         if let (Came::Value(_, version, _), Ok(at)) = (came, usize::try_from(load)) {
             state.loads[at].version = Some(version);
             state.loads[at].born = now;
+            state.loads[at].took = now.saturating_sub(began);
         }
         let failed = !matches!(came, Came::Value(..));
         if let (Came::Failed(_), Some(ended)) = (came, &ended)

@@ -51,6 +51,10 @@ pub(super) struct Load {
     pub(super) key: SimKey,
     /// What it returned.
     pub(super) version: Option<u64>,
+    /// The call whose load it was.
+    pub(super) call: u64,
+    /// How long it took.
+    pub(super) took: Duration,
     /// When it had ended, and when its value was last stored on the server.
     pub(super) born: Duration,
     /// Where it is a put: the node, and from when until when it was under way.
@@ -160,6 +164,14 @@ impl Call {
                 self.what, self.node, self.began, floor.version, floor.since
             );
             return Some(("invariant 1, no stale value", text));
+        }
+        let hard = promises.kinds[self.key.kind()].hard;
+        if hard.is_some_and(|hard| of.took > hard + LATE) && of.call != self.number {
+            let text = format!(
+                "call {} got the value of call {}, whose load took {:?}",
+                self.number, of.call, of.took
+            );
+            return Some(("a load past its hard timeout is its caller's alone", text));
         }
         self.judge_age(of, node, promises)
     }

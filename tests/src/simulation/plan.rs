@@ -74,6 +74,8 @@ pub(super) struct Plan {
     pub(super) head_start: Duration,
     pub(super) keys: Vec<SimKey>,
     pub(super) shares: Shares,
+    /// Of a hundred invalidations, up to which one they name a user, a group, a key, a kind.
+    pub(super) targets: [u64; 4],
     /// Of a thousand, how many operations are given up.
     pub(super) cancels: u64,
     /// Whether they are given up after a moment, in the middle of asking the store.
@@ -154,6 +156,7 @@ impl Plan {
             operations: random.below(30..150),
             keys,
             shares,
+            targets: [45, 55, 88, 95],
             cancels,
             hasty: false,
             failures,
@@ -193,22 +196,35 @@ impl Plan {
         let id = random.index(IDS);
         self.keys = vec![SimKey(id), SimKey(IDS + id)];
         self.keys.truncate([1, 2, 2][random.index(3)]);
-        self.operations = random.below(100..300);
-        self.load = [1, 8][random.index(2)];
+        self.operations = random.below(100..400);
         self.slow_loads = 0;
         self.pause = [2, 10, 40][random.index(3)];
         self.shares = Shares {
-            invalidations: random.below(100..300),
+            invalidations: random.below(30..250),
             saves: 0,
             peeks: random.below(0..100),
-            puts: random.below(0..80),
-            refreshes: random.below(0..150),
+            puts: random.below(0..120),
+            refreshes: random.below(0..250),
         };
         self.cancels = [0, 150, 300][random.index(3)];
         self.hasty = random.chance(700);
+        self.targets = [25, 35, 88, 94];
         self.slowness.gaps = (500, [2_000, 8_000][random.index(2)]);
-        for settings in &mut self.kinds {
-            settings.ttl = settings.ttl.min(Duration::from_secs(5));
+        self.slowness.often = [0, 20, 200][random.index(3)];
+        self.slowness.worst = [20_000, 80_000][random.index(2)];
+        if random.chance(500) {
+            // Stamps are prolonged again and again.
+            self.load = [1, 8][random.index(2)];
+            let ttl = Duration::from_millis([100, 300, 800][random.index(3)]);
+            self.kinds = KINDS.map(|_| Settings::plain(ttl));
+        } else {
+            // Values are refreshed again and again.
+            self.load = [8, 30][random.index(2)];
+            self.clients = 4;
+            for settings in &mut self.kinds {
+                settings.ttl = Duration::from_millis([50, 300][random.index(2)]);
+                settings.while_revalidate = Duration::from_secs(3);
+            }
         }
     }
 
@@ -257,11 +273,12 @@ impl Plan {
     /// Something to invalidate that concerns one of the run's keys.
     pub(super) fn target(&self, random: &mut Random) -> Target {
         let key = self.key(random);
+        let [user, group, one, kind] = self.targets;
         match random.below(0..100) {
-            0..45 => Target::User(key.id()),
-            45..55 => Target::Group(key.group()),
-            55..88 => Target::Key(key),
-            88..95 => Target::Kind(key.kind()),
+            pick if pick < user => Target::User(key.id()),
+            pick if pick < group => Target::Group(key.group()),
+            pick if pick < one => Target::Key(key),
+            pick if pick < kind => Target::Kind(key.kind()),
             _ => Target::All,
         }
     }
