@@ -8,6 +8,7 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
@@ -89,6 +90,9 @@ pub(crate) struct Standby {
     pub(crate) point: u64,
     /// To whoever comes; else to those who have waited long, or if the load fails.
     pub(crate) at_once: bool,
+    /// Until when it may be given to whoever comes, and until when to those who have waited: a load
+    /// may outlast what it replaces.
+    pub(crate) until: [Duration; 2],
 }
 
 impl fmt::Debug for Standby {
@@ -141,9 +145,18 @@ impl Flight {
     ///
     /// Guard G6: a clean flight's standby was right when it was read, and nothing has moved since,
     /// where events would have told; else it is for the calls that came before it was read.
-    fn standby(&self, began: u64, epoch: u64, trusted: bool) -> Option<(Standby, bool)> {
+    fn standby(
+        &self,
+        began: u64,
+        epoch: u64,
+        trusted: bool,
+        now: Duration,
+    ) -> Option<(Standby, bool)> {
         let state = self.lock();
-        let standby = state.standby.clone()?;
+        let standby = state
+            .standby
+            .clone()
+            .filter(|standby| now < standby.until[1])?;
         let clean = !state.dirty && state.note.holds(epoch);
         let allowed = clean && (trusted || began < standby.point);
         Some((standby, allowed || removed(Guard::G6)))
@@ -255,7 +268,8 @@ impl Flights {
     ///
     /// Guard G6: nobody joins a load that has become dirty, since its value is from before an
     /// invalidation that may have been acknowledged before this call began. A new flight takes its
-    /// place in the map. A refresh captures nobody: who comes meanwhile has what it refreshes.
+    /// place in the map. A refresh captures nobody: who comes meanwhile has what it refreshes, for as
+    /// long as that lasts.
     /// `trusted`: events tell of whatever moves.
     pub(crate) fn join(
         self: &Arc<Self>,
@@ -264,6 +278,7 @@ impl Flights {
         epoch: u64,
         trusted: bool,
         blocking: bool,
+        now: Duration,
     ) -> Joined {
         let mut shard = self.shard(key);
         let mut other = None;
@@ -281,8 +296,10 @@ impl Flights {
                 flight: Arc::clone(flight),
                 began,
             };
-            let standby = flight.standby(began, epoch, trusted);
-            if let Some((standby, allowed)) = standby.filter(|(standby, _)| standby.at_once) {
+            let standby = flight.standby(began, epoch, trusted, now);
+            let at_once =
+                |(standby, _): &(Standby, bool)| standby.at_once && now < standby.until[0];
+            if let Some((standby, allowed)) = standby.filter(at_once) {
                 if allowed {
                     return Joined::Standby(standby.value);
                 }
@@ -437,8 +454,13 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// What this call may have instead of waiting any longer.
-    pub(crate) fn standby(&self, epoch: u64, trusted: bool) -> Option<Arc<dyn Held>> {
-        let (standby, allowed) = self.flight.standby(self.began, epoch, trusted)?;
+    pub(crate) fn standby(
+        &self,
+        epoch: u64,
+        trusted: bool,
+        now: Duration,
+    ) -> Option<Arc<dyn Held>> {
+        let (standby, allowed) = self.flight.standby(self.began, epoch, trusted, now)?;
         allowed.then_some(standby.value)
     }
 

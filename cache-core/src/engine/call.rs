@@ -150,6 +150,7 @@ impl Call {
                 engine.epoch(),
                 self.trusts(),
                 self.blocking,
+                engine.env.coarse(),
             );
             let mut other = match turn {
                 Joined::Lead(seat, other) => {
@@ -194,7 +195,7 @@ impl Call {
                 }
                 if soft.is_some_and(|soft| soft.is_zero()) {
                     soft = None;
-                    let standby = other.standby(engine.epoch(), self.trusts());
+                    let standby = other.standby(engine.epoch(), self.trusts(), engine.env.coarse());
                     if let Some(value) = standby.and_then(|held| self.stood_by(&*held)) {
                         return Err(value);
                     }

@@ -35,6 +35,8 @@ pub(super) enum Fetched<V> {
     Granted {
         lease: LeaseGuard,
         deps: Vec<Dependency>,
+        /// When the stamps were asked for.
+        asked: Duration,
         spare: Option<Spare<V>>,
     },
     /// It is to be loaded, and not stored.
@@ -165,13 +167,21 @@ impl<'a, V: CacheValue> Search<'a, V> {
         if !self.spare.as_ref().is_some_and(|spare| spare.at_once) {
             return begun;
         }
-        let Some(spare) = self.spare.take() else {
+        let settings = &self.call.function.settings;
+        let now = self.engine.env.coarse();
+        // Asking may have outlasted it, and others have come since.
+        let Some(spare) = self
+            .spare
+            .take()
+            .filter(|spare| now < spare.until(settings))
+        else {
             return begun;
         };
         Ok(match begun {
             Ok(Step::Wait(lasts)) => {
                 // Whoever has the lease tells of its fill, or each call asks.
-                let rested = spare.rested(self.engine.env.coarse(), lasts);
+                let until = spare.until(settings);
+                let rested = spare.rested(now, lasts, until);
                 Step::Done(Fetched::Hit(rested))
             }
             Ok(Step::Done(Fetched::Bare { .. })) => Step::Done(Fetched::Hit(spare.hit)),
@@ -322,7 +332,12 @@ impl<'a, V: CacheValue> Search<'a, V> {
                 lease.granted(settings.lease);
                 let spare = self.spare.take();
                 return Ok(match dependencies(cells, &beginning.stamps) {
-                    Some(deps) => Step::Done(Fetched::Granted { lease, deps, spare }),
+                    Some(deps) => Step::Done(Fetched::Granted {
+                        lease,
+                        deps,
+                        asked,
+                        spare,
+                    }),
                     // A stamp was removed the moment it was made.
                     None => Step::Again,
                 });

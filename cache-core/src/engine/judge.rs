@@ -58,19 +58,23 @@ impl Engine {
     /// When a local copy of an entry is what: never later than what it is a copy of.
     fn life(&self, call: &Call, header: &Header, told: Told) -> Life {
         let settings = &call.function.settings;
+        // How long it has been stale: reading it once more makes it no younger.
+        let mut past = Duration::ZERO;
         let (fresh, kept) = match told.left {
             Some(left) => {
                 let grace = header.life_ms.saturating_sub(header.fresh_ms);
-                let fresh = left.saturating_sub(Duration::from_millis(grace));
-                let fresh = fresh.min(settings.ttl);
-                (fresh, left.min(fresh.saturating_add(settings.grace())))
+                let grace = Duration::from_millis(grace);
+                let fresh = left.saturating_sub(grace).min(settings.ttl);
+                past = grace.saturating_sub(left);
+                let kept = fresh.saturating_add(settings.grace()).saturating_sub(past);
+                (fresh, left.min(kept))
             }
             // Where each call asks the store, it is the store that knows the end.
             None if !self.trust.is_proven() => (settings.ttl, settings.longest()),
             None => (Duration::ZERO, Duration::ZERO),
         };
         let cost = Duration::from_micros(header.cost_us);
-        settings.life(told.asked, fresh, kept, cost)
+        settings.life(told.asked, fresh, kept, cost).aged(past)
     }
 
     /// Step 3: valid only if it can be read, was stored by this very function with this very type,

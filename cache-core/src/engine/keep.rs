@@ -16,32 +16,42 @@ use crate::sabotage::{Guard, removed};
 use crate::shape::CacheValue;
 use crate::store::{Fill, Stamp};
 
+/// The epoch of what was loaded while the shared tier did not answer, which is never the current one:
+/// once it answers again, if only a moment later, nobody tells this node of the end of an entry that
+/// is not there.
+const OUTAGE: u64 = u64::MAX;
+
 impl Call {
-    /// Stores a value as planned. Returns it as the local tier keeps it, and whether it may.
+    /// Stores a value as planned, in this epoch. Returns it as the local tier keeps it, and whether it
+    /// may.
     pub(super) async fn keep<V: CacheValue>(
         &self,
         seat: &Seat,
         plan: Plan,
         value: V,
-        cost: Duration,
+        (cost, epoch): (Duration, u64),
         budget: &mut Duration,
     ) -> (Arc<dyn Held>, bool) {
         let engine = &self.engine;
-        let epoch = engine.epoch();
         let settings = &self.function.settings;
         let fresh = settings.fresh(unit(engine.env.draw()));
         let kept = fresh.saturating_add(settings.grace());
         // Taken before the fill is sent: the local copy must not outlive the entry.
         let mut life = settings.life(engine.env.coarse(), fresh, kept, cost);
+        let mut head_epoch = epoch;
         let (keeps, id, deps, encoded) = match plan {
             Plan::Bare | Plan::Elsewhere => (false, EntryId([0; 16]), Vec::new(), 0),
             Plan::Local { deps } => (true, EntryId([0; 16]), deps, weigh(&value)),
             Plan::Outage { deps, asked } => {
+                head_epoch = OUTAGE;
                 let kept = fresh.min(settings.outage_ttl);
                 life = settings.life(asked, kept, kept, Duration::ZERO);
                 (true, EntryId([0; 16]), deps, weigh(&value))
             }
-            Plan::Shared { lease, deps } => {
+            Plan::Shared { lease, deps, asked } => {
+                // Of its stamps nothing has been heard since, where the store does not tell: what
+                // was invalidated during the load is not known here.
+                life = life.confirmed_at(asked);
                 let token = lease.token;
                 let (stored, encoded) = match self.function.carrier {
                     Carrier::None => (seat.take_lease().is_some(), weigh(&value)),
@@ -75,7 +85,7 @@ impl Call {
             head: Head::new(
                 self.key.clone(),
                 life,
-                epoch,
+                head_epoch,
                 id,
                 deps.into_boxed_slice(),
                 self.weight::<V>(encoded),

@@ -89,10 +89,13 @@ impl Call {
             if spare.at_once {
                 self.count(Count::Refresh);
             }
+            let settings = &self.function.settings;
+            let until = [spare.until(settings), spare.kept(settings)];
             let standby = Standby {
                 value: spare.hit.stored.clone(),
                 point: spare.hit.point,
-                at_once: spare.at_once,
+                at_once: spare.at_once && engine.env.coarse() < until[0],
+                until,
             };
             seat.stand_by(standby, engine.epoch(), self.trusts());
         }
@@ -134,8 +137,8 @@ impl Call {
             }
         };
         let copy = value.clone();
-        let (held, keeps) = self.keep(&seat, plan, value, cost, budget).await;
-        let epoch = held.head().epoch;
+        let epoch = engine.epoch();
+        let (held, keeps) = self.keep(&seat, plan, value, (cost, epoch), budget).await;
         // Step 8: only if the fill was accepted and nothing moved since step 1.
         let clean = keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
         // Guard G6: to everybody only while nothing moved and events would have told; else to the
@@ -202,9 +205,12 @@ impl Call {
     }
 
     /// The value from before, where a failed load may be answered with it: nothing has moved since it
-    /// was read.
+    /// was read, and the load has not outlasted it.
     fn rescue<V>(&self, seat: &Seat, spare: Option<Spare<V>>) -> Option<Spare<V>> {
-        let spare = spare.filter(|_| seat.is_clean(self.engine.epoch()))?;
+        let now = self.engine.env.coarse();
+        let spare = spare
+            .filter(|spare| now < spare.kept(&self.function.settings))
+            .filter(|_| seat.is_clean(self.engine.epoch()))?;
         self.count(Count::Rescued);
         Some(spare)
     }
@@ -213,7 +219,8 @@ impl Call {
     fn share_rescued<V: CacheValue>(&self, seat: Seat, spare: Spare<V>) -> V {
         let engine = &self.engine;
         let epoch = engine.epoch();
-        let Hit { stored, point, .. } = spare.rested(engine.env.coarse(), Duration::MAX);
+        let until = spare.kept(&self.function.settings);
+        let Hit { stored, point, .. } = spare.rested(engine.env.coarse(), Duration::MAX, until);
         let value = stored.value.clone();
         let held: Arc<dyn Held> = stored;
         let clean = seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));

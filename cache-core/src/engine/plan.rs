@@ -17,6 +17,7 @@ pub(super) enum Plan {
     Shared {
         lease: LeaseGuard,
         deps: Vec<Dependency>,
+        asked: Duration,
     },
     /// It goes into the local tier.
     Local { deps: Vec<Dependency> },
@@ -48,9 +49,12 @@ impl Call {
         }
         match Search::new(self, seat, store).run(budgets).await {
             Ok(Fetched::Hit(hit)) => Err(hit),
-            Ok(Fetched::Granted { lease, deps, spare }) => {
-                Ok((Plan::Shared { lease, deps }, spare))
-            }
+            Ok(Fetched::Granted {
+                lease,
+                deps,
+                asked,
+                spare,
+            }) => Ok((Plan::Shared { lease, deps, asked }, spare)),
             Ok(Fetched::Bare { spare }) => Ok((Plan::Bare, spare)),
             Ok(Fetched::Replaced) => Ok((Plan::Elsewhere, None)),
             Err(error) => {

@@ -8,6 +8,7 @@ use super::judge::Judgement;
 use super::outage::{Asking, unit};
 use super::{Call, Engine};
 use crate::local::{Age, Life, Stored};
+use crate::policy::Settings;
 use crate::shape::CacheValue;
 use crate::store::Read;
 
@@ -40,11 +41,35 @@ pub(super) struct Spare<V> {
     pub(super) at_once: bool,
 }
 
+impl<V> Spare<V> {
+    /// Until when it may be given to whoever comes.
+    pub(super) fn until(&self, settings: &Settings) -> Duration {
+        let life = &self.hit.stored.head.life;
+        life.stale_until(settings.stale_while_revalidate)
+    }
+
+    /// Until when it may be given to those who have waited, or whose load has failed.
+    pub(super) fn kept(&self, settings: &Settings) -> Duration {
+        let rescue = self
+            .hit
+            .stored
+            .head
+            .life
+            .stale_until(settings.stale_if_error);
+        if self.at_once {
+            rescue.max(self.until(settings))
+        } else {
+            rescue
+        }
+    }
+}
+
 impl<V: Clone> Spare<V> {
-    /// The same, served for a while without another attempt to refresh it.
-    pub(super) fn rested(self, now: Duration, rest: Duration) -> Hit<V> {
+    /// The same, served for a while without another attempt to refresh it, and not past `until`.
+    pub(super) fn rested(self, now: Duration, rest: Duration, until: Duration) -> Hit<V> {
         let Hit { stored, point, .. } = self.hit;
-        let life = stored.head.life.rested(now.saturating_add(rest.min(REST)));
+        let rested = now.saturating_add(rest.min(REST)).min(until);
+        let life = stored.head.life.rested(rested);
         Hit {
             stored: Arc::new(stored.with_life(life)),
             point,

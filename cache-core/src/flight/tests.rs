@@ -29,7 +29,14 @@ fn key() -> LocalKey {
 }
 
 fn lead(flights: &Arc<Flights>) -> Seat {
-    match flights.join(&key(), flights.call_begins(), 0, true, false) {
+    match flights.join(
+        &key(),
+        flights.call_begins(),
+        0,
+        true,
+        false,
+        Duration::ZERO,
+    ) {
         Joined::Lead(seat, _) => seat,
         Joined::Follow(_) | Joined::Standby(_) | Joined::Aside(_) | Joined::Own => {
             panic!("somebody else leads")
@@ -38,7 +45,14 @@ fn lead(flights: &Arc<Flights>) -> Seat {
 }
 
 fn follow(flights: &Arc<Flights>) -> Follower {
-    match flights.join(&key(), flights.call_begins(), 0, true, false) {
+    match flights.join(
+        &key(),
+        flights.call_begins(),
+        0,
+        true,
+        false,
+        Duration::ZERO,
+    ) {
         Joined::Follow(follower) => follower,
         Joined::Lead(..) | Joined::Standby(_) | Joined::Aside(_) | Joined::Own => {
             panic!("nobody leads")
@@ -123,7 +137,7 @@ fn an_epoch_step_makes_every_load_dirty() {
     seat.load_begins(None);
     assert!(seat.flight.is_clean(0) && !seat.flight.is_clean(1));
     flights.sweep_dirty(1);
-    let other = match flights.join(&key(), 9, 1, true, false) {
+    let other = match flights.join(&key(), 9, 1, true, false, Duration::ZERO) {
         Joined::Lead(seat, _) => seat,
         Joined::Follow(_) | Joined::Standby(_) | Joined::Aside(_) | Joined::Own => {
             panic!("a load of another epoch was joined")
@@ -156,11 +170,11 @@ fn the_end_of_a_replaced_flight_wakes_its_successor() {
 #[test]
 fn a_plain_function_does_not_wait_for_itself() {
     let flights = Arc::new(Flights::new());
-    let Joined::Lead(seat, _) = flights.join(&key(), 0, 0, true, true) else {
+    let Joined::Lead(seat, _) = flights.join(&key(), 0, 0, true, true, Duration::ZERO) else {
         panic!("nobody else is there");
     };
     assert!(matches!(
-        flights.join(&key(), 0, 0, true, true),
+        flights.join(&key(), 0, 0, true, true, Duration::ZERO),
         Joined::Own
     ));
     drop(seat);
@@ -215,9 +229,14 @@ fn who_comes_too_late_for_a_value_stored_nowhere_leads_and_is_followed() {
     let seat = lead(&flights);
     let mut early = follow(&flights);
     let point = seat.bare_load_begins();
-    let Joined::Lead(next, Some(mut other)) =
-        flights.join(&key(), flights.call_begins(), 0, true, false)
-    else {
+    let Joined::Lead(next, Some(mut other)) = flights.join(
+        &key(),
+        flights.call_begins(),
+        0,
+        true,
+        false,
+        Duration::ZERO,
+    ) else {
         panic!("a load whose value is not for this call was joined");
     };
     // The others gather behind the next load, which has not begun.
@@ -235,11 +254,14 @@ fn standby(flights: &Flights, number: u64, at_once: bool) -> Standby {
         value: value(number),
         point: flights.source_asked(),
         at_once,
+        until: [SECOND, SECOND * 2],
     }
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+
 fn joined(flights: &Arc<Flights>, began: u64, trusted: bool) -> Joined {
-    flights.join(&key(), began, 0, trusted, false)
+    flights.join(&key(), began, 0, trusted, false, Duration::ZERO)
 }
 
 #[test]
@@ -257,6 +279,20 @@ fn a_refresh_captures_nobody() {
     assert!(seat.insert_if_clean(0, || ()));
     seat.end(value(8), Sharing::Everyone);
     drop(lead(&flights));
+}
+
+#[test]
+fn a_refresh_that_outlasts_what_it_replaces_is_joined() {
+    let flights = Arc::new(Flights::new());
+    let mut seat = lead(&flights);
+    seat.stand_by(standby(&flights, 7, true), 0, true);
+    seat.load_begins(None);
+    let began = flights.call_begins();
+    let Joined::Follow(follower) = flights.join(&key(), began, 0, true, false, SECOND) else {
+        panic!("there is nothing else to be had");
+    };
+    assert!(follower.standby(0, true, SECOND).is_some(), "it has waited");
+    assert!(follower.standby(0, true, SECOND * 2).is_none());
 }
 
 #[test]
@@ -293,10 +329,12 @@ fn a_fallback_is_for_those_who_have_waited() {
     seat.stand_by(standby(&flights, 7, false), 0, true);
     seat.load_begins(None);
     let follower = follow(&flights);
-    let held = follower.standby(0, true).expect("nothing has moved");
+    let held = follower
+        .standby(0, true, Duration::ZERO)
+        .expect("nothing has moved");
     assert_eq!(number(&Followed::Value(held)), Some(7));
     flights.touch(&key(), || ());
-    assert!(follower.standby(0, true).is_none());
+    assert!(follower.standby(0, true, Duration::ZERO).is_none());
 }
 
 #[test]

@@ -13,8 +13,8 @@ const EARLY: u32 = 10;
 pub(crate) struct Life {
     /// Until then it is served as it is.
     quiet: u64,
-    /// Until then it is fresh.
-    fresh: u64,
+    /// Until then it is fresh: it may have ended to be so before the clock's origin.
+    fresh: i64,
     /// Until then it is kept.
     ends: u64,
     /// What loading it took.
@@ -43,7 +43,7 @@ impl Life {
         let quiet = fresh.saturating_sub(cost.saturating_mul(EARLY));
         Self {
             quiet: nanoseconds(quiet.min(ends)),
-            fresh: nanoseconds(fresh.min(ends)),
+            fresh: signed(nanoseconds(fresh.min(ends))),
             ends: nanoseconds(ends),
             cost: nanoseconds(cost),
             confirmed: AtomicU64::new(nanoseconds(asked)),
@@ -59,9 +59,22 @@ impl Life {
         }
     }
 
+    /// The same, stale for this much longer.
+    pub(crate) fn aged(mut self, by: Duration) -> Self {
+        self.fresh = self.fresh.saturating_sub(signed(nanoseconds(by)));
+        self.quiet = self.quiet.min(unsigned(self.fresh));
+        self
+    }
+
+    /// The same, where the shared tier was last asked then.
+    pub(crate) fn confirmed_at(mut self, asked: Duration) -> Self {
+        self.confirmed = AtomicU64::new(nanoseconds(asked));
+        self
+    }
+
     /// The same, never refreshed before it is stale.
     pub(crate) fn unhurried(mut self) -> Self {
-        self.quiet = self.fresh;
+        self.quiet = unsigned(self.fresh);
         self
     }
 
@@ -70,18 +83,28 @@ impl Life {
         let now = nanoseconds(now);
         if now < self.quiet {
             Age::Quiet
-        } else if now < self.fresh {
-            Age::Early(Duration::from_nanos(self.fresh - now))
-        } else if now < self.ends {
-            Age::Stale(Duration::from_nanos(now - self.fresh))
-        } else {
+        } else if now >= self.ends {
             Age::Ended
+        } else {
+            let past = signed(now).saturating_sub(self.fresh);
+            let by = Duration::from_nanos(past.unsigned_abs());
+            if past < 0 {
+                Age::Early(by)
+            } else {
+                Age::Stale(by)
+            }
         }
     }
 
     /// Whether it is past its time to live.
     pub(crate) fn is_stale(&self, now: Duration) -> bool {
-        nanoseconds(now) >= self.fresh
+        signed(nanoseconds(now)) >= self.fresh
+    }
+
+    /// Until when it may be served past its time to live, where that is allowed for so long.
+    pub(crate) fn stale_until(&self, span: Duration) -> Duration {
+        let until = self.fresh.saturating_add(signed(nanoseconds(span)));
+        Duration::from_nanos(unsigned(until).min(self.ends))
     }
 
     /// Whether it is kept.
@@ -122,6 +145,14 @@ pub(crate) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
+fn signed(nanoseconds: u64) -> i64 {
+    i64::try_from(nanoseconds).unwrap_or(i64::MAX)
+}
+
+fn unsigned(nanoseconds: i64) -> u64 {
+    u64::try_from(nanoseconds).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +178,17 @@ mod tests {
             life.unhurried().age(Duration::from_millis(9_999)),
             Age::Quiet
         );
+    }
+
+    #[test]
+    fn an_entry_may_be_stale_for_longer_than_the_clock_runs() {
+        let now = SECOND * 2;
+        let life = Life::new(now, SECOND * 15, SECOND, now).aged(SECOND * 5);
+        assert_eq!(life.age(now), Age::Stale(SECOND * 5));
+        assert_eq!(life.age(SECOND * 3), Age::Stale(SECOND * 6));
+        assert_eq!(life.stale_until(SECOND), Duration::ZERO);
+        assert_eq!(life.stale_until(SECOND * 6), SECOND * 3);
+        assert_eq!(life.age(SECOND * 15), Age::Ended);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use cache_core::{Cache, Invalidation, Key, cached, invalidates};
 use serde::{Deserialize, Serialize};
 
 use super::executor::Executor;
-use super::history::{Came, History};
+use super::history::History;
+use super::judge::Came;
 use super::keys::{SimKey, Target};
 
 /// What is loaded: which key, which version, by which load.
@@ -40,6 +41,36 @@ impl From<Loose> for Value {
     fn from(loose: Loose) -> Self {
         loose.0
     }
+}
+
+/// The load whose value an entry holds, which is the last of its numbers. The payload is at the end,
+/// after its length, in bincode's variable-length numbers.
+#[must_use]
+pub(super) fn load_of(entry: &[u8]) -> Option<u64> {
+    let payload = (3..=32_u32).find_map(|length| {
+        let (rest, payload) = entry.split_at_checked(entry.len().checked_sub(length as usize)?)?;
+        rest.ends_with(&length.to_le_bytes()).then_some(payload)
+    })?;
+    let mut rest = payload;
+    let mut number = || {
+        let (first, after) = rest.split_first()?;
+        let wide = match first {
+            251 => 2,
+            252 => 4,
+            253 => 8,
+            small => {
+                rest = after;
+                return Some(u64::from(*small));
+            }
+        };
+        let (bytes, after) = after.split_at_checked(wide)?;
+        rest = after;
+        let mut number = [0; 8];
+        number[..wide].copy_from_slice(bytes);
+        Some(u64::from_le_bytes(number))
+    };
+    let (_key, _version) = (number()?, number()?);
+    number()
 }
 
 /// A load's failure, with the number of the call whose load it was.

@@ -17,11 +17,13 @@ pub enum Guard {
     G13,
     G14,
     G15,
+    G16,
+    G17,
 }
 
 impl Guard {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::G1,
         Self::G2,
         Self::G3,
@@ -35,6 +37,8 @@ impl Guard {
         Self::G13,
         Self::G14,
         Self::G15,
+        Self::G16,
+        Self::G17,
     ];
 
     /// The switch in the engine; `None` for what is the simulated store's own.
@@ -52,6 +56,8 @@ impl Guard {
             Self::G12 => Engine::G12,
             Self::G13 => Engine::G13,
             Self::G14 => Engine::G14,
+            Self::G16 => Engine::G16,
+            Self::G17 => Engine::G17,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What happened in a run, and the checker of DESIGN 3 over it. It judges as the run goes on: for
-//! each node and key it knows the oldest version a call that starts now may return.
+//! each node and key it knows the oldest version a call that starts now may return (`floors`), and
+//! holds what the call comes to against the rules (`judge`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,20 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::executor::Executor;
+use super::floors::{Floor, Node, Position};
+use super::judge::{Active, Call, Came, Load, Promises};
 use super::keys::{KEYS, SimKey, Target, ended_by};
+use super::plan::Mode;
 use super::server::Conn;
-use super::store::HEARTBEAT;
-
-/// How far a node's stream had come when something happened on the server.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Position {
-    /// The node.
-    pub(super) node: usize,
-    /// Its data connection.
-    pub(super) conn: Conn,
-    /// The last message that had been sent over it.
-    pub(super) message: u64,
-}
 
 /// A rule of DESIGN 3, broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,110 +27,6 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.rule, self.text)
     }
-}
-
-/// The oldest version a call that starts now may return, and since when that is so.
-#[derive(Clone, Copy, Debug, Default)]
-struct Floor {
-    version: u64,
-    since: Duration,
-    /// The node that invalidated, where this is its own.
-    own: Option<usize>,
-}
-
-#[derive(Debug)]
-struct Fence {
-    conn: Conn,
-    message: u64,
-    until: Duration,
-    floors: Vec<(SimKey, Floor)>,
-}
-
-#[derive(Debug)]
-struct Node {
-    floors: [Floor; KEYS],
-    /// Whether what happens on the server concerns it.
-    shares: bool,
-    /// The connection whose events it trusts.
-    trusted: Option<Conn>,
-    pending: Vec<Fence>,
-    /// When something last happened to a key that lets a second load begin.
-    stirred: [u64; KEYS],
-}
-
-impl Node {
-    fn raise(&mut self, key: SimKey, floor: Floor) {
-        let current = &mut self.floors[key.0];
-        if floor.version > current.version {
-            *current = floor;
-        } else if floor.version == current.version && floor.own.is_some() {
-            // It was known before it was told.
-            current.own = floor.own;
-        }
-    }
-
-    fn settle(&mut self, settled: impl Fn(&Fence) -> bool) {
-        let settled: Vec<Fence> = self
-            .pending
-            .extract_if(.., |fence| settled(fence))
-            .collect();
-        for (key, floor) in settled.into_iter().flat_map(|fence| fence.floors) {
-            self.raise(key, floor);
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Load {
-    key: SimKey,
-    /// What it returned.
-    version: Option<u64>,
-    /// Where it is a put: the node, and from when until when it was under way.
-    put: Option<(usize, Duration, Duration)>,
-}
-
-#[derive(Debug)]
-struct Call {
-    node: usize,
-    key: SimKey,
-    what: &'static str,
-    began: Duration,
-    /// In the order of events.
-    number: u64,
-    floor: Floor,
-    /// How long its own loads took.
-    loading: Duration,
-    panicked: bool,
-}
-
-/// A load under way.
-#[derive(Debug)]
-struct Active {
-    node: usize,
-    key: SimKey,
-    began: u64,
-}
-
-/// What a call came to.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Came {
-    /// A value, of this key and version, from this load.
-    Value(SimKey, u64, u64),
-    /// The error of the load of this call.
-    Failed(u64),
-    /// A body's panic.
-    Panicked,
-    /// Nothing to be compared.
-    Nothing,
-}
-
-/// What is expected of calls, in a run's setting.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Promises {
-    /// How long a call may take besides its own load.
-    pub(super) waits: Duration,
-    /// Whether no fault, no error and no cancellation excuses a second load of a key.
-    pub(super) single: bool,
 }
 
 #[derive(Debug)]
@@ -220,24 +108,11 @@ impl History {
             .get_or_insert(Violation { rule, text });
     }
 
-    /// A node is there; `shares` says whether it has a shared tier.
-    pub(super) fn node_starts(&self, node: usize, shares: bool) {
+    /// A node is there.
+    pub(super) fn node_starts(&self, node: usize, mode: Mode) {
         let mut state = self.lock();
-        let floors = state.void.map(|(version, since)| Floor {
-            version,
-            since,
-            own: None,
-        });
-        state.nodes.insert(
-            node,
-            Node {
-                floors,
-                shares,
-                trusted: None,
-                pending: Vec::new(),
-                stirred: [0; KEYS],
-            },
-        );
+        let started = Node::new(mode, state.void);
+        state.nodes.insert(node, started);
     }
 
     /// A node is gone, with everything it was at.
@@ -248,61 +123,58 @@ impl History {
         state.active.retain(|_, load| load.node != node);
     }
 
-    /// A node trusts the events of this connection from here on, or of none.
-    pub(super) fn trusts(&self, node: usize, conn: Option<Conn>) {
+    /// A node trusts the events of these connections from here on, or of none.
+    pub(super) fn trusts(&self, node: usize, conns: Option<Vec<Conn>>) {
         if let Some(node) = self.lock().nodes.get_mut(&node) {
-            node.trusted = conn;
-            node.settle(|_| true);
+            node.trusts(conns.unwrap_or_default());
         }
     }
 
     /// A node has handled so many messages of a connection.
     pub(super) fn reached(&self, node: usize, conn: Conn, message: u64) {
         if let Some(node) = self.lock().nodes.get_mut(&node) {
-            node.settle(|fence| fence.conn == conn && fence.message <= message);
+            node.reached(conn, message);
         }
     }
 
-    /// A name went away on the server: whatever was loaded before is void. Nodes that trust the
-    /// events they get know it once they have handled what was sent until now, and after the bound
-    /// B in any case; the others at once.
+    /// A name went away on the server: whatever was loaded before is void.
     pub(super) fn void(&self, name: &str, positions: &[Position]) {
-        let now = self.executor.now();
+        let since = self.executor.now();
+        let keys = ended_by(name);
         let mut state = self.lock();
         let State {
             nodes,
             database,
             void,
+            promises,
             ..
         } = &mut *state;
-        let keys = ended_by(name);
         for key in &keys {
-            void[key.0] = (database[key.0], now);
-        }
-        for (number, node) in nodes.iter_mut().filter(|(_, node)| node.shares) {
-            let floors = keys.iter().map(|key| {
-                let floor = Floor {
-                    version: database[key.0],
-                    since: now,
-                    own: None,
-                };
-                (*key, floor)
-            });
-            let position = positions
-                .iter()
-                .find(|position| position.node == *number && Some(position.conn) == node.trusted);
-            match position {
-                Some(position) => node.pending.push(Fence {
-                    conn: position.conn,
-                    message: position.message,
-                    until: now + 2 * HEARTBEAT,
-                    floors: floors.collect(),
-                }),
-                None => floors.for_each(|(key, floor)| node.raise(key, floor)),
+            let version = database[key.0];
+            void[key.0] = (version, since);
+            let floor = Floor {
+                version,
+                since,
+                own: None,
+            };
+            for node in nodes.values_mut() {
+                node.void(*key, floor, positions, promises);
             }
         }
         drop(state);
         self.stir(&keys);
+    }
+
+    /// The value of a load has been stored on the server.
+    pub(super) fn filled(&self, load: u64) {
+        let now = self.executor.now();
+        let mut state = self.lock();
+        if let Some(load) = usize::try_from(load)
+            .ok()
+            .and_then(|at| state.loads.get_mut(at))
+        {
+            load.born = now;
+        }
     }
 
     /// Something happened to these keys that lets a second load begin.
@@ -354,25 +226,22 @@ impl History {
         self.stir(&keys);
         let now = self.executor.now();
         let mut state = self.lock();
-        for (number, other) in &mut state.nodes {
+        let State {
+            nodes, promises, ..
+        } = &mut *state;
+        for (number, other) in nodes {
             let own = *number == node;
-            let floors = begun.iter().map(|(key, version)| {
+            for (key, version) in begun {
                 let floor = Floor {
                     version: *version,
                     since: now,
                     own: own.then_some(node),
                 };
-                (*key, floor)
-            });
-            if own || (applied && other.trusted.is_none()) {
-                floors.for_each(|(key, floor)| other.raise(key, floor));
-            } else if applied {
-                other.pending.push(Fence {
-                    conn: usize::MAX,
-                    message: u64::MAX,
-                    until: now + 2 * HEARTBEAT,
-                    floors: floors.collect(),
-                });
+                if own {
+                    other.knows(*key, floor);
+                } else if applied {
+                    other.hears(*key, floor, promises);
+                }
             }
         }
     }
@@ -383,22 +252,20 @@ impl History {
         let mut state = self.lock();
         state.events += 1;
         let number = state.events;
-        let floor = match state.nodes.get_mut(&node) {
-            Some(node) => {
-                // The bound B, and a moment for the heartbeat's own timer.
-                node.settle(|fence| fence.until + Duration::from_millis(1) < now);
-                node.floors[key.0]
-            }
-            None => Floor::default(),
+        let floors = match state.nodes.get_mut(&node) {
+            Some(node) => node.floors(key, now),
+            None => <[Floor; 2]>::default(),
         };
+        let floor = floors[0];
         let call = Call {
             node,
             key,
             what,
             began: now,
             number,
-            floor,
+            floors,
             loading: Duration::ZERO,
+            dropped: Duration::ZERO,
             panicked: false,
         };
         state.calls.insert(number, call);
@@ -415,10 +282,11 @@ impl History {
         number
     }
 
-    /// A call has ended.
-    pub(super) fn call_ends(&self, call: u64, came: Came) {
+    /// A call has ended; `outage` says whether its node served values meanwhile that it could not
+    /// check.
+    pub(super) fn call_ends(&self, call: u64, came: Came, outage: bool) {
         self.log(|| format!("call {call}: {came:?}"));
-        let mut broken = None;
+        let mut broken;
         {
             let now = self.executor.now();
             let mut state = self.lock();
@@ -435,34 +303,13 @@ impl History {
             {
                 load.put = Some((ended.node, ended.began, now));
             }
-            let took = now
-                .saturating_sub(ended.began)
-                .saturating_sub(ended.loading);
-            if took > state.promises.waits {
-                broken = Some((
-                    "invariant 5, waits are bounded",
-                    format!("{} took {took:?} besides its own load", ended.what),
-                ));
-            }
-            match came {
-                Came::Value(key, version, load) => {
-                    if let Some(wrong) = state.judge(&ended, key, version, load) {
-                        broken = Some(wrong);
-                    }
-                }
-                Came::Failed(of) if of != call => {
-                    broken = Some((
-                        "invariant 2, results are not changed",
-                        format!("call {call} got the error of call {of}"),
-                    ));
-                }
-                Came::Panicked if !ended.panicked => {
-                    broken = Some((
-                        "invariant 2, results are not changed",
-                        format!("call {call} panicked and its body did not"),
-                    ));
-                }
-                Came::Failed(_) | Came::Panicked | Came::Nothing => {}
+            let promises = &state.promises;
+            broken = ended.judge_end(came, now, promises);
+            if let (None, Came::Value(key, version, load)) = (&broken, came) {
+                let load = usize::try_from(load).ok();
+                let load = load.and_then(|at| state.loads.get(at));
+                let node = state.nodes.get(&ended.node);
+                broken = ended.judge_value((key, version, load), outage, node, promises);
             }
         }
         if let Some((rule, text)) = broken {
@@ -486,6 +333,9 @@ impl History {
             state.loads.push(Load {
                 key,
                 version: None,
+                call,
+                took: Duration::ZERO,
+                born: now,
                 put,
             });
             let load = state.loads.len() as u64 - 1;
@@ -493,7 +343,10 @@ impl History {
                 let (node, of_call) = (call.node, call.number);
                 let stirred = state.nodes.get(&node).map_or(0, |node| node.stirred[key.0]);
                 let other = state.active.values().find(|active| {
-                    active.node == node && active.key == key && active.began > stirred
+                    active.node == node
+                        && active.key == key
+                        && active.began > stirred
+                        && active.holds(&state.promises, now)
                 });
                 if state.promises.single && other.is_some() {
                     broken = Some(format!(
@@ -503,8 +356,8 @@ impl History {
                 let active = Active {
                     node,
                     key,
-                    // From when on it could have been joined.
                     began: of_call.min(number),
+                    since: now,
                 };
                 state.active.insert(load, active);
             }
@@ -524,13 +377,24 @@ impl History {
         let mut state = self.lock();
         let ended = state.active.remove(&load);
         if let Some(call) = state.calls.get_mut(&call) {
-            call.loading += now.saturating_sub(began);
+            let took = now.saturating_sub(began);
+            call.loading += took;
+            if matches!(came, Came::Nothing) {
+                call.dropped = call.dropped.max(took);
+            }
             call.panicked |= matches!(came, Came::Panicked);
         }
         if let (Came::Value(_, version, _), Ok(at)) = (came, usize::try_from(load)) {
             state.loads[at].version = Some(version);
+            state.loads[at].born = now;
+            state.loads[at].took = now.saturating_sub(began);
         }
         let failed = !matches!(came, Came::Value(..));
+        if let (Came::Failed(_), Some(ended)) = (came, &ended)
+            && let Some(node) = state.nodes.get_mut(&ended.node)
+        {
+            node.failed[ended.key.0] = Some(now);
+        }
         drop(state);
         if let (true, Some(ended)) = (failed, ended) {
             self.stir(&[ended.key]);
@@ -547,41 +411,5 @@ impl History {
             )
         };
         state.calls.values().map(text).collect()
-    }
-}
-
-impl State {
-    fn judge(
-        &self,
-        call: &Call,
-        key: SimKey,
-        version: u64,
-        load: u64,
-    ) -> Option<(&'static str, String)> {
-        if key != call.key {
-            let text = format!("{:?} was asked for, {key:?} returned", call.key);
-            return Some(("invariant 3, values belong to their call", text));
-        }
-        let of = usize::try_from(load).ok().and_then(|at| self.loads.get(at));
-        let Some(of) = of.filter(|of| of.key == key && of.version == Some(version)) else {
-            let text = format!("{key:?} version {version} of load {load} was never loaded");
-            return Some(("invariant 2, results are not changed", text));
-        };
-        let floor = call.floor;
-        // A put counts as a load that began at its call; but what another node invalidates between
-        // the call and the moment its lease is granted, nobody can tell it.
-        let excused = of.put.is_some_and(|(node, began, ended)| {
-            floor.own != Some(node) && (began..=ended).contains(&floor.since)
-        });
-        (version < floor.version && !excused).then(|| {
-            (
-                "invariant 1, no stale value",
-                format!(
-                    "{} on node {} that began at {:?} returned {key:?} version {version}, but \
-                     version {} was made known there at {:?}",
-                    call.what, call.node, call.began, floor.version, floor.since
-                ),
-            )
-        })
     }
 }

@@ -41,10 +41,23 @@ impl SimKey {
         self.kind() < 2
     }
 
+    /// Which of a node's data connections it uses.
+    #[must_use]
+    pub(super) fn lane(self, lanes: usize) -> usize {
+        lane_of(&self.name(), lanes)
+    }
+
     fn name(self) -> String {
         let kind = KINDS[self.kind()];
         format!("{kind}:{kind}:{}:{}", self.id(), self.group())
     }
+}
+
+/// Which of so many connections a key uses.
+#[must_use]
+pub(super) fn lane_of(key: &str, lanes: usize) -> usize {
+    let sum: usize = key.bytes().map(usize::from).sum();
+    sum % lanes
 }
 
 /// What an invalidation names.

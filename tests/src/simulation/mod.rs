@@ -5,16 +5,20 @@
 mod clock;
 mod executor;
 mod faults;
+mod floors;
 mod functions;
 mod guards;
 mod history;
 pub mod hunt;
+mod judge;
 mod keys;
 mod network;
 mod nodes;
 mod plan;
 pub(crate) mod random;
 mod server;
+mod session;
+mod settings;
 mod store;
 mod workload;
 

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::executor::Executor;
-use super::history::{History, Position};
+use super::floors::Position;
+use super::functions::load_of;
+use super::history::History;
 use super::keys::{concerned_by, ended_by};
 use super::server::{Answer, Command, Conn, Effects, Push, Server};
 
@@ -67,6 +69,9 @@ pub(super) struct Slowness {
     pub(super) often: u64,
     /// And then up to this.
     pub(super) worst: u64,
+    /// How often, of a thousand, another client's commands come in between two of one request, and
+    /// for how long at most.
+    pub(super) gaps: (u64, u64),
 }
 
 /// The network with its server. Its methods never call a client while its state is locked.
@@ -112,6 +117,7 @@ impl Network {
             usual,
             often,
             worst,
+            ..
         } = self.slowness;
         let often = if self.lock().healed { 0 } else { often };
         self.executor.random(|random| {
@@ -230,9 +236,10 @@ impl Network {
         });
         self.take_effect(effects);
         self.stream(conn, Message::Answer(request, answer));
+        let (often, most) = self.slowness.gaps;
         let pause = self.executor.random(|random| {
-            if random.chance(200) {
-                random.micros(1..2_000)
+            if random.chance(often) {
+                random.micros(1..most)
             } else {
                 Duration::ZERO
             }
@@ -245,20 +252,22 @@ impl Network {
     }
 
     fn take_effect(&self, effects: Effects) {
+        for bytes in &effects.filled {
+            if let Some(load) = load_of(&bytes.0) {
+                self.history.filled(load);
+            }
+        }
+        let told = effects.pushes.clone();
         for (conn, push) in effects.pushes {
             self.stream(conn, Message::Push(push));
         }
-        if !effects.void.is_empty() {
+        for name in effects.void {
             let positions: Vec<Position> = {
                 let state = self.lock();
-                let of_nodes = state
-                    .links
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, link)| link.tracks);
-                of_nodes
+                let links = state.links.iter().enumerate();
+                links
+                    .filter(|(_, link)| link.tracks)
                     .map(|(conn, link)| Position {
-                        node: link.node,
                         conn,
                         // What does not arrive is not waited for: its loss is noticed, or its
                         // silence.
@@ -267,12 +276,17 @@ impl Network {
                         } else {
                             u64::MAX
                         },
+                        told: told.iter().any(|(to, push)| {
+                            *to == conn
+                                && match push {
+                                    Push::Null => true,
+                                    Push::Changed(changed) => *changed == name,
+                                }
+                        }),
                     })
                     .collect()
             };
-            for name in effects.void {
-                self.history.void(&name, &positions);
-            }
+            self.history.void(&name, &positions);
         }
     }
 
@@ -409,8 +423,8 @@ impl Network {
         }
         self.lock().server.lose_everything();
         self.take_effect(Effects {
-            pushes: Vec::new(),
             void: vec!["*".to_owned()],
+            ..Effects::default()
         });
         self.after(back_after, |network| network.lock().up = true);
     }

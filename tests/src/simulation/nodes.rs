@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cache_core::{Cache, Policy};
+use cache_core::Cache;
 
 use super::clock::env;
 use super::executor::Executor;
@@ -12,6 +12,7 @@ use super::history::History;
 use super::keys::KINDS;
 use super::network::Network;
 use super::plan::{Mode, Plan};
+use super::session::Session;
 use super::store::SimStore;
 use super::workload::Client;
 
@@ -74,25 +75,25 @@ impl Nodes {
             state.last
         };
         let mode = self.plan.modes[slot];
-        self.history.node_starts(number, mode != Mode::Embedded);
+        self.history.node_starts(number, mode);
         self.history
             .log(|| format!("node {number}: starts in slot {slot}"));
         let mut builder = Cache::builder()
             .env(env(&self.executor, number))
-            .store_timeout(self.plan.store_timeout);
-        for kind in KINDS {
-            let policy = Policy::new().ttl(self.plan.ttl).wait(self.plan.wait);
-            builder = builder.policy(kind, policy);
+            .store_timeout(self.plan.store_timeout)
+            .local_trust(self.plan.local_trust);
+        for (kind, settings) in KINDS.into_iter().zip(&self.plan.kinds) {
+            builder = builder.policy(kind, settings.policy(self.plan.wait));
         }
         if mode != Mode::Embedded {
-            builder = builder.shared(SimStore::new(
+            builder = builder.shared(SimStore(Session::new(
                 number,
-                mode == Mode::Tracked,
+                (mode == Mode::Tracked, self.plan.lanes),
                 self.removed,
                 &self.executor,
                 &self.network,
                 &self.history,
-            ));
+            )));
         }
         let cache = builder.try_build().expect("the plan's settings make sense");
         for _ in 0..self.plan.clients {

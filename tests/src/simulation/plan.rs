@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::functions::End;
-use super::history::Promises;
+use super::judge::Promises;
 use super::keys::{IDS, KINDS, SimKey, Target};
 use super::network::Slowness;
 use super::random::Random;
+use super::settings::Settings;
 
 /// How a node keeps its local tier coherent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +74,12 @@ pub(super) struct Plan {
     pub(super) head_start: Duration,
     pub(super) keys: Vec<SimKey>,
     pub(super) shares: Shares,
+    /// Of a hundred invalidations, up to which one they name a user, a group, a key, a kind.
+    pub(super) targets: [u64; 4],
     /// Of a thousand, how many operations are given up.
     pub(super) cancels: u64,
+    /// Whether they are given up after a moment, in the middle of asking the store.
+    pub(super) hasty: bool,
     /// Of a thousand loads, how many fail, and how many panic.
     pub(super) failures: u64,
     pub(super) panics: u64,
@@ -87,7 +92,11 @@ pub(super) struct Plan {
     pub(super) faults: Faults,
     /// The longest pause between two faults, in milliseconds.
     pub(super) fault_pause: u64,
-    pub(super) ttl: Duration,
+    pub(super) kinds: [Settings; KINDS.len()],
+    /// How long nodes whose store does not tell trust what it has confirmed.
+    pub(super) local_trust: Duration,
+    /// How many connections for data a node has.
+    pub(super) lanes: usize,
     pub(super) wait: Duration,
     pub(super) store_timeout: Duration,
     pub(super) lag: u64,
@@ -131,12 +140,12 @@ impl Plan {
         let (cancels, failures, panics) = if single && calm {
             (0, 0, 0)
         } else {
-            (some(500, 150), some(400, 100), some(200, 30))
+            (some(500, 150), some(500, 250), some(200, 30))
         };
         let keys = keys(random);
         let quick = !calm && random.chance(400);
         let store_timeout = Duration::from_millis(if quick { 60 } else { 250 });
-        Self {
+        let mut plan = Self {
             modes,
             clients: usize::try_from(random.below(1..5)).unwrap_or(1),
             head_start: if calm {
@@ -147,7 +156,9 @@ impl Plan {
             operations: random.below(30..150),
             keys,
             shares,
+            targets: [45, 55, 88, 95],
             cancels,
+            hasty: false,
             failures,
             panics,
             load: [1, 8, 30, 60][random.index(4)],
@@ -155,7 +166,9 @@ impl Plan {
             pause: [2, 10, 40, 200][random.index(4)],
             faults,
             fault_pause: [4, 20, 100, 400, 1500][random.index(5)],
-            ttl: Duration::from_millis([800, 5_000, 60_000][random.index(3)]),
+            kinds: Settings::of_kinds(random),
+            local_trust: Duration::from_millis([0, 0, 0, 50, 400, 3_000][random.index(6)]),
+            lanes: [1, 1, 2, 3][random.index(4)],
             wait: Duration::from_secs(if calm { 30 } else { [2, 30][random.index(2)] }),
             store_timeout,
             lag: [0, 30, 200][random.index(3)],
@@ -167,7 +180,51 @@ impl Plan {
                     [0, 20, 200][random.index(3)]
                 },
                 worst: if calm || quick { 20_000 } else { 80_000 },
+                gaps: (200, 2_000),
             },
+        };
+        if plan.has_faults() && random.chance(200) {
+            plan.crowd(random);
+        }
+        plan
+    }
+
+    /// Makes it a crowd at one value: everybody is quick, much is given up half way, and the server
+    /// does much else between two commands of one request. Narrow races are wide here.
+    fn crowd(&mut self, random: &mut Random) {
+        self.modes = vec![Mode::Tracked; [2, 2, 3][random.index(3)]];
+        let id = random.index(IDS);
+        self.keys = vec![SimKey(id), SimKey(IDS + id)];
+        self.keys.truncate([1, 2, 2][random.index(3)]);
+        self.operations = random.below(100..400);
+        self.slow_loads = 0;
+        self.pause = [2, 10, 40][random.index(3)];
+        self.shares = Shares {
+            invalidations: random.below(30..250),
+            saves: 0,
+            peeks: random.below(0..100),
+            puts: random.below(0..120),
+            refreshes: random.below(0..250),
+        };
+        self.cancels = [0, 150, 300][random.index(3)];
+        self.hasty = random.chance(700);
+        self.targets = [25, 35, 88, 94];
+        self.slowness.gaps = (500, [2_000, 8_000][random.index(2)]);
+        self.slowness.often = [0, 20, 200][random.index(3)];
+        self.slowness.worst = [20_000, 80_000][random.index(2)];
+        if random.chance(500) {
+            // Stamps are prolonged again and again.
+            self.load = [1, 8][random.index(2)];
+            let ttl = Duration::from_millis([100, 300, 800][random.index(3)]);
+            self.kinds = KINDS.map(|_| Settings::plain(ttl));
+        } else {
+            // Values are refreshed again and again.
+            self.load = [8, 30][random.index(2)];
+            self.clients = 4;
+            for settings in &mut self.kinds {
+                settings.ttl = Duration::from_millis([50, 300][random.index(2)]);
+                settings.while_revalidate = Duration::from_secs(3);
+            }
         }
     }
 
@@ -196,6 +253,9 @@ impl Plan {
                 self.wait + self.store_timeout * 4 + Duration::from_millis(200)
             },
             single: self.is_calm() && quiet,
+            kinds: self.kinds,
+            lanes: self.lanes,
+            local_trust: self.local_trust,
         }
     }
 
@@ -213,11 +273,12 @@ impl Plan {
     /// Something to invalidate that concerns one of the run's keys.
     pub(super) fn target(&self, random: &mut Random) -> Target {
         let key = self.key(random);
+        let [user, group, one, kind] = self.targets;
         match random.below(0..100) {
-            0..45 => Target::User(key.id()),
-            45..55 => Target::Group(key.group()),
-            55..88 => Target::Key(key),
-            88..95 => Target::Kind(key.kind()),
+            pick if pick < user => Target::User(key.id()),
+            pick if pick < group => Target::Group(key.group()),
+            pick if pick < one => Target::Key(key),
+            pick if pick < kind => Target::Kind(key.kind()),
             _ => Target::All,
         }
     }

@@ -120,6 +120,8 @@ pub(super) enum Push {
 pub(super) struct Effects {
     /// Who is to be told what.
     pub(super) pushes: Vec<(Conn, Push)>,
+    /// The entries that were stored.
+    pub(super) filled: Vec<Bytes>,
     /// Stamps that went away, and entries that were unlinked together with their leases: what was
     /// loaded before is void.
     pub(super) void: Vec<String>,
@@ -271,6 +273,7 @@ impl Server {
                 self.expire(&lease, now);
                 let ours = self.token(&lease) == Some(token);
                 if ours {
+                    self.effects.filled.push(bytes.clone());
                     self.set(conn, entry, Value::Bytes(bytes), now + life);
                     self.remove(Some(conn), &lease);
                 }
@@ -333,6 +336,7 @@ impl Server {
         Effects {
             pushes: pushes.collect(),
             void: vec!["*".to_owned()],
+            filled: Vec::new(),
         }
     }
 

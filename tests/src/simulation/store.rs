@@ -1,414 +1,24 @@
 //! The store of a simulated node: what `cache-redis` is to a real server, in the words of the
-//! simulated one. Two connections, one for data, which tracks, and one for invalidations, which
-//! reads nothing; a heartbeat over both.
+//! simulated one.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::{Poll, Waker};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::store::{
-    Attachment, Begin, Beginning, BoxFuture, Event, Fill, Found, Read, Reading, Store, Token, Turn,
+    Attachment, Begin, Beginning, BoxFuture, Fill, Found, Read, Reading, Store, Token, Turn,
 };
 use cache_core::{Error, ErrorKind, Result};
 
-use super::executor::Executor;
-use super::guards::{Guard, Removed};
-use super::history::History;
-use super::network::{Client, Message, Network};
-use super::server::{Answer, Bytes, Command, Conn, Push, Script, id_of};
-
-/// The pause between two heartbeats, and how long an answer may take: together the bound B.
-pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
-
-const DATA: usize = 0;
-const INVALIDATION: usize = 1;
+use super::guards::Guard;
+use super::server::{Answer, Bytes, Command, Script, id_of};
+use super::session::Session;
 
 /// The store of one node.
-pub(super) struct SimStore(Arc<Session>);
-
-struct Session {
-    node: usize,
-    tracked: bool,
-    removed: Removed,
-    executor: Arc<Executor>,
-    network: Arc<Network>,
-    history: Arc<History>,
-    attachment: OnceLock<Attachment>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    /// By role.
-    conns: [Option<Conn>; 2],
-    ready: [bool; 2],
-    /// When they were asked for.
-    asked: Duration,
-    /// Which connections belong together: counted up with each new pair.
-    pair: u64,
-    beat: Beat,
-    pending: BTreeMap<u64, Pending>,
-    requests: u64,
-}
-
-struct Pending {
-    expected: usize,
-    answers: Vec<Answer>,
-    broken: bool,
-    waker: Option<Waker>,
-}
-
-/// The last question of the heartbeat.
-#[derive(Default)]
-struct Beat {
-    sent: Duration,
-    asked: [Option<u64>; 2],
-}
-
-impl State {
-    /// Whether both connections have answered the heartbeat.
-    fn answered(&self) -> bool {
-        let answered = |request: Option<u64>| {
-            let pending = request.and_then(|request| self.pending.get(&request));
-            pending.is_some_and(|pending| !pending.answers.is_empty())
-        };
-        self.beat.asked.into_iter().all(answered)
-    }
-
-    fn established(&self) -> bool {
-        self.ready == [true; 2]
-    }
-}
-
-impl SimStore {
-    /// A store for a node; `tracked` says whether its events can be relied on.
-    pub(super) fn new(
-        node: usize,
-        tracked: bool,
-        removed: Removed,
-        executor: &Arc<Executor>,
-        network: &Arc<Network>,
-        history: &Arc<History>,
-    ) -> Self {
-        Self(Arc::new(Session {
-            node,
-            tracked,
-            removed,
-            executor: Arc::clone(executor),
-            network: Arc::clone(network),
-            history: Arc::clone(history),
-            attachment: OnceLock::new(),
-            state: Mutex::default(),
-        }))
-    }
-}
+pub(super) struct SimStore(pub(super) Arc<Session>);
 
 impl Drop for SimStore {
     fn drop(&mut self) {
-        let conns = self.0.lock().conns;
-        for conn in conns.into_iter().flatten() {
-            self.0.network.close(conn);
-        }
-    }
-}
-
-impl Session {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn observe(&self, event: Event) {
-        let attachment = self.attachment.get();
-        if let Some(observer) = attachment.and_then(|attachment| attachment.observer.upgrade()) {
-            observer.observe(event);
-        }
-    }
-
-    fn connect(self: &Arc<Self>) {
-        let client: Weak<dyn Client> = Arc::<Self>::downgrade(self);
-        let conns = [DATA, INVALIDATION].map(|role| {
-            let tracks = role == DATA && self.tracked;
-            Some(self.network.connect(self.node, tracks, client.clone()))
-        });
-        let asked = self.executor.now();
-        let mut state = self.lock();
-        state.conns = conns;
-        state.asked = asked;
-        state.ready = [false; 2];
-        state.pair += 1;
-        let pair = state.pair;
-        drop(state);
-        let me = Arc::downgrade(self);
-        self.executor.after(HEARTBEAT, move || {
-            let Some(session) = me.upgrade() else { return };
-            let waits = {
-                let state = session.lock();
-                state.pair == pair && !state.established()
-            };
-            if waits {
-                session.lose("no connection in time");
-            }
-        });
-    }
-
-    /// Both connections are there: events flow from here on.
-    fn establish(self: &Arc<Self>) {
-        if self.tracked {
-            self.history.log(|| format!("node {}: proven", self.node));
-            // The handshake was sent when the connections were asked for.
-            let until = self.lock().asked + 2 * HEARTBEAT;
-            self.observe(Event::Proven { until });
-            let conn = self.lock().conns[DATA];
-            self.history.trusts(self.node, conn);
-        }
-        let pair = self.lock().pair;
-        self.beat(pair);
-    }
-
-    /// Gives both connections up, and tries again in a moment.
-    fn lose(self: &Arc<Self>, why: &str) {
-        self.history
-            .log(|| format!("node {}: lost: {why}", self.node));
-        let (conns, wakers, was_established) = {
-            let mut state = self.lock();
-            let was_established = state.established();
-            state.ready = [false; 2];
-            state.pair += 1;
-            let wakers: Vec<Waker> = state
-                .pending
-                .values_mut()
-                .filter_map(|pending| {
-                    pending.broken = true;
-                    pending.waker.take()
-                })
-                .collect();
-            (std::mem::take(&mut state.conns), wakers, was_established)
-        };
-        for conn in conns.into_iter().flatten() {
-            self.network.close(conn);
-        }
-        if was_established {
-            self.observe(Event::Lost);
-            self.history.trusts(self.node, None);
-        }
-        wakers.into_iter().for_each(Waker::wake);
-        let pause = self.executor.random(|random| random.millis(1..300));
-        let me = Arc::downgrade(self);
-        self.executor.after(pause, move || {
-            if let Some(session) = me.upgrade() {
-                session.connect();
-            }
-        });
-    }
-
-    /// Asks over both connections, and looks after the timeout whether both have answered. The next
-    /// question is sent an interval after this one was.
-    fn beat(self: &Arc<Self>, pair: u64) {
-        let sent = self.executor.now();
-        let asked = [DATA, INVALIDATION].map(|role| self.send(role, vec![Command::Ping]).ok());
-        self.lock().beat = Beat { sent, asked };
-        let me = Arc::downgrade(self);
-        self.executor.after(HEARTBEAT, move || {
-            let Some(session) = me.upgrade() else { return };
-            let answered = {
-                let mut state = session.lock();
-                if state.pair != pair {
-                    return;
-                }
-                let answered = state.answered();
-                for request in asked.into_iter().flatten() {
-                    state.pending.remove(&request);
-                }
-                answered
-            };
-            if answered {
-                session.beat(pair);
-                return;
-            }
-            // A task may be late, and nothing may hang on that: the deadline stands.
-            let late = session.executor.random(|random| {
-                let late = random.chance(500);
-                random.millis(0..if late { 4_000 } else { 1 })
-            });
-            let me = Arc::downgrade(&session);
-            session.executor.after(late, move || {
-                if let Some(session) = me.upgrade()
-                    && session.lock().pair == pair
-                {
-                    session.lose("no heartbeat");
-                }
-            });
-        });
-    }
-
-    /// Sends the commands of a request, and names it.
-    fn send(&self, role: usize, commands: Vec<Command>) -> Result<u64> {
-        let (conn, request) = {
-            let mut state = self.lock();
-            let conn = state.conns[role].filter(|_| state.established());
-            let Some(conn) = conn else {
-                return Err(Error::new(ErrorKind::Unavailable, "not connected"));
-            };
-            state.requests += 1;
-            let request = state.requests;
-            state.pending.insert(
-                request,
-                Pending {
-                    expected: commands.len(),
-                    answers: Vec::new(),
-                    broken: false,
-                    waker: None,
-                },
-            );
-            (conn, request)
-        };
-        self.network.send(conn, request, commands);
-        Ok(request)
-    }
-
-    async fn ask(&self, role: usize, commands: Vec<Command>) -> Result<Vec<Answer>> {
-        let request = self.send(role, commands)?;
-        // Taken out again if the caller gives up.
-        let _asked = Asked(self, request);
-        std::future::poll_fn(|context| {
-            let mut state = self.lock();
-            let Some(pending) = state.pending.get_mut(&request) else {
-                return Poll::Ready(Err(lost()));
-            };
-            if pending.answers.len() == pending.expected {
-                return Poll::Ready(Ok(std::mem::take(&mut pending.answers)));
-            }
-            if pending.broken {
-                return Poll::Ready(Err(lost()));
-            }
-            pending.waker = Some(context.waker().clone());
-            Poll::Pending
-        })
-        .await
-        .and_then(|answers| {
-            if answers
-                .iter()
-                .any(|answer| matches!(answer, Answer::ReadOnly))
-            {
-                return Err(Error::new(ErrorKind::Rejected, "read only"));
-            }
-            Ok(answers)
-        })
-    }
-
-    /// Sends what `build` makes; where a script turns out to be missing, once more, with the
-    /// scripts in full and with new random numbers (guard G15).
-    async fn run(
-        &self,
-        build: impl Fn(bool, &[u64]) -> Vec<Command>,
-        numbers: usize,
-    ) -> Result<Vec<Answer>> {
-        let fresh = || -> Vec<u64> {
-            self.executor
-                .random(|random| (0..numbers).map(|_| random.draw().max(1)).collect())
-        };
-        let first = fresh();
-        let answers = self.ask(DATA, build(false, &first)).await?;
-        if !answers
-            .iter()
-            .any(|answer| matches!(answer, Answer::NoScript))
-        {
-            return Ok(answers);
-        }
-        let second = if self.removed.has(Guard::G15) {
-            first
-        } else {
-            fresh()
-        };
-        self.ask(DATA, build(true, &second)).await
-    }
-}
-
-struct Asked<'a>(&'a Session, u64);
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        self.0.lock().pending.remove(&self.1);
-    }
-}
-
-fn lost() -> Error {
-    Error::new(ErrorKind::Unavailable, "the connection was lost")
-}
-
-impl Client for Session {
-    fn receive(self: Arc<Self>, conn: Conn, message: Message) {
-        match message {
-            Message::Hello => {
-                let established = {
-                    let mut state = self.lock();
-                    for role in [DATA, INVALIDATION] {
-                        if state.conns[role] == Some(conn) {
-                            state.ready[role] = true;
-                        }
-                    }
-                    state.conns.contains(&Some(conn)) && state.established()
-                };
-                if established {
-                    self.establish();
-                }
-            }
-            // Guard G5: here, in the reader, before anything that comes after it.
-            Message::Push(push) if self.removed.has(Guard::G5) => {
-                let pause = self.executor.random(|random| random.millis(0..40));
-                let me = Arc::downgrade(&self);
-                self.executor.after(pause, move || {
-                    if let Some(session) = me.upgrade() {
-                        session.tell(push);
-                    }
-                });
-            }
-            Message::Push(push) => self.tell(push),
-            Message::Answer(request, answer) => {
-                let (waker, alive) = {
-                    let mut state = self.lock();
-                    if !state.conns.contains(&Some(conn)) {
-                        return;
-                    }
-                    let Some(pending) = state.pending.get_mut(&request) else {
-                        return;
-                    };
-                    pending.answers.push(answer);
-                    let complete = pending.answers.len() == pending.expected;
-                    let waker = complete.then(|| pending.waker.take()).flatten();
-                    let beats = state.beat.asked.contains(&Some(request)) && state.answered();
-                    (waker, beats.then_some(state.beat.sent))
-                };
-                if let Some(sent) = alive.filter(|_| self.tracked) {
-                    let until = sent + 2 * HEARTBEAT;
-                    self.observe(Event::Alive { until });
-                }
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-            }
-        }
-    }
-
-    fn broken(self: Arc<Self>, conn: Conn) {
-        if self.lock().conns.contains(&Some(conn)) {
-            self.lose("the connection broke");
-        }
-    }
-}
-
-impl Session {
-    fn tell(&self, push: Push) {
-        let event = match push {
-            Push::Null => Event::Flushed,
-            Push::Changed(name) => match name.split_at(2) {
-                ("e:", key) => Event::Entry(key.to_owned()),
-                ("l:", key) => Event::Lease(key.to_owned()),
-                (_, tag) => Event::Tag(tag.to_owned()),
-            },
-        };
-        self.observe(event);
+        self.0.close();
     }
 }
 
@@ -433,17 +43,13 @@ fn unexpected<T>(answers: &[Answer]) -> Result<T> {
 
 impl Store for SimStore {
     fn attach(&self, attachment: Attachment) -> Result<()> {
-        if self.0.attachment.set(attachment).is_err() {
-            return Err(Error::new(ErrorKind::Conflict, "attached before"));
-        }
-        self.0.connect();
-        Ok(())
+        self.0.attach(attachment)
     }
 
     fn read<'a>(&'a self, request: Read<'a>) -> BoxFuture<'a, Result<Reading>> {
         Box::pin(async move {
             let commands = vec![Command::GetEntry(entry(request.key)), stamps(request.tags)];
-            let answers = self.0.ask(DATA, commands).await?;
+            let answers = self.0.ask(self.0.data(request.key), commands).await?;
             let [Answer::Entry(found), Answer::Stamps(stamps)] = &*answers else {
                 return unexpected(&answers);
             };
@@ -489,7 +95,10 @@ impl Store for SimStore {
                 }
                 commands
             };
-            let answers = self.0.run(build, request.tags.len()).await?;
+            let answers = self
+                .0
+                .run(self.0.data(request.key), build, request.tags.len())
+                .await?;
             if !reads_back {
                 let made = answers[1..].iter().map(|answer| match answer {
                     Answer::Stamp(stamp) => Some(*stamp),
@@ -548,7 +157,7 @@ impl Store for SimStore {
                 }
                 commands
             };
-            let answers = self.0.run(build, 0).await?;
+            let answers = self.0.run(self.0.data(request.key), build, 0).await?;
             match &*answers {
                 [Answer::Did(stored), Answer::Entry(found)] => {
                     let there = found.as_ref().and_then(|(bytes, _)| id_of(&bytes.0));
@@ -567,13 +176,14 @@ impl Store for SimStore {
         lasts: Duration,
     ) -> BoxFuture<'a, Result<bool>> {
         Box::pin(async move {
+            let role = self.0.data(key);
             let build = |with_source: bool, _: &[u64]| {
                 let key = key.to_owned();
                 let back = Command::GetLease(lease(&key));
                 let script = Script::Renew { key, token, lasts };
                 vec![Command::Script(script, with_source), back]
             };
-            let answers = self.0.run(build, 0).await?;
+            let answers = self.0.run(role, build, 0).await?;
             match &*answers {
                 [Answer::Did(renewed), Answer::Lease(holder)] => {
                     Ok(*renewed && *holder == Some(token))
@@ -585,11 +195,12 @@ impl Store for SimStore {
 
     fn release<'a>(&'a self, key: &'a str, token: Token) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
+            let role = self.0.data(key);
             let build = |with_source: bool, _: &[u64]| {
                 let key = key.to_owned();
                 vec![Command::Script(Script::Release { key, token }, with_source)]
             };
-            self.0.run(build, 0).await.map(drop)
+            self.0.run(role, build, 0).await.map(drop)
         })
     }
 
@@ -600,7 +211,7 @@ impl Store for SimStore {
             if commands.is_empty() {
                 return Ok(());
             }
-            self.0.ask(INVALIDATION, commands).await.map(drop)
+            self.0.ask(self.0.aside(), commands).await.map(drop)
         })
     }
 
@@ -611,17 +222,16 @@ impl Store for SimStore {
             if commands.is_empty() {
                 return Ok(());
             }
-            self.0.ask(INVALIDATION, commands).await.map(drop)
+            self.0.ask(self.0.aside(), commands).await.map(drop)
         })
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            self.0.ask(DATA, vec![Command::Ping]).await?;
-            self.0
-                .ask(INVALIDATION, vec![Command::Ping])
-                .await
-                .map(drop)
+            for role in self.0.roles() {
+                self.0.ask(role, vec![Command::Ping]).await?;
+            }
+            Ok(())
         })
     }
 

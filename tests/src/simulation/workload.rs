@@ -11,8 +11,9 @@ use cache_core::Cache;
 
 use super::executor::Executor;
 use super::functions::{End, Failure, Source, Value, invalidate, save_user};
-use super::history::{Came, History};
-use super::keys::{SimKey, Target};
+use super::history::History;
+use super::judge::Came;
+use super::keys::{KINDS, SimKey, Target};
 use super::plan::Plan;
 
 /// A client of one node: it does one thing after another until as many are done as there are to do.
@@ -60,7 +61,7 @@ impl Client {
         let (pick, gives_up) = self.executor.random(|random| {
             let gives_up = random
                 .chance(self.plan.cancels)
-                .then(|| random.micros(0..100_000));
+                .then(|| random.micros(0..if self.plan.hasty { 15_000 } else { 100_000 }));
             (random.below(0..1000), gives_up)
         });
         let shares = &self.plan.shares;
@@ -101,6 +102,7 @@ impl Client {
             What::Put => "put",
             What::Refresh => "refresh",
         };
+        let outages = self.outages(key);
         let call = self.history.call_begins(self.node, key, name);
         let source = Source {
             executor: Arc::clone(&self.executor),
@@ -122,8 +124,19 @@ impl Client {
             }
         });
         let caught = self.bounded(gives_up, caught(scoped)).await;
-        self.history
-            .call_ends(call, caught.unwrap_or(Came::Nothing));
+        let came = caught.unwrap_or(Came::Nothing);
+        let outage = self.outages(key) > outages;
+        self.history.call_ends(call, came, outage);
+    }
+
+    /// How often this node has served a value of the key's kind because of an outage.
+    fn outages(&self, key: SimKey) -> u64 {
+        if self.plan.kinds[key.kind()].outage_ttl.is_zero() {
+            return 0;
+        }
+        let snapshot = self.cache.snapshot();
+        let kind = snapshot.kinds.get(KINDS[key.kind()]);
+        kind.map_or(0, |kind| kind.hits_outage)
     }
 
     async fn invalidate(&self) {

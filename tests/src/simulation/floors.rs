@@ -1,0 +1,212 @@
+//! The oldest version of each key that a call on a node may return: raised by each invalidation, at
+//! once or when the node is bound to know of it.
+
+use std::time::Duration;
+
+use super::judge::Promises;
+use super::keys::{KEYS, SimKey};
+use super::plan::Mode;
+use super::server::Conn;
+use super::session::HEARTBEAT;
+
+/// How far a connection's stream had come when something happened on the server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Position {
+    /// The connection.
+    pub(super) conn: Conn,
+    /// The last message that had been sent over it.
+    pub(super) message: u64,
+    /// Whether that tells of what happened.
+    pub(super) told: bool,
+}
+
+/// The oldest version a call that starts now may return, and since when that is so.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Floor {
+    /// The version.
+    pub(super) version: u64,
+    /// Since when.
+    pub(super) since: Duration,
+    /// The node that invalidated, where this is its own.
+    pub(super) own: Option<usize>,
+}
+
+/// A floor that will be raised: when a message of a connection is handled, or at a time.
+#[derive(Debug)]
+struct Fence {
+    reach: Option<(Conn, u64)>,
+    until: Duration,
+    key: SimKey,
+    floor: Floor,
+}
+
+/// The floors of a node under some promise of when it knows what.
+#[derive(Debug, Default)]
+struct View {
+    floors: [Floor; KEYS],
+    pending: Vec<Fence>,
+}
+
+impl View {
+    fn raise(&mut self, key: SimKey, floor: Floor) {
+        let current = &mut self.floors[key.0];
+        if floor.version > current.version {
+            *current = floor;
+        } else if floor.version == current.version && floor.own.is_some() {
+            // It was known before it was told.
+            current.own = floor.own;
+        }
+    }
+
+    /// Raises it after so long, or when a stream has been handled up to there.
+    fn later(&mut self, key: SimKey, floor: Floor, reach: Option<(Conn, u64)>, after: Duration) {
+        if after.is_zero() {
+            self.raise(key, floor);
+        } else {
+            self.pending.push(Fence {
+                reach,
+                until: floor.since + after,
+                key,
+                floor,
+            });
+        }
+    }
+
+    fn settle(&mut self, settled: impl Fn(&Fence) -> bool) {
+        let settled: Vec<Fence> = self
+            .pending
+            .extract_if(.., |fence| settled(fence))
+            .collect();
+        for fence in settled {
+            self.raise(fence.key, fence.floor);
+        }
+    }
+}
+
+/// What a node is bound to know.
+#[derive(Debug)]
+pub(super) struct Node {
+    mode: Mode,
+    /// The connections whose events it trusts, by lane; none while it trusts none.
+    trusted: Vec<Conn>,
+    usual: View,
+    /// What a value may be that is served because the shared tier can't be reached (`outage_ttl`).
+    outage: View,
+    /// When something last happened to a key that lets a second load begin.
+    pub(super) stirred: [u64; KEYS],
+    /// When a load of a key last failed.
+    pub(super) failed: [Option<Duration>; KEYS],
+}
+
+impl Node {
+    /// A node that starts, where this much is void on the server.
+    pub(super) fn new(mode: Mode, void: [(u64, Duration); KEYS]) -> Self {
+        let floors = void.map(|(version, since)| Floor {
+            version,
+            since,
+            own: None,
+        });
+        let view = || View {
+            floors,
+            pending: Vec::new(),
+        };
+        Self {
+            mode,
+            trusted: Vec::new(),
+            usual: view(),
+            outage: view(),
+            stirred: [0; KEYS],
+            failed: [None; KEYS],
+        }
+    }
+
+    /// It has invalidated itself: that holds at once, whatever else there is.
+    pub(super) fn knows(&mut self, key: SimKey, floor: Floor) {
+        self.usual.raise(key, floor);
+        self.outage.raise(key, floor);
+    }
+
+    /// What was loaded before is void on the server. A node that trusts the events it gets knows
+    /// it once it has handled what was sent until now over the key's connection, and after the bound
+    /// B in any case; another one at once, or after the span for which it trusts what was confirmed.
+    /// While the server can't be reached, it may take as much longer as the kind allows, unless it
+    /// was told. Where the kind is strict, all that is nothing to go by.
+    pub(super) fn void(
+        &mut self,
+        key: SimKey,
+        floor: Floor,
+        positions: &[Position],
+        promises: &Promises,
+    ) {
+        let settings = &promises.kinds[key.kind()];
+        if self.mode == Mode::Embedded {
+            return;
+        }
+        if settings.strict {
+            self.knows(key, floor);
+            return;
+        }
+        let conn = self.trusted.get(key.lane(promises.lanes));
+        let position = conn.and_then(|conn| positions.iter().find(|at| at.conn == *conn));
+        if let Some(at) = position {
+            let reach = Some((at.conn, at.message));
+            self.usual.later(key, floor, reach, 2 * HEARTBEAT);
+            let told = reach.filter(|_| at.told);
+            let after = 2 * HEARTBEAT + settings.outage_ttl;
+            self.outage.later(key, floor, told, after);
+        } else {
+            self.untold(key, floor, promises);
+        }
+    }
+
+    /// Another node's invalidation has returned, applied.
+    pub(super) fn hears(&mut self, key: SimKey, floor: Floor, promises: &Promises) {
+        let settings = &promises.kinds[key.kind()];
+        if settings.strict {
+            self.knows(key, floor);
+        } else if self.trusted.is_empty() {
+            self.untold(key, floor, promises);
+        } else {
+            self.usual.later(key, floor, None, 2 * HEARTBEAT);
+            let after = 2 * HEARTBEAT + settings.outage_ttl;
+            self.outage.later(key, floor, None, after);
+        }
+    }
+
+    fn untold(&mut self, key: SimKey, floor: Floor, promises: &Promises) {
+        let after = match self.mode {
+            Mode::Checked => promises.local_trust,
+            Mode::Tracked | Mode::Embedded => Duration::ZERO,
+        };
+        self.usual.later(key, floor, None, after);
+        let after = promises.kinds[key.kind()].outage_ttl.max(after);
+        self.outage.later(key, floor, None, after);
+    }
+
+    /// It trusts the events of these connections from here on.
+    pub(super) fn trusts(&mut self, conns: Vec<Conn>) {
+        self.trusted = conns;
+        self.usual.settle(|_| true);
+    }
+
+    /// It has handled so many messages of a connection.
+    pub(super) fn reached(&mut self, conn: Conn, message: u64) {
+        let reached = |fence: &Fence| {
+            fence
+                .reach
+                .is_some_and(|(on, number)| on == conn && number <= message)
+        };
+        self.usual.settle(reached);
+        self.outage.settle(reached);
+    }
+
+    /// What a call that begins now may return: as a rule, and because of an outage.
+    pub(super) fn floors(&mut self, key: SimKey, now: Duration) -> [Floor; 2] {
+        // A moment for the heartbeat's own timer.
+        let due = |fence: &Fence| fence.until + Duration::from_millis(1) < now;
+        [&mut self.usual, &mut self.outage].map(|view| {
+            view.settle(due);
+            view.floors[key.0]
+        })
+    }
+}
