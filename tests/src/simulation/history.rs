@@ -130,10 +130,11 @@ impl History {
         }
     }
 
-    /// A node has handled so many messages of a connection.
-    pub(super) fn reached(&self, node: usize, conn: Conn, message: u64) {
+    /// A node has handled so many messages of a connection, and among them so many answers.
+    pub(super) fn reached(&self, node: usize, conn: Conn, message: u64, answers: u64) {
+        let now = self.executor.now();
         if let Some(node) = self.lock().nodes.get_mut(&node) {
-            node.reached(conn, message);
+            node.reached(conn, message, answers, now);
         }
     }
 
