@@ -11,7 +11,7 @@ const REST: Duration = Duration::from_secs(1);
 /// Less than this nobody can tell apart: spans in entries are whole milliseconds.
 const GRAIN: Duration = Duration::from_millis(2);
 /// How much later than it is due a task may run, on a busy machine.
-pub(super) const LATE: Duration = Duration::from_millis(60);
+const LATE: Duration = Duration::from_millis(60);
 
 /// A rule that is broken, and how.
 pub(super) type Broken = (&'static str, String);
