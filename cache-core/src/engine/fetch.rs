@@ -325,7 +325,13 @@ impl<'a, V: CacheValue> Search<'a, V> {
                 .limit(limit);
             store.begin(request).await
         });
-        let hearing = Hearing::new(self.engine, note, answer, lease);
+        let hearing = Hearing {
+            engine: Arc::clone(self.engine),
+            note,
+            asked,
+            lease,
+            answer,
+        };
         let (lease, beginning) = hearing.heard(&mut budgets.store).await?;
         let found = match beginning.turn {
             Turn::Granted => {

@@ -3,91 +3,74 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Engine;
+use tokio::sync::oneshot;
+
 use super::lease::LeaseGuard;
 use super::outage::Asking;
-use crate::Result;
+use super::{Engine, Step};
 use crate::driver::BoxFuture;
 use crate::flight::Note;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Beginning, Stamp};
+use crate::{Error, ErrorKind, Result};
 
-/// The answer to `begin`, on its way: it is heard whatever becomes of the caller.
-///
-/// Guard G17: `begin` may prolong a stamp, and a node's own write ends what it was told about the key
-/// until it has been read back. What that finds must reach the cell: if another node has removed the
-/// stamp in between, nothing else ever tells. Nor is the lease given up before: a release that
-/// overtakes the request would leave it to nobody.
+/// The answer to `begin`: what is asked, and what hangs on it.
 pub(super) struct Hearing {
-    engine: Arc<Engine>,
-    note: Note,
-    answer: Option<BoxFuture<'static, Result<Beginning>>>,
-    lease: Option<LeaseGuard>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) note: Note,
+    pub(super) asked: Duration,
+    pub(super) lease: LeaseGuard,
+    pub(super) answer: BoxFuture<'static, Result<Beginning>>,
 }
 
 impl Hearing {
-    pub(super) fn new(
-        engine: &Arc<Engine>,
-        note: Note,
-        answer: BoxFuture<'static, Result<Beginning>>,
-        lease: LeaseGuard,
-    ) -> Self {
-        Self {
-            engine: Arc::clone(engine),
-            note,
-            answer: Some(answer),
-            lease: Some(lease),
-        }
-    }
-
-    pub(super) async fn heard(mut self, left: &mut Duration) -> Result<(LeaseGuard, Beginning)> {
+    /// Waits for the answer, charged to what is left of a budget.
+    ///
+    /// Guard G17: `begin` may prolong a stamp, and a node's own write ends what it was told about the
+    /// key until it has been read back. What that finds must reach the cell: if another node has
+    /// removed the stamp in between, nothing else ever tells. So it is heard in a task, whatever
+    /// becomes of the caller, and however late its future is polled. Nor is the lease given up before:
+    /// a release that overtakes the request would leave it to nobody.
+    pub(super) async fn heard(self, left: &mut Duration) -> Result<(LeaseGuard, Beginning)> {
         let engine = Arc::clone(&self.engine);
-        let answer = &mut self.answer;
-        let answered = async {
-            let Some(asked) = answer else {
-                // It is taken here and in `drop` only.
-                return std::future::pending().await;
-            };
-            let outcome = asked.await;
-            *answer = None;
-            outcome
+        let (before, limit) = (engine.env.now(), *left);
+        let outcome = if removed(Guard::G17) {
+            self.listen(limit).await
+        } else {
+            let (tell, told) = oneshot::channel();
+            engine.env.spawn(async move {
+                let engine = Arc::clone(&self.engine);
+                if tell.send(self.listen(limit).await).is_err() {
+                    engine.sweep_flights();
+                }
+            });
+            told.await.unwrap_or_else(|_| {
+                Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the cache's driver has ended with its process",
+                ))
+            })
         };
-        let outcome = engine.bounded_by(left, Asking::Write, answered).await;
-        if self.answer.is_none() {
-            learn_or_forget(&self.note, outcome.as_ref().ok());
-        }
-        let beginning = outcome?;
-        match self.lease.take() {
-            Some(lease) => Ok((lease, beginning)),
-            None => unreachable!("the lease is taken here and in `drop` only"),
-        }
+        *left = left.saturating_sub(engine.env.now().saturating_sub(before));
+        outcome
     }
-}
 
-impl Drop for Hearing {
-    fn drop(&mut self) {
-        let Some(answer) = self.answer.take() else {
-            return;
-        };
-        if removed(Guard::G17) {
-            return;
+    async fn listen(self, mut limit: Duration) -> Result<(LeaseGuard, Beginning)> {
+        let engine = &self.engine;
+        let answered = engine.bounded_by(&mut limit, Asking::Write, self.answer);
+        match answered.await {
+            Ok(beginning) => {
+                learn(&self.note, &beginning.stamps, true);
+                Ok((self.lease, beginning))
+            }
+            Err(error) => {
+                // Carried out or not: what was known until it was asked may no longer be so.
+                if let Some(known) = engine.trust.known_until(self.asked) {
+                    engine.step_epoch(Step::Loss(Some(known)));
+                }
+                Err(error)
+            }
         }
-        let (engine, note) = (Arc::clone(&self.engine), std::mem::take(&mut self.note));
-        let lease = self.lease.take();
-        self.engine.env.spawn(async move {
-            let answer = engine.bounded(Asking::Write, answer).await;
-            learn_or_forget(&note, answer.as_ref().ok());
-            engine.sweep_flights();
-            drop(lease);
-        });
-    }
-}
-
-/// Teaches the cells what a reply of `begin` said; where there is none, nothing is known of them.
-fn learn_or_forget(note: &Note, beginning: Option<&Beginning>) {
-    match beginning {
-        Some(beginning) => learn(note, &beginning.stamps, true),
-        None => note.cells.iter().for_each(|(cell, _)| cell.lose_sight()),
     }
 }
 

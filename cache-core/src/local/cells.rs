@@ -133,7 +133,7 @@ impl Cell {
     }
 
     /// What is known of the tag may no longer be so.
-    pub(crate) fn lose_sight(&self) {
+    fn lose_sight(&self) {
         self.step(true);
     }
 

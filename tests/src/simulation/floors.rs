@@ -9,6 +9,9 @@ use super::plan::Mode;
 use super::server::Conn;
 use super::session::HEARTBEAT;
 
+/// How long a task may take to be run once its answer is there, on a busy machine.
+const HEARD: Duration = Duration::from_millis(12);
+
 /// How far a connection's stream had come when something happened on the server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
@@ -16,6 +19,10 @@ pub(super) struct Position {
     pub(super) conn: Conn,
     /// The last message that had been sent over it.
     pub(super) message: u64,
+    /// The last answer to what had been asked over it by then.
+    pub(super) answers: u64,
+    /// Whether anything asked was still to be answered.
+    pub(super) asking: bool,
     /// Whether that tells of what happened.
     pub(super) told: bool,
 }
@@ -35,6 +42,8 @@ pub(super) struct Floor {
 #[derive(Debug)]
 struct Fence {
     reach: Option<(Conn, u64)>,
+    /// It is an answer that is to be reached, and whoever asked has to be given the time to hear it.
+    answer: bool,
     until: Duration,
     key: SimKey,
     floor: Floor,
@@ -65,6 +74,7 @@ impl View {
         } else {
             self.pending.push(Fence {
                 reach,
+                answer: false,
                 until: floor.since + after,
                 key,
                 floor,
@@ -150,7 +160,17 @@ impl Node {
         let position = conn.and_then(|conn| positions.iter().find(|at| at.conn == *conn));
         if let Some(at) = position {
             let reach = Some((at.conn, at.message));
-            self.usual.later(key, floor, reach, 2 * HEARTBEAT);
+            if at.asking && !at.told {
+                // The node's own write has just ended what it was told, and its reading back is on its
+                // way: that tells it.
+                let reach = Some((at.conn, at.answers));
+                self.usual.later(key, floor, reach, 2 * HEARTBEAT);
+                if let Some(fence) = self.usual.pending.last_mut() {
+                    fence.answer = true;
+                }
+            } else {
+                self.usual.later(key, floor, reach, 2 * HEARTBEAT);
+            }
             let told = reach.filter(|_| at.told);
             let after = 2 * HEARTBEAT + settings.outage_ttl;
             self.outage.later(key, floor, told, after);
@@ -189,12 +209,20 @@ impl Node {
         self.usual.settle(|_| true);
     }
 
-    /// It has handled so many messages of a connection.
-    pub(super) fn reached(&mut self, conn: Conn, message: u64) {
-        let reached = |fence: &Fence| {
-            fence
+    /// It has handled so many messages of a connection, and among them so many answers.
+    pub(super) fn reached(&mut self, conn: Conn, message: u64, answers: u64, now: Duration) {
+        for fence in self.usual.pending.iter_mut().filter(|fence| fence.answer) {
+            if fence
                 .reach
-                .is_some_and(|(on, number)| on == conn && number <= message)
+                .is_some_and(|at| at.0 == conn && at.1 <= answers)
+            {
+                fence.reach = None;
+                fence.until = fence.until.min(now + HEARD);
+            }
+        }
+        let reached = |fence: &Fence| {
+            let at = fence.reach.filter(|_| !fence.answer);
+            at.is_some_and(|(on, number)| on == conn && number <= message)
         };
         self.usual.settle(reached);
         self.outage.settle(reached);

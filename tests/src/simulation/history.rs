@@ -53,7 +53,7 @@ pub(super) struct History {
 
 impl History {
     /// An empty one; `recording` says whether the log is written.
-    pub(super) fn new(executor: &Arc<Executor>, recording: bool, promises: Promises) -> Arc<Self> {
+    pub(super) fn new(executor: &Arc<Executor>, recording: bool, promises: &Promises) -> Arc<Self> {
         Arc::new(Self {
             executor: Arc::clone(executor),
             recording,
@@ -67,7 +67,7 @@ impl History {
                 loads: Vec::new(),
                 calls: BTreeMap::new(),
                 active: BTreeMap::new(),
-                promises,
+                promises: *promises,
             }),
         })
     }
@@ -130,10 +130,11 @@ impl History {
         }
     }
 
-    /// A node has handled so many messages of a connection.
-    pub(super) fn reached(&self, node: usize, conn: Conn, message: u64) {
+    /// A node has handled so many messages of a connection, and among them so many answers.
+    pub(super) fn reached(&self, node: usize, conn: Conn, message: u64, answers: u64) {
+        let now = self.executor.now();
         if let Some(node) = self.lock().nodes.get_mut(&node) {
-            node.reached(conn, message);
+            node.reached(conn, message, answers, now);
         }
     }
 

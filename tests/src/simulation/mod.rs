@@ -66,7 +66,7 @@ pub fn run(seed: u64, removed: Option<Guard>, recording: bool) -> Outcome {
     let mut random = Random::new(seed);
     let plan = Arc::new(Plan::new(&mut random));
     let executor = Arc::new(Executor::new(random, plan.lag));
-    let history = History::new(&executor, recording, plan.promises());
+    let history = History::new(&executor, recording, &plan.promises());
     history.log(|| format!("{plan:?}"));
     let network = Network::new(
         &executor,

@@ -51,6 +51,9 @@ struct Link {
     stream: VecDeque<Message>,
     sent: u64,
     delivered: u64,
+    /// The same of answers alone.
+    answered: u64,
+    heard: u64,
 }
 
 struct State {
@@ -153,6 +156,8 @@ impl Network {
                 stream: VecDeque::new(),
                 sent: 0,
                 delivered: 0,
+                answered: 0,
+                heard: 0,
             });
             state.links.len() - 1
         };
@@ -276,6 +281,8 @@ impl Network {
                         } else {
                             u64::MAX
                         },
+                        answers: link.answered + link.inbox.len() as u64,
+                        asking: !link.inbox.is_empty(),
                         told: told.iter().any(|(to, push)| {
                             *to == conn
                                 && match push {
@@ -301,6 +308,7 @@ impl Network {
                 return;
             }
             link.sent += 1;
+            link.answered += u64::from(matches!(message, Message::Answer(..)));
             link.stream.push_back(message);
             link.arrives_down = link.arrives_down.max(now + delay).max(link.hangs_until);
             link.arrives_down
@@ -330,6 +338,7 @@ impl Network {
                 return;
             };
             link.delivered += 1;
+            link.heard += u64::from(matches!(message, Message::Answer(..)));
             (link.client.upgrade(), link.node, message)
         };
         if let Some(client) = client {
@@ -342,8 +351,11 @@ impl Network {
             }
             client.receive(conn, message);
         }
-        let delivered = self.lock().links[conn].delivered;
-        self.history.reached(node, conn, delivered);
+        let (delivered, heard) = {
+            let link = &self.lock().links[conn];
+            (link.delivered, link.heard)
+        };
+        self.history.reached(node, conn, delivered, heard);
     }
 
     /// The client gives a connection up.

@@ -183,7 +183,7 @@ impl Plan {
                 gaps: (200, 2_000),
             },
         };
-        if plan.has_faults() && random.chance(200) {
+        if plan.has_faults() && random.chance(300) {
             plan.crowd(random);
         }
         plan
@@ -213,9 +213,15 @@ impl Plan {
         self.slowness.often = [0, 20, 200][random.index(3)];
         self.slowness.worst = [20_000, 80_000][random.index(2)];
         if random.chance(500) {
-            // Stamps are prolonged again and again.
+            // Stamps are prolonged again and again, and many who ask for that don't wait for the
+            // answer.
             self.load = [1, 8][random.index(2)];
-            let ttl = Duration::from_millis([100, 300, 800][random.index(3)]);
+            self.cancels = [150, 300][random.index(2)];
+            self.hasty = true;
+            self.lanes = 1;
+            self.shares.refreshes += 100;
+            self.slowness.gaps = (500, 8_000);
+            let ttl = Duration::from_millis([100, 300][random.index(2)]);
             self.kinds = KINDS.map(|_| Settings::plain(ttl));
         } else {
             // Values are refreshed again and again.
