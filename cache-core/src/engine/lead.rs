@@ -48,7 +48,12 @@ impl Call {
                 self.insert(Arc::clone(&held), epoch);
             }
         });
-        seat.end(held, self.sharing(clean, point));
+        // Nobody has told of what could not be checked.
+        let sharing = match source {
+            Source::Outage => Sharing::CallsBefore(point),
+            Source::Local | Source::Shared => self.sharing(clean, point),
+        };
+        seat.end(held, sharing);
         value
     }
 
@@ -138,12 +143,14 @@ impl Call {
         };
         let copy = value.clone();
         let epoch = engine.epoch();
+        // Of what is loaded without the shared tier's word nobody tells this node.
+        let told = !matches!(plan, Plan::Outage { .. });
         let (held, keeps) = self.keep(&seat, plan, value, (cost, epoch), budget).await;
         // Step 8: only if the fill was accepted and nothing moved since step 1.
         let clean = keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
         // Guard G6: to everybody only while nothing moved and events would have told; else to the
         // calls that began before the load did.
-        let sharing = if clean && self.trusts() {
+        let sharing = if clean && told && self.trusts() {
             Sharing::Everyone
         } else {
             Sharing::CallsBefore(point)
