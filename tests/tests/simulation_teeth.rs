@@ -24,11 +24,11 @@ const TEETH: [(Guard, &str, Range<u64>); 15] = [
     (Guard::G10, STALE, 0..200),
     (Guard::G11, STALE, 0..3_000),
     (Guard::G12, STALE, 0..2_000),
-    (Guard::G13, STALE, 0..40_000),
+    (Guard::G13, STALE, 16_000..20_000),
     (Guard::G14, WAITS, 0..200),
-    (Guard::G15, STALE, 0..40_000),
-    (Guard::G16, STALE, 0..10_000),
-    (Guard::G17, STALE, 24_800..60_000),
+    (Guard::G15, STALE, 50_000..55_000),
+    (Guard::G16, STALE, 11_500..15_000),
+    (Guard::G17, STALE, 24_800..30_000),
 ];
 
 #[test]
