@@ -2,7 +2,8 @@
 //! that ask each time, several on a real Redis.
 
 use cache_core::memory::MemoryServer;
-use cache_core::{Cache, Env};
+use cache_core::store::BoxFuture;
+use cache_core::{Cache, Env, Spawn};
 use cache_redis::RedisStore;
 
 use crate::server::RedisServer;
@@ -95,6 +96,16 @@ impl World {
             Self::checked(nodes),
             Self::redis(nodes),
         ]
+    }
+}
+
+/// Runs a cache's tasks on the test's own runtime, so that nothing goes on behind its back: where time
+/// stands still, [`settle`] is all it takes. For tests inside of a tokio runtime.
+pub struct Here;
+
+impl Spawn for Here {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        tokio::spawn(task);
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cache_core::{Cache, Env, ManualClock, cached};
 use cache_tests::source::Source;
-use cache_tests::world::{World, polled, settle};
+use cache_tests::world::{Here, World, polled, settle};
 
 /// Far less than a lease lasts.
 const PROMPT: Duration = Duration::from_secs(4);
@@ -238,7 +238,7 @@ async fn failing(loads: &AtomicU64, clock: &Env, id: u64) -> Result<u64, Failure
 #[tokio::test]
 async fn followers_of_a_failing_leader_do_not_queue_up() {
     let clock = ManualClock::new();
-    let env = Env::system().with_clock(clock.clone());
+    let env = Env::system().with_clock(clock.clone()).with_spawn(Here);
     let cache = Cache::builder().env(env.clone()).build();
     let loads = Arc::new(AtomicU64::new(0));
     let calls: Vec<_> = (0..20)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cache_core::{Cache, Invalidation, cached, invalidates};
 use cache_tests::source::Source;
-use cache_tests::world::World;
+use cache_tests::world::{Here, World};
 use tokio::task::JoinHandle;
 
 #[cached(
@@ -385,7 +385,7 @@ async fn a_value_ends_with_its_ttl_wherever_it_is_kept() {
 
     for shared in [None, Some(true), Some(false)] {
         let clock = ManualClock::new();
-        let env = Env::system().with_clock(clock.clone());
+        let env = Env::system().with_clock(clock.clone()).with_spawn(Here);
         let server = MemoryServer::new(env.clone());
         let builder = Cache::builder().env(env);
         let cache = match shared {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use cache_core::memory::{MemoryServer, Trouble};
 use cache_core::{Cache, Env, ManualClock, cached};
 use cache_tests::logs::Logs;
+use cache_tests::world::Here;
 
 #[cached(kind = "logged", ttl = "1h")]
 async fn get(id: u64) -> u64 {
@@ -19,7 +20,7 @@ async fn get(id: u64) -> u64 {
 async fn the_same_complaint_is_logged_once_in_ten_seconds() {
     let logs = Logs::install();
     let clock = ManualClock::new();
-    let env = Env::system().with_clock(clock.clone());
+    let env = Env::system().with_clock(clock.clone()).with_spawn(Here);
     let server = MemoryServer::new(env.clone());
     let cache = Cache::builder()
         .env(env)

@@ -11,7 +11,7 @@ use cache_core::store::Store;
 use cache_core::{Cache, Env, ErrorKind, Invalidation, ManualClock, cached};
 use cache_tests::gate::{Gates, Op, gated};
 use cache_tests::source::Source;
-use cache_tests::world::settle;
+use cache_tests::world::{Here, settle};
 use tokio::task::JoinHandle;
 
 const TIMEOUT: Duration = Duration::from_millis(250);
@@ -36,7 +36,7 @@ fn cache(env: Env, store: impl Store) -> Cache {
 impl Node {
     fn new(tracked: bool) -> Self {
         let clock = ManualClock::new();
-        let env = Env::system().with_clock(clock.clone());
+        let env = Env::system().with_clock(clock.clone()).with_spawn(Here);
         let server = MemoryServer::new(env.clone());
         let store = match tracked {
             true => server.store(),
@@ -52,7 +52,7 @@ impl Node {
     /// A node whose store's calls can be held back one by one.
     fn gated() -> (Self, Gates) {
         let clock = ManualClock::new();
-        let env = Env::system().with_clock(clock.clone());
+        let env = Env::system().with_clock(clock.clone()).with_spawn(Here);
         let server = MemoryServer::new(env.clone());
         let (store, gates) = gated(server.checked_store());
         let node = Self {

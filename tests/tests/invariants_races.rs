@@ -10,7 +10,7 @@ use cache_core::memory::MemoryServer;
 use cache_core::{Cache, Env, ErrorKind, Invalidation, ManualClock, cached};
 use cache_tests::gate::{Gates, Op, gated};
 use cache_tests::source::Source;
-use cache_tests::world::settle;
+use cache_tests::world::{Here, settle};
 use tokio::task::JoinHandle;
 
 #[cached(
@@ -43,7 +43,7 @@ struct Pair {
 impl Pair {
     fn new(tracked: bool) -> Self {
         let clock = ManualClock::new();
-        let env = Env::system().with_clock(clock.clone());
+        let env = Env::system().with_clock(clock.clone()).with_spawn(Here);
         let server = MemoryServer::new(env.clone());
         let store = || match tracked {
             true => server.store(),

@@ -8,13 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cache_core::memory::{MemoryServer, Trouble};
-use cache_core::store::BoxFuture;
 use cache_core::{
-    Cache, Consistency, Entropy, Env, Invalidation, KindSnapshot, ManualClock, Policy, Spawn,
-    cached,
+    Cache, Consistency, Entropy, Env, Invalidation, KindSnapshot, ManualClock, Policy, cached,
 };
 use cache_tests::source::Source;
-use cache_tests::world::settle;
+use cache_tests::world::{Here, settle};
 use tokio::task::JoinHandle;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -54,15 +52,6 @@ impl Entropy for Dice {
             .lock()
             .unwrap()
             .unwrap_or_else(|| Env::system().draw())
-    }
-}
-
-/// Tasks run on the test's own runtime, so that nothing goes on behind its back.
-struct Here;
-
-impl Spawn for Here {
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        tokio::spawn(task);
     }
 }
 

@@ -8,14 +8,12 @@
 use std::time::Duration;
 
 use cache_core::memory::{MemoryServer, Trouble};
-use cache_core::store::BoxFuture;
 use cache_core::{
-    Cache, CacheBuilder, Consistency, Env, Invalidation, KindSnapshot, ManualClock, Policy, Spawn,
-    cached,
+    Cache, CacheBuilder, Consistency, Env, Invalidation, KindSnapshot, ManualClock, Policy, cached,
 };
 use cache_tests::gate::{Gates, Op, gated};
 use cache_tests::source::Source;
-use cache_tests::world::settle;
+use cache_tests::world::{Here, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -23,15 +21,6 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn kept(source: &Source, id: u64) -> u64 {
     let _ = id;
     source.load().await
-}
-
-/// Tasks run on the test's own runtime, so that nothing goes on behind its back.
-struct Here;
-
-impl Spawn for Here {
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        tokio::spawn(task);
-    }
 }
 
 struct Node {
