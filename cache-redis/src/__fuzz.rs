@@ -17,7 +17,7 @@ const SECRET: &str = "q7hunter2xv";
 /// Bytes as Redis sends them, and as the choices of values that are built without a parser.
 ///
 /// A push never gives more than one event for each name; a name that is ours gives the event whose
-/// key it is; whatever Redis does not send says that anything may have changed, and is an error.
+/// key it is; whatever Redis does not send is an error, and its connection is given up for it.
 ///
 /// # Panics
 ///
@@ -83,7 +83,10 @@ fn one_push(push: &PushInfo) {
     let events = std::mem::take(&mut *seen.0.lock().unwrap_or_else(PoisonError::into_inner));
 
     if push.kind != PushKind::Invalidate {
-        assert!(outcome.is_ok() && events.is_empty(), "{push:?}: {events:?}");
+        assert!(events.is_empty(), "{push:?}: {events:?}");
+        if push.kind == PushKind::Message {
+            assert!(outcome.is_ok(), "legal, and taken for strange: {push:?}");
+        }
         return;
     }
     let names = match push.data.as_slice() {
@@ -104,8 +107,8 @@ fn one_push(push: &PushInfo) {
     });
     let Some(texts) = texts else {
         assert!(outcome.is_err(), "strange, and not told so: {push:?}");
-        assert_eq!(events.last(), Some(&Event::Flushed), "{push:?}");
-        assert!(events.len() <= names.map_or(1, Vec::len), "{push:?}");
+        // At most one for each name before the one that is none.
+        assert!(events.len() < names.map_or(1, Vec::len), "{push:?}");
         return;
     };
     assert!(outcome.is_ok(), "{push:?}");
