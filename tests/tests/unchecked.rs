@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use cache_core::memory::{MemoryServer, Trouble};
 use cache_core::{
-    Cache, CacheBuilder, Consistency, Env, Invalidation, KindSnapshot, ManualClock, Policy, cached,
+    Cache, CacheBuilder, Consistency, Env, ErrorKind, Invalidation, KindSnapshot, ManualClock,
+    Policy, cached,
 };
 use cache_tests::gate::{Gates, Op, gated};
 use cache_tests::source::Source;
@@ -180,6 +181,31 @@ async fn a_load_that_an_invalidation_overtakes_is_not_kept() {
         assert_eq!(slow.await.unwrap(), 1);
         assert_eq!(node.get(7).await, 2);
     }
+}
+
+/// A load that began when the store did not answer has read no stamps, so that nobody tells of their
+/// end: who comes after another node's invalidation must not share it, however clean it looks.
+#[tokio::test]
+async fn a_load_without_the_stores_word_is_not_for_those_who_come_later() {
+    let node = Node::with_outage_ttl(true, SECOND * 60);
+    let call = || {
+        let source = node.source.clone();
+        tokio::spawn(node.cache.scope(async move { kept(&source, 7).await }))
+    };
+    node.source.hold();
+    node.gates.fail(Op::Read, ErrorKind::Unavailable);
+    let early = call();
+    node.source.loading(1).await;
+    node.gates.open(Op::Read);
+    assert!(node.cache.health().trusted, "one failure opens nothing");
+    node.source.set(2);
+    let applied = node.other().invalidate_tag("kept:7").await;
+    assert_eq!(applied.expect("a good name"), Invalidation::Applied);
+    let late = call();
+    settle().await;
+    node.source.let_go();
+    assert_eq!(early.await.unwrap(), 1);
+    assert_eq!(late.await.unwrap(), 2);
 }
 
 #[tokio::test]
