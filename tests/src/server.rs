@@ -208,6 +208,20 @@ impl RedisServer {
         self.signal("-CONT");
     }
 
+    /// How many connections the server has taken since it started.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub fn connections_taken(&self) -> u64 {
+        let information: String = self.command(&["INFO", "stats"]);
+        information
+            .lines()
+            .find_map(|line| line.strip_prefix("total_connections_received:"))
+            .and_then(|count| count.trim().parse().ok())
+            .expect("INFO has it")
+    }
+
     /// Runs a command over a connection of its own, as `redis-cli` would.
     ///
     /// # Panics

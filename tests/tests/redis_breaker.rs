@@ -40,17 +40,6 @@ async fn timed(cache: &Cache, source: &Source, id: u64) -> (u64, Duration) {
     (value, began.elapsed())
 }
 
-/// How many connections the server has taken. Each probe whose write hangs costs one: what does not
-/// answer is given up.
-fn connections(server: &RedisServer) -> u64 {
-    let information: String = server.command(&["INFO", "stats"]);
-    information
-        .lines()
-        .find_map(|line| line.strip_prefix("total_connections_received:"))
-        .and_then(|count| count.trim().parse().ok())
-        .expect("INFO has it")
-}
-
 #[tokio::test]
 async fn writes_that_hang_open_it_and_keep_it_open_until_they_no_longer_do() {
     for tracked in [false, true] {
@@ -80,7 +69,8 @@ async fn writes_that_hang_open_it_and_keep_it_open_until_they_no_longer_do() {
 
         // It is open, and none of these waits, however often it is probed meanwhile.
         let opened = cache.snapshot().breaker_opened;
-        let (before, mut asked) = (connections(&server), 0);
+        // Each probe whose write hangs costs a connection: what does not answer is given up.
+        let (before, mut asked) = (server.connections_taken(), 0);
         until("it was probed a few times", async || {
             let began = Instant::now();
             for id in 100..120 {
@@ -90,7 +80,7 @@ async fn writes_that_hang_open_it_and_keep_it_open_until_they_no_longer_do() {
             assert!(!cache.health().usable, "it is closed, and writes hang");
             asked += 1;
             // Each question has a connection of its own.
-            connections(&server) >= before + asked + 3
+            server.connections_taken() >= before + asked + 3
         })
         .await;
         assert_eq!(cache.snapshot().breaker_opened, opened, "it flapped");

@@ -142,7 +142,7 @@ async fn first_calls_at_one_time_make_one_connection() {
     let server = RedisServer::start();
     let store = Arc::new(tracked(&server.url()));
     let _events = attach(&*store);
-    let before: u64 = total_connections(&server);
+    let before: u64 = server.connections_taken();
     let calls: Vec<_> = (0..100)
         .map(|n| {
             let store = store.clone();
@@ -156,7 +156,7 @@ async fn first_calls_at_one_time_make_one_connection() {
         call.await.unwrap();
     }
     // One is the store's, the other asks.
-    assert_eq!(total_connections(&server), before + 2);
+    assert_eq!(server.connections_taken(), before + 2);
     assert_eq!(connections(&server), 1);
     store.invalidate(&names(&["tag"])).await.unwrap();
     assert_eq!(connections(&server), 2);
@@ -165,15 +165,6 @@ async fn first_calls_at_one_time_make_one_connection() {
         connections(&server) == 0
     })
     .await;
-}
-
-fn total_connections(server: &RedisServer) -> u64 {
-    let information: String = server.command(&["INFO", "stats"]);
-    information
-        .lines()
-        .find_map(|line| line.strip_prefix("total_connections_received:"))
-        .and_then(|count| count.trim().parse().ok())
-        .expect("INFO has it")
 }
 
 #[tokio::test]
