@@ -503,6 +503,13 @@ impl Seat {
         unbroken
     }
 
+    /// The flight depends on these cells too, as they are now.
+    pub(crate) fn depend_on(&self, cells: &[Arc<Cell>]) {
+        let mut state = self.flight.lock();
+        let more = cells.iter().map(|cell| (Arc::clone(cell), cell.moved()));
+        state.note.cells.extend(more);
+    }
+
     /// What can be given out while this flight loads a newer value.
     ///
     /// At once: those who follow already have it now, and the load goes on in a flight of its own,

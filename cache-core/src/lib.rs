@@ -69,6 +69,7 @@ mod shape;
 pub mod store;
 mod tag;
 mod ttl;
+mod value;
 
 pub use cache::{Cache, CacheBuilder, Health};
 pub use cache_macros::{cached, invalidates};

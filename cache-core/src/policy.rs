@@ -28,6 +28,10 @@ use crate::{Error, ErrorKind, Result, ttl};
 pub struct Policy {
     #[serde(default, deserialize_with = "duration")]
     pub(crate) ttl: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    pub(crate) none_ttl: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    pub(crate) err_ttl: Option<Duration>,
     #[serde(default)]
     pub(crate) enabled: Option<bool>,
     #[serde(default)]
@@ -76,10 +80,25 @@ impl Policy {
         Self::default()
     }
 
-    /// How long a value is fresh. Default: the attribute's `ttl`, else five minutes.
+    /// How long a value is fresh. Default: the attribute's `ttl`, else five minutes. Where a function
+    /// has `ttl_with`, it is the longest that may come of it; left out, a day is.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
+        self
+    }
+
+    /// How long a `None` is fresh, for functions with `cache_none`. Default: as long as a value.
+    #[must_use]
+    pub fn none_ttl(mut self, ttl: Duration) -> Self {
+        self.none_ttl = Some(ttl);
+        self
+    }
+
+    /// How long an `Err` is fresh, for functions with `cache_err`. Default: as long as a value.
+    #[must_use]
+    pub fn err_ttl(mut self, ttl: Duration) -> Self {
+        self.err_ttl = Some(ttl);
         self
     }
 
@@ -184,14 +203,39 @@ impl Policy {
         self
     }
 
-    fn check(&self, kind: &str) -> Result<()> {
+    /// This policy, and where it decides nothing, the other.
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        Self {
+            ttl: self.ttl.or(other.ttl),
+            none_ttl: self.none_ttl.or(other.none_ttl),
+            err_ttl: self.err_ttl.or(other.err_ttl),
+            enabled: self.enabled.or(other.enabled),
+            codec: self.codec.or(other.codec),
+            wait: self.wait.or(other.wait),
+            max_bytes: self.max_bytes.or(other.max_bytes),
+            stale_while_revalidate: self.stale_while_revalidate.or(other.stale_while_revalidate),
+            stale_if_error: self.stale_if_error.or(other.stale_if_error),
+            early: self.early.or(other.early),
+            jitter: self.jitter.or(other.jitter),
+            soft_timeout: self.soft_timeout.or(other.soft_timeout),
+            hard_timeout: self.hard_timeout.or(other.hard_timeout),
+            outage_ttl: self.outage_ttl.or(other.outage_ttl),
+            consistency: self.consistency.or(other.consistency),
+        }
+    }
+
+    /// Whether it makes sense.
+    pub(crate) fn check(&self, kind: &str) -> Result<()> {
         let refused = |what: String| {
             Err(Error::new(
                 ErrorKind::Config,
                 format!("policy of kind {kind:?}: {what}"),
             ))
         };
-        if let Some(ttl) = self.ttl {
+        for ttl in [self.ttl, self.none_ttl, self.err_ttl]
+            .into_iter()
+            .flatten()
+        {
             ttl::check(ttl).map_err(|error| {
                 Error::new(error.kind(), format!("policy of kind {kind:?}: {error}"))
             })?;
@@ -259,6 +303,10 @@ impl Policy {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) ttl: Duration,
+    pub(crate) none_ttl: Option<Duration>,
+    pub(crate) err_ttl: Option<Duration>,
+    /// The longest that a value is fresh, whatever is said of it.
+    pub(crate) longest_ttl: Duration,
     pub(crate) codec: Option<Codec>,
     pub(crate) wait: Duration,
     pub(crate) max_bytes: usize,
@@ -274,13 +322,27 @@ pub(crate) struct Settings {
     pub(crate) strict: bool,
 }
 
+/// The longest that a value is fresh which says so itself, where no `ttl` does.
+const LONGEST_OF_ITS_OWN: Duration = Duration::from_hours(24);
+
 impl Settings {
-    pub(crate) fn decide(policy: &Policy, attribute_ttl: Option<Duration>) -> Self {
+    /// What a policy comes to. `own_ttl`: whether each value says how long it is fresh.
+    pub(crate) fn decide(policy: &Policy, own_ttl: bool) -> Self {
+        let ttl = policy.ttl.unwrap_or(Duration::from_mins(5));
+        let longest_ttl = if own_ttl {
+            policy.ttl.unwrap_or(LONGEST_OF_ITS_OWN)
+        } else {
+            [policy.none_ttl, policy.err_ttl]
+                .into_iter()
+                .flatten()
+                .fold(ttl, Duration::max)
+        };
+        let strict = policy.consistency == Some(Consistency::Strict);
         Self {
-            ttl: policy
-                .ttl
-                .or(attribute_ttl)
-                .unwrap_or(Duration::from_mins(5)),
+            ttl,
+            none_ttl: policy.none_ttl,
+            err_ttl: policy.err_ttl,
+            longest_ttl,
             codec: policy.codec,
             wait: policy.wait.unwrap_or(Duration::from_secs(30)),
             max_bytes: policy.max_bytes.unwrap_or(8 << 20),
@@ -291,8 +353,10 @@ impl Settings {
             jitter: policy.jitter.unwrap_or_default(),
             soft_timeout: policy.soft_timeout,
             hard_timeout: policy.hard_timeout,
-            outage_ttl: policy.outage_ttl.unwrap_or_default(),
-            strict: policy.consistency == Some(Consistency::Strict),
+            // One policy can't say both; where the attribute's and the operators' do, what is
+            // stricter wins.
+            outage_ttl: policy.outage_ttl.filter(|_| !strict).unwrap_or_default(),
+            strict,
         }
     }
 
@@ -303,7 +367,7 @@ impl Settings {
 
     /// The longest life of an entry.
     pub(crate) fn longest(&self) -> Duration {
-        self.ttl.saturating_add(self.grace())
+        self.longest_ttl.saturating_add(self.grace())
     }
 
     /// The life of an entry that was asked for at `asked`, is fresh and kept for so long from then on,
@@ -324,13 +388,14 @@ impl Settings {
         if self.early { life } else { life.unhurried() }
     }
 
-    /// How long a new value is fresh; `chance` is drawn from 0 to 1.
-    pub(crate) fn fresh(&self, chance: f64) -> Duration {
+    /// How long a new value is fresh that should be so for `ttl`; `chance` is drawn from 0 to 1.
+    pub(crate) fn fresh(&self, ttl: Duration, chance: f64) -> Duration {
+        let ttl = ttl.min(self.longest_ttl);
         if self.jitter == 0.0 {
-            return self.ttl;
+            return ttl;
         }
-        let shortened = self.ttl.mul_f64(1.0 - self.jitter * chance);
-        shortened.max(Duration::from_millis(1)).min(self.ttl)
+        let shortened = ttl.mul_f64(1.0 - self.jitter * chance);
+        shortened.max(Duration::from_millis(1)).min(ttl)
     }
 }
 
@@ -448,13 +513,13 @@ mod tests {
     #[test]
     fn jitter_shortens_and_never_prolongs() {
         let policy = Policy::new().ttl(Duration::from_secs(100)).jitter(0.2);
-        let settings = Settings::decide(&policy, None);
-        assert_eq!(settings.fresh(0.0), Duration::from_secs(100));
-        assert_eq!(settings.fresh(0.5), Duration::from_secs(90));
-        assert_eq!(settings.fresh(1.0), Duration::from_secs(80));
+        let settings = Settings::decide(&policy, false);
+        assert_eq!(settings.fresh(settings.ttl, 0.0), Duration::from_secs(100));
+        assert_eq!(settings.fresh(settings.ttl, 0.5), Duration::from_secs(90));
+        assert_eq!(settings.fresh(settings.ttl, 1.0), Duration::from_secs(80));
         let policy = Policy::new().ttl(Duration::from_millis(1)).jitter(0.9);
-        let settings = Settings::decide(&policy, None);
-        assert_eq!(settings.fresh(1.0), Duration::from_millis(1));
+        let settings = Settings::decide(&policy, false);
+        assert_eq!(settings.fresh(settings.ttl, 1.0), Duration::from_millis(1));
     }
 
     #[test]

@@ -4,10 +4,9 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
 
+use crate::Policy;
 use crate::kind::Kind;
-use crate::ttl;
 
 /// What the attribute says of a function, known at compile time.
 #[derive(Debug)]
@@ -21,8 +20,15 @@ pub struct Spec {
     pub column: u32,
     /// `type_name` of an item declared inside the function, or of its companion.
     pub path: fn() -> &'static str,
-    pub ttl: fn() -> Option<Duration>,
+    /// What the attribute decides of the function's policy.
+    pub policy: fn() -> Policy,
     pub schema: Option<u64>,
+    /// Entries of another version are a miss.
+    pub version: u64,
+    /// Whether each value says how long it is fresh.
+    pub own_ttl: bool,
+    /// Whether values have tags that only they know.
+    pub late_tags: bool,
 }
 
 /// One instantiation of a site: the types its static cannot tell apart.
@@ -102,8 +108,11 @@ pub(crate) struct Registered {
     pub(crate) other: Arc<str>,
     /// Identity: in the header of every entry.
     pub(crate) origin: u128,
-    pub(crate) ttl: Option<Duration>,
+    pub(crate) policy: Policy,
     pub(crate) schema: Option<u64>,
+    pub(crate) version: u64,
+    pub(crate) own_ttl: bool,
+    pub(crate) late_tags: bool,
     /// Why it is not cached, if it is not.
     pub(crate) fault: Option<String>,
 }
@@ -120,13 +129,13 @@ struct Known {
 fn register(spec: &Spec, instance: Instance) -> &'static Registered {
     static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
     // The user's own code, which may call a cached function that registers itself: before the lock.
-    let ttl = (spec.ttl)();
+    let policy = (spec.policy)();
     let mut known: MutexGuard<'_, Known> = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let identity = identity(spec, (instance.name)());
     let place = format!("{}:{}:{}", spec.file, spec.line, spec.column);
     let fault = fault(
         spec,
-        ttl,
+        &policy,
         &identity,
         known.identities.get(&identity),
         &place,
@@ -155,8 +164,11 @@ fn register(spec: &Spec, instance: Instance) -> &'static Registered {
         name,
         other,
         origin: u128::from_le_bytes(origin),
-        ttl,
+        policy,
         schema: spec.schema,
+        version: spec.version,
+        own_ttl: spec.own_ttl,
+        late_tags: spec.late_tags,
         fault,
     }))
 }
@@ -164,14 +176,14 @@ fn register(spec: &Spec, instance: Instance) -> &'static Registered {
 /// Why a function cannot be cached, logged once.
 fn fault(
     spec: &Spec,
-    ttl: Option<Duration>,
+    policy: &Policy,
     identity: &str,
     claimed: Option<&String>,
     place: &str,
 ) -> Option<String> {
     let fault = if let Err(error) = Kind::new(spec.kind) {
         error.to_string()
-    } else if let Some(error) = ttl.and_then(|ttl| ttl::check(ttl).err()) {
+    } else if let Err(error) = policy.check(spec.kind) {
         error.to_string()
     } else if let Some(claimed) = claimed {
         // Two functions that cannot be told apart must not meet in one entry: the second is run
@@ -264,6 +276,8 @@ fn skip_generics(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -300,8 +314,11 @@ mod tests {
             line,
             column: 1,
             path: || "nested::somewhere::get",
-            ttl: || Some(Duration::from_secs(1)),
+            policy: || Policy::new().ttl(Duration::from_secs(1)),
             schema: None,
+            version: 0,
+            own_ttl: false,
+            late_tags: false,
         }
     }
 
@@ -367,7 +384,7 @@ mod tests {
     #[test]
     fn a_ttl_of_zero_is_refused() {
         static SITE: Site = Site::new(Spec {
-            ttl: || Some(Duration::ZERO),
+            policy: || Policy::new().ttl(Duration::ZERO),
             ..spec("registry_zero", "zero", 1)
         });
         assert!(SITE.registered(Instance::of::<()>()).fault.is_some());

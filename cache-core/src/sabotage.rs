@@ -10,6 +10,7 @@ pub enum Guard {
     G4,
     G6,
     G7,
+    G8,
     G10,
     G11,
     G12,

@@ -6,19 +6,21 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-/// What a cached value must be able to do.
-pub trait CacheValue: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
-
-impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> CacheValue for T {}
+use crate::value::{CacheValue, Carries, Carry, Value, Values};
 
 /// How a return type `R` carries the value that is cached.
+#[diagnostic::on_unimplemented(
+    message = "`cache_none` needs an `Option` to be returned, and `cache_err` a `Result`",
+    label = "there is no `None` or no `Err` in what this function returns",
+    note = "remove the option that doesn't fit"
+)]
 pub trait Outline<R>: Copy + Send + Sync + fmt::Debug + 'static {
     /// What is cached.
     type Value;
+    /// Whether it travels: a [`Carry`].
+    type Carry;
 
     /// The value, where the function returned one that is cached; else what it returned.
     fn split(self, returned: R) -> Result<Self::Value, R>;
@@ -31,16 +33,51 @@ pub trait Outline<R>: Copy + Send + Sync + fmt::Debug + 'static {
         false
     }
 
+    /// What a value is that is cached although it is none.
+    fn class(self, _value: &Self::Value) -> Class {
+        Class::Value
+    }
+
     /// Whether this shape takes everything for a value, because nothing else was seen in the type.
     fn plain(self) -> bool {
         false
     }
 }
 
-/// An [`Outline`] whose value can be cached.
-pub trait Shape<R>: Outline<R, Value: CacheValue> {}
+/// What a cached value stands for: each has a time to live of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// What the function is for.
+    Value,
+    /// `None`, with `cache_none`.
+    None,
+    /// `Err`, with `cache_err`.
+    Err,
+}
 
-impl<R, S: Outline<R, Value: CacheValue>> Shape<R> for S {}
+/// An [`Outline`] whose value can be cached.
+pub trait Shape<R>: Outline<R, Value: CacheValue> {
+    /// What the engine does with such values.
+    fn values(self) -> Arc<dyn Values>;
+
+    /// One of them, for the engine.
+    fn wrap(self, value: Self::Value) -> Box<dyn Value>;
+}
+
+impl<R, S> Shape<R> for S
+where
+    S: Outline<R>,
+    S::Value: CacheValue,
+    S::Carry: Carries<S::Value>,
+{
+    fn values(self) -> Arc<dyn Values> {
+        S::Carry::values()
+    }
+
+    fn wrap(self, value: S::Value) -> Box<dyn Value> {
+        S::Carry::wrap(value)
+    }
+}
 
 /// Asks whether a return value stands for success: `Ok`, or anything that is no `Result`.
 pub trait Success<R>: Copy {
@@ -48,10 +85,10 @@ pub trait Success<R>: Copy {
     fn succeeded(self, returned: &R) -> bool;
 }
 
-/// A type to be probed.
-pub struct Probe<R>(PhantomData<fn() -> R>);
+/// A type to be probed. Its flags are the options `cache_none`, `cache_err` and `local_only`.
+pub struct Probe<R, const NONE: bool, const ERR: bool, const LOCAL: bool>(PhantomData<fn() -> R>);
 
-impl<R> Probe<R> {
+impl<R, const NONE: bool, const ERR: bool, const LOCAL: bool> Probe<R, NONE, ERR, LOCAL> {
     /// The probe of `R`.
     #[must_use]
     pub const fn new() -> Self {
@@ -59,36 +96,48 @@ impl<R> Probe<R> {
     }
 }
 
-impl<R> Default for Probe<R> {
+impl<R, const NONE: bool, const ERR: bool, const LOCAL: bool> Default
+    for Probe<R, NONE, ERR, LOCAL>
+{
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<R> fmt::Debug for Probe<R> {
+impl<R, const NONE: bool, const ERR: bool, const LOCAL: bool> fmt::Debug
+    for Probe<R, NONE, ERR, LOCAL>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Probe")
     }
 }
 
-/// Every value is cached.
+/// Neither an `Option` nor a `Result`: every value is cached.
 #[derive(Clone, Copy, Debug)]
-pub struct Plain;
-/// `Some` is cached, `None` is not.
+pub struct Plain<const NONE: bool, const ERR: bool, const LOCAL: bool>;
+/// An `Option`.
 #[derive(Clone, Copy, Debug)]
-pub struct Optional;
-/// `Ok` is cached, `Err` is not.
+pub struct Optional<const NONE: bool, const ERR: bool, const LOCAL: bool>;
+/// A `Result`.
 #[derive(Clone, Copy, Debug)]
-pub struct Fallible;
-/// `Ok(Some)` is cached, nothing else.
+pub struct Fallible<const NONE: bool, const ERR: bool, const LOCAL: bool>;
+/// A `Result` of an `Option`.
 #[derive(Clone, Copy, Debug)]
-pub struct FallibleOptional;
-/// `Some(Ok)` is cached, nothing else.
+pub struct FallibleOptional<const NONE: bool, const ERR: bool, const LOCAL: bool>;
+/// An `Option` of a `Result`.
 #[derive(Clone, Copy, Debug)]
-pub struct OptionalFallible;
+pub struct OptionalFallible<const NONE: bool, const ERR: bool, const LOCAL: bool>;
 
-impl<T> Outline<T> for Plain {
+/// Whether anything came of a call at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Always;
+/// Whether it was `Ok`.
+#[derive(Clone, Copy, Debug)]
+pub struct UnlessErr;
+
+impl<T, const LOCAL: bool> Outline<T> for Plain<false, false, LOCAL> {
     type Value = T;
+    type Carry = Carry<LOCAL>;
 
     fn split(self, returned: T) -> Result<T, T> {
         Ok(returned)
@@ -103,117 +152,186 @@ impl<T> Outline<T> for Plain {
     }
 }
 
-impl<T> Outline<Option<T>> for Optional {
-    type Value = T;
+/// One combination of a shape with the options. `value`: what is cached of it. `split`: the value in
+/// what was returned, or that again; `join`: the way back.
+macro_rules! outline {
+    (
+        $shape:ident<$none:literal, $err:literal>, [$($generic:ident),*], $returned:ty => $value:ty,
+        split: $split:expr, join: $join:expr, error: $error:expr, class: $class:expr
+    ) => {
+        impl<$($generic,)* const LOCAL: bool> Outline<$returned> for $shape<$none, $err, LOCAL> {
+            type Value = $value;
+            type Carry = Carry<LOCAL>;
 
-    fn split(self, returned: Option<T>) -> Result<T, Option<T>> {
-        returned.ok_or(None)
-    }
+            fn split(self, returned: $returned) -> Result<$value, $returned> {
+                ($split)(returned)
+            }
 
-    fn join(self, value: T) -> Option<T> {
-        Some(value)
-    }
-}
+            fn join(self, value: $value) -> $returned {
+                ($join)(value)
+            }
 
-impl<T, E> Outline<Result<T, E>> for Fallible {
-    type Value = T;
+            fn is_error(self, returned: &$returned) -> bool {
+                let is_error: fn(&$returned) -> bool = $error;
+                is_error(returned)
+            }
 
-    fn split(self, returned: Result<T, E>) -> Result<T, Result<T, E>> {
-        returned.map_err(Err)
-    }
-
-    fn join(self, value: T) -> Result<T, E> {
-        Ok(value)
-    }
-
-    fn is_error(self, returned: &Result<T, E>) -> bool {
-        returned.is_err()
-    }
-}
-
-impl<T, E> Outline<Result<Option<T>, E>> for FallibleOptional {
-    type Value = T;
-
-    fn split(self, returned: Result<Option<T>, E>) -> Result<T, Result<Option<T>, E>> {
-        match returned {
-            Ok(Some(value)) => Ok(value),
-            other => Err(other),
+            fn class(self, value: &$value) -> Class {
+                let class: fn(&$value) -> Class = $class;
+                class(value)
+            }
         }
-    }
-
-    fn join(self, value: T) -> Result<Option<T>, E> {
-        Ok(Some(value))
-    }
-
-    fn is_error(self, returned: &Result<Option<T>, E>) -> bool {
-        returned.is_err()
-    }
+    };
 }
 
-impl<T, E> Outline<Option<Result<T, E>>> for OptionalFallible {
-    type Value = T;
-
-    fn split(self, returned: Option<Result<T, E>>) -> Result<T, Option<Result<T, E>>> {
-        match returned {
-            Some(Ok(value)) => Ok(value),
-            other => Err(other),
-        }
-    }
-
-    fn join(self, value: T) -> Option<Result<T, E>> {
-        Some(Ok(value))
-    }
-
-    fn is_error(self, returned: &Option<Result<T, E>>) -> bool {
-        matches!(returned, Some(Err(_)))
-    }
+const fn none_if(none: bool) -> Class {
+    if none { Class::None } else { Class::Value }
 }
 
-impl<R> Success<R> for Plain {
+const fn err_if(err: bool) -> Class {
+    if err { Class::Err } else { Class::Value }
+}
+
+outline!(Optional<false, false>, [T], Option<T> => T,
+    split: |returned: Option<T>| returned.ok_or(None), join: Some,
+    error: |_| false, class: |_| Class::Value);
+outline!(Optional<true, false>, [T], Option<T> => Option<T>,
+    split: Ok, join: |value| value,
+    error: |_| false, class: |value| none_if(value.is_none()));
+outline!(Fallible<false, false>, [T, E], Result<T, E> => T,
+    split: |returned: Result<T, E>| returned.map_err(Err), join: Ok,
+    error: |returned| returned.is_err(), class: |_| Class::Value);
+outline!(Fallible<false, true>, [T, E], Result<T, E> => Result<T, E>,
+    split: Ok, join: |value| value,
+    error: |returned| returned.is_err(), class: |value| err_if(value.is_err()));
+outline!(FallibleOptional<false, false>, [T, E], Result<Option<T>, E> => T,
+    split: |returned| match returned {
+        Ok(Some(value)) => Ok(value),
+        other => Err(other),
+    },
+    join: |value| Ok(Some(value)),
+    error: |returned| returned.is_err(), class: |_| Class::Value);
+outline!(FallibleOptional<true, false>, [T, E], Result<Option<T>, E> => Option<T>,
+    split: |returned: Result<Option<T>, E>| returned.map_err(Err), join: Ok,
+    error: |returned| returned.is_err(), class: |value| none_if(value.is_none()));
+outline!(FallibleOptional<false, true>, [T, E], Result<Option<T>, E> => Result<T, E>,
+    split: |returned| match returned {
+        Ok(Some(value)) => Ok(Ok(value)),
+        Ok(None) => Err(Ok(None)),
+        Err(error) => Ok(Err(error)),
+    },
+    join: |value: Result<T, E>| value.map(Some),
+    error: |returned| returned.is_err(), class: |value| err_if(value.is_err()));
+outline!(FallibleOptional<true, true>, [T, E], Result<Option<T>, E> => Result<Option<T>, E>,
+split: Ok, join: |value| value,
+error: |returned| returned.is_err(),
+class: |value| match value {
+    Ok(Some(_)) => Class::Value,
+    Ok(None) => Class::None,
+    Err(_) => Class::Err,
+});
+outline!(OptionalFallible<false, false>, [T, E], Option<Result<T, E>> => T,
+    split: |returned| match returned {
+        Some(Ok(value)) => Ok(value),
+        other => Err(other),
+    },
+    join: |value| Some(Ok(value)),
+    error: |returned| matches!(returned, Some(Err(_))), class: |_| Class::Value);
+outline!(OptionalFallible<true, false>, [T, E], Option<Result<T, E>> => Option<T>,
+    split: |returned| match returned {
+        None => Ok(None),
+        Some(Ok(value)) => Ok(Some(value)),
+        other => Err(other),
+    },
+    join: |value: Option<T>| value.map(Ok),
+    error: |returned| matches!(returned, Some(Err(_))), class: |value| none_if(value.is_none()));
+outline!(OptionalFallible<false, true>, [T, E], Option<Result<T, E>> => Result<T, E>,
+    split: |returned: Option<Result<T, E>>| returned.ok_or(None), join: Some,
+    error: |returned| matches!(returned, Some(Err(_))), class: |value| err_if(value.is_err()));
+outline!(OptionalFallible<true, true>, [T, E], Option<Result<T, E>> => Option<Result<T, E>>,
+split: Ok, join: |value| value,
+error: |returned| matches!(returned, Some(Err(_))),
+class: |value| match value {
+    Some(Ok(_)) => Class::Value,
+    None => Class::None,
+    Some(Err(_)) => Class::Err,
+});
+
+impl<R> Success<R> for Always {
     fn succeeded(self, _: &R) -> bool {
         true
     }
 }
 
-impl<T, E> Success<Result<T, E>> for Fallible {
+impl<T, E> Success<Result<T, E>> for UnlessErr {
     fn succeeded(self, returned: &Result<T, E>) -> bool {
         returned.is_ok()
     }
 }
 
 macro_rules! probe {
-    ($name:ident, $method:ident, [$($refs:tt)*], [$($generic:ident),*], $type:ty, $shape:ident) => {
+    ($name:ident, [$($refs:tt)*], [$($generic:ident),*], $type:ty, $shape:ident) => {
         /// One step of the probe.
         pub trait $name {
             /// The shape found.
-            fn $method(&self) -> $shape {
+            type Shape;
+
+            /// The shape found.
+            fn shape(&self) -> Self::Shape;
+        }
+
+        impl<$($generic,)* const NONE: bool, const ERR: bool, const LOCAL: bool> $name
+            for $($refs)* Probe<$type, NONE, ERR, LOCAL>
+        {
+            type Shape = $shape<NONE, ERR, LOCAL>;
+
+            fn shape(&self) -> Self::Shape {
                 $shape
             }
         }
-
-        impl<$($generic),*> $name for $($refs)* Probe<$type> {}
     };
 }
 
-probe!(ViaFallibleOptional, shape, [&&], [T, E], Result<Option<T>, E>, FallibleOptional);
-probe!(ViaOptionalFallible, shape, [&&], [T, E], Option<Result<T, E>>, OptionalFallible);
-probe!(ViaFallible, shape, [&], [T, E], Result<T, E>, Fallible);
-probe!(ViaOptional, shape, [&], [T], Option<T>, Optional);
-probe!(ViaPlain, shape, [], [R], R, Plain);
-probe!(ViaResult, success, [&], [T, E], Result<T, E>, Fallible);
-probe!(ViaAnything, success, [], [R], R, Plain);
+probe!(ViaFallibleOptional, [&&], [T, E], Result<Option<T>, E>, FallibleOptional);
+probe!(ViaOptionalFallible, [&&], [T, E], Option<Result<T, E>>, OptionalFallible);
+probe!(ViaFallible, [&], [T, E], Result<T, E>, Fallible);
+probe!(ViaOptional, [&], [T], Option<T>, Optional);
+probe!(ViaPlain, [], [R], R, Plain);
 
-/// The shape of a return type.
+/// One step of the probe for success.
+pub trait ViaResult {
+    /// What tells.
+    fn success(&self) -> UnlessErr {
+        UnlessErr
+    }
+}
+
+/// The last one.
+pub trait ViaAnything {
+    /// What tells.
+    fn success(&self) -> Always {
+        Always
+    }
+}
+
+impl<T, E> ViaResult for &Probe<Result<T, E>, false, false, false> {}
+impl<R> ViaAnything for Probe<R, false, false, false> {}
+
+/// The shape of a return type: with the options `cache_none`, `cache_err` and `local_only`, where any
+/// is there.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __shape {
-    ($returned:ty) => {{
+    ($returned:ty) => {
+        $crate::__shape!($returned, false, false, false)
+    };
+    ($returned:ty, $none:literal, $err:literal, $local:literal) => {{
         #[allow(unused_imports)]
         use $crate::__private::shape::{
             ViaFallible as _, ViaFallibleOptional as _, ViaOptional as _, ViaOptionalFallible as _,
             ViaPlain as _,
         };
-        (&&&$crate::__private::shape::Probe::<$returned>::new()).shape()
+        (&&&$crate::__private::shape::Probe::<$returned, $none, $err, $local>::new()).shape()
     }};
 }
 
@@ -224,7 +342,7 @@ macro_rules! __success {
     ($returned:ty) => {{
         #[allow(unused_imports)]
         use $crate::__private::shape::{ViaAnything as _, ViaResult as _};
-        (&&$crate::__private::shape::Probe::<$returned>::new()).success()
+        (&&$crate::__private::shape::Probe::<$returned, false, false, false>::new()).success()
     }};
 }
 
@@ -267,7 +385,9 @@ mod tests {
         assert_eq!(joined, Some(Ok(3)));
     }
 
-    fn generic<T: CacheValue>(value: Result<T, ()>) -> bool {
+    fn generic<T: CacheValue + serde::Serialize + serde::de::DeserializeOwned>(
+        value: Result<T, ()>,
+    ) -> bool {
         cached(crate::__shape!(Result<T, ()>), value)
     }
 
@@ -275,6 +395,58 @@ mod tests {
     fn shapes_are_seen_around_a_type_parameter() {
         assert!(generic(Ok(1_u8)));
         assert!(!generic::<u8>(Err(())));
+    }
+
+    #[test]
+    fn a_none_and_an_err_are_values_where_the_options_say_so() {
+        type Found = Result<Option<u8>, u8>;
+        type Tried = Option<Result<u8, u8>>;
+        fn class<R, S: Shape<R>>(shape: S, returned: R) -> Option<Class> {
+            let value = shape.split(returned).ok()?;
+            let class = shape.class(&value);
+            let _returned = shape.join(value);
+            Some(class)
+        }
+        let (value, none, err) = (Some(Class::Value), Some(Class::None), Some(Class::Err));
+        for (returned, wanted) in [
+            (Ok(Some(1)), [value, value, value, value]),
+            (Ok(None), [None, none, None, none]),
+            (Err(1), [None, None, err, err]),
+        ] {
+            let found = [
+                class::<Found, _>(crate::__shape!(Found, false, false, false), returned),
+                class::<Found, _>(crate::__shape!(Found, true, false, true), returned),
+                class::<Found, _>(crate::__shape!(Found, false, true, false), returned),
+                class::<Found, _>(crate::__shape!(Found, true, true, true), returned),
+            ];
+            assert_eq!(found, wanted, "{returned:?}");
+            let tried = returned.transpose();
+            let found = [
+                class::<Tried, _>(crate::__shape!(Tried, false, false, false), tried),
+                class::<Tried, _>(crate::__shape!(Tried, true, false, true), tried),
+                class::<Tried, _>(crate::__shape!(Tried, false, true, false), tried),
+                class::<Tried, _>(crate::__shape!(Tried, true, true, true), tried),
+            ];
+            assert_eq!(found, wanted, "{tried:?}");
+        }
+        let shape = crate::__shape!(Found, false, true, false);
+        for returned in [Ok(Some(1)), Err(2)] {
+            assert_eq!(
+                shape.split(returned).map(|value| shape.join(value)),
+                Ok(returned)
+            );
+        }
+        let none: Found = Ok(None);
+        assert_eq!(shape.split(none), Err(none));
+        let shape = crate::__shape!(Tried, true, false, false);
+        for returned in [Some(Ok(1)), None] {
+            assert_eq!(
+                shape.split(returned).map(|value| shape.join(value)),
+                Ok(returned)
+            );
+        }
+        let err: Tried = Some(Err(3));
+        assert_eq!(shape.split(err), Err(err));
     }
 
     #[test]

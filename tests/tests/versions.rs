@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use cache_core::__private::{Instance, Site, Spec, load, lookup, shape};
-use cache_core::Cache;
+use cache_core::{Cache, Policy};
 use cache_redis::RedisStore;
 use cache_tests::server::RedisServer;
 
@@ -22,8 +22,11 @@ const fn spec() -> Spec {
         line: 1,
         column: 1,
         path: || "versions::get",
-        ttl: || Some(Duration::from_hours(1)),
+        policy: || Policy::new().ttl(Duration::from_hours(1)),
         schema: None,
+        version: 0,
+        own_ttl: false,
+        late_tags: false,
     }
 }
 

@@ -9,9 +9,11 @@
 use std::sync::LazyLock;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::Cache;
-use crate::shape::{CacheValue, Outline};
+use crate::shape::Outline;
+use crate::value::Carry;
 
 /// An argument of the key.
 pub fn argument<T: Keyed<Way> + ?Sized, Way>(argument: &T) -> <T as Keyed<Way>>::Given<&T> {
@@ -24,12 +26,12 @@ pub fn cache<C: Chosen<Way> + ?Sized, Way>(cache: &C) -> &Cache {
 }
 
 /// A shape whose value can be cached.
-pub fn checked<R, S, Way>(shape: S) -> <S::Value as Cacheable<Way>>::Given<S>
+pub fn checked<R, S, Way>(shape: S) -> <S::Value as Copied<Way>>::Given<S>
 where
     S: Outline<R>,
-    S::Value: Cacheable<Way>,
+    S::Value: Copied<Way> + Shared<Way> + Carried<Way, S::Carry>,
 {
-    <S::Value as Cacheable<Way>>::given(shape)
+    <S::Value as Copied<Way>>::given(shape)
 }
 
 /// What can be told apart from others of its type.
@@ -46,19 +48,35 @@ pub trait Keyed<Way>: Serialize {
     fn given<T>(it: T) -> Self::Given<T>;
 }
 
-/// [`CacheValue`], as something that is there or not.
+/// `Clone`, as something that is there or not.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be cached",
-    label = "a cached value needs `Clone`, `Send`, `Sync`, `Serialize` and `Deserialize`, and may borrow nothing",
-    note = "derive them: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`; return owned data instead of references"
+    message = "`{Self}` can't be cached, since it is not `Clone`",
+    label = "a cached value is cloned on each hit",
+    note = "derive `Clone`, or return an `Arc<{Self}>`"
 )]
-pub trait Cacheable<Way>: CacheValue {
+pub trait Copied<Way>: Clone + 'static {
     /// `T` itself.
     type Given<T>;
 
     /// Gives it back.
     fn given<T>(it: T) -> Self::Given<T>;
 }
+
+/// `Send` and `Sync`, as something that is there or not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be cached, since it is not `Send` and `Sync`",
+    label = "a cached value is shared by threads",
+    note = "return what it is made of, or hold it in `Arc` and `Mutex` instead of `Rc` and `RefCell`; where only this call needs it, write `enabled = false`"
+)]
+pub trait Shared<Way>: Send + Sync {}
+
+/// [`Carries`](crate::value::Carries), as something that is there or not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be stored outside of this process, since it is not `Serialize` and `Deserialize`",
+    label = "a value that is shared is written as bytes",
+    note = "derive them: `#[derive(serde::Serialize, serde::Deserialize)]`; or write `local_only` to keep it in this process"
+)]
+pub trait Carried<Way, C> {}
 
 /// What `cache = expression` takes.
 #[diagnostic::on_unimplemented(
@@ -118,4 +136,10 @@ macro_rules! either_way {
 }
 
 either_way!(Keyed for Serialize + ?Sized);
-either_way!(Cacheable for CacheValue);
+either_way!(Copied for Clone + 'static);
+
+impl<T: Send + Sync> Shared<Open> for T {}
+impl<T: Send + Sync + Never> Shared<Closed> for T {}
+impl<T: Serialize + DeserializeOwned> Carried<Open, Carry<false>> for T {}
+impl<T: Serialize + DeserializeOwned + Never> Carried<Closed, Carry<false>> for T {}
+impl<T> Carried<Open, Carry<true>> for T {}

@@ -3,17 +3,19 @@
 
 mod bounds;
 mod invalidates;
+mod terms;
+mod ticket;
 
 use std::future::{Future, ready};
-use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::cache::with_current;
 use crate::driver::{self, block_on};
 use crate::engine::{Call, Engine, Function, Solo, Targets};
-use crate::key::args_text;
+use crate::key::{ArgsText, args_text};
 use crate::metrics::Count;
 use crate::shape::Shape;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag};
@@ -25,6 +27,9 @@ pub mod shape {
 
 pub use self::bounds::{argument, cache, checked};
 pub use self::invalidates::{Armed, Plan};
+pub use self::terms::{IntoTag, IntoTtl};
+pub use self::ticket::Ticket;
+use self::ticket::{Way, copy};
 pub use crate::registry::{Instance, Site, Spec};
 pub use crate::tag::Part;
 pub use crate::{__shape as shape, __success as success};
@@ -56,81 +61,24 @@ impl Tags {
     }
 }
 
-/// A call that found nothing it could use in the local tier.
-pub struct Ticket<R, S> {
-    shape: S,
-    way: Way,
-    returned: PhantomData<fn() -> R>,
-}
-
-/// How a call goes on after a local miss.
-enum Way {
-    /// Past the cache.
-    Past,
-    /// Past it too, while the shared tier can't be reached.
-    Solo(Solo),
-    Call(Box<Call>),
-}
-
-impl<R, S> std::fmt::Debug for Ticket<R, S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ticket").finish_non_exhaustive()
-    }
-}
-
-impl<R, S: Shape<R>> Ticket<R, S> {
-    fn bypass(shape: S) -> Self {
-        Self {
-            shape,
-            way: Way::Past,
-            returned: PhantomData,
-        }
-    }
-
-    /// The value is given: no function runs that could be counted or timed.
-    fn given(mut self) -> Self {
-        if let Way::Call(call) = &mut self.way {
-            call.given = true;
-        }
-        self
-    }
-
-    async fn run(self, body: impl Future<Output = R>) -> (R, bool) {
-        match self.way {
-            Way::Call(call) => call.run(self.shape, body).await,
-            Way::Solo(solo) => (solo.run(self.shape, body).await, false),
-            Way::Past => (body.await, false),
-        }
-    }
-
-    fn run_blocking(mut self, body: impl FnOnce() -> R) -> (R, bool) {
-        match &mut self.way {
-            // A plain function that the driver's thread calls, from the `Drop` of a value, say.
-            Way::Call(_) if driver::is_here() => (body(), false),
-            Way::Call(call) => {
-                call.blocking = true;
-                block_on(self.run(async move { body() }))
-            }
-            Way::Solo(_) => block_on(self.run(async move { body() })),
-            Way::Past => (body(), false),
-        }
-    }
-}
-
 /// The function, if its calls are cached here.
 fn served<'a, R, S: Shape<R>>(
     engine: &'a Engine,
     site: &'static Site,
     instance: Instance,
     shape: S,
-) -> Option<&'a std::sync::Arc<Function>> {
-    let registered = site.registered(instance);
-    let function = engine.function::<R, S::Value>(registered, shape.plain());
-    if engine.enabled && !function.bypassed {
+) -> Option<&'a Arc<Function>> {
+    let function = engine.function::<R, S>(site.registered(instance), shape);
+    if engine.serves(function) {
         return Some(function);
     }
     function.kind.counters.count(Count::Bypassed);
     None
+}
+
+/// One tag, for `tags_with`.
+pub fn tag(parts: &[Part<'_>]) -> Result<Tag> {
+    Tag::from_parts(parts)
 }
 
 /// Looks for a value; a miss gives the ticket with which to load it.
@@ -146,10 +94,9 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
         let Some(function) = served(engine, site, instance, shape) else {
             return Err(Ticket::bypass(shape));
         };
-        let counters = &function.kind.counters;
         let Ok(args) = args_text(args) else {
             // An argument that can't be told apart must not share a key.
-            counters.count(Count::Unkeyed);
+            function.kind.counters.count(Count::Unkeyed);
             return Err(Ticket::bypass(shape));
         };
         let key = crate::local::KeyRef {
@@ -160,18 +107,8 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
         if let Some(value) = engine.local_hit::<S::Value>(function, key, &mut early) {
             return Ok(shape.join(value));
         }
-        if let Some(solo) = Solo::begin(engine, function, args.as_str()) {
-            return Err(Ticket {
-                shape,
-                way: Way::Solo(solo),
-                returned: PhantomData,
-            });
-        }
-        let mut ticket = ticket(engine, function, shape, &args, tags);
-        if let Way::Call(call) = &mut ticket.way {
-            call.early = early;
-        }
-        Err(ticket)
+        let way = missed(engine, function, &args, early, |all| tags(all));
+        Err(Ticket::new(shape, way))
     })
 }
 
@@ -192,34 +129,59 @@ pub fn refresh<R, S: Shape<R>, A: Serialize>(
             function.kind.counters.count(Count::Unkeyed);
             return Ticket::bypass(shape);
         };
-        let mut ticket = ticket(engine, function, shape, &args, tags);
-        if let Way::Call(call) = &mut ticket.way {
+        let mut way = planned(engine, function, &args, tags);
+        if let Way::Call(call) = &mut way {
             call.refresh = true;
         }
-        ticket
+        Ticket::new(shape, way)
     })
 }
 
-fn ticket<R, S: Shape<R>>(
-    engine: &std::sync::Arc<Engine>,
-    function: &std::sync::Arc<Function>,
+/// A call that goes past the cache, because its `enabled` says so.
+pub fn bypass<R, S: Shape<R>>(
+    site: &'static Site,
+    instance: Instance,
     shape: S,
-    args: &crate::key::ArgsText,
-    tags: impl FnOnce(&mut Tags),
+    cache: Option<&Cache>,
 ) -> Ticket<R, S> {
+    with_current(cache, |engine, _| {
+        let function = engine.function::<R, S>(site.registered(instance), shape);
+        function.kind.counters.count(Count::Bypassed);
+    });
+    Ticket::bypass(shape)
+}
+
+/// How a call goes on that has found nothing in the local tier.
+fn missed(
+    engine: &Arc<Engine>,
+    function: &Arc<Function>,
+    args: &ArgsText,
+    early: Option<bool>,
+    tags: impl FnOnce(&mut Tags),
+) -> Way {
+    if let Some(solo) = Solo::begin(engine, function, args.as_str()) {
+        return Way::Solo(solo);
+    }
+    let mut way = planned(engine, function, args, tags);
+    if let Way::Call(call) = &mut way {
+        call.early = early;
+    }
+    way
+}
+
+fn planned(
+    engine: &Arc<Engine>,
+    function: &Arc<Function>,
+    args: &ArgsText,
+    tags: impl FnOnce(&mut Tags),
+) -> Way {
     let mut collected = Tags::of_kind(&function.kind.name);
     tags(&mut collected);
-    let way = if let Ok(tags) = collected.0 {
-        Way::Call(Box::new(Call::new(engine, function, args, tags)))
-    } else {
-        function.kind.counters.count(Count::Unkeyed);
-        Way::Past
-    };
-    Ticket {
-        shape,
-        way,
-        returned: PhantomData,
+    if let Ok(tags) = collected.0 {
+        return Way::Call(Box::new(Call::new(engine, function, args, tags)));
     }
+    function.kind.counters.count(Count::Unkeyed);
+    Way::Past
 }
 
 /// Loads what was missed, or waits for who is loading it.
@@ -266,15 +228,15 @@ pub async fn peek<R, S: Shape<R>, A: Serialize>(
     args: &A,
 ) -> Option<R> {
     let call = with_current(cache, |engine, _| {
-        let registered = site.registered(instance);
-        let function = engine.function::<R, S::Value>(registered, shape.plain());
-        if !engine.enabled || function.bypassed {
+        let function = engine.function::<R, S>(site.registered(instance), shape);
+        if !engine.serves(function) {
             return None;
         }
         let tags = Tags::of_kind(&function.kind.name).0.ok()?;
         Some(Call::new(engine, function, &args_text(args).ok()?, tags))
     })?;
-    call.peek::<S::Value>().await.map(|value| shape.join(value))
+    let held = call.peek().await?;
+    copy(&*held).map(|value| shape.join(value))
 }
 
 /// [`peek`] for a plain function.
@@ -294,7 +256,7 @@ pub fn peek_blocking<R, S: Shape<R>, A: Serialize>(
 /// Removes the entry at a key.
 pub async fn invalidate(cache: Option<&Cache>, key: Result<Key>) -> Result<Invalidation> {
     let key = key?;
-    let engine = with_current(cache, |engine, _| std::sync::Arc::clone(engine));
+    let engine = with_current(cache, |engine, _| Arc::clone(engine));
     Ok(engine.invalidate(Targets::key(key)).await)
 }
 

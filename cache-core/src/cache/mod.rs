@@ -175,6 +175,43 @@ impl Cache {
         block_on(self.clear())
     }
 
+    /// Switches a kind off, or on again: while it is off, its functions run on each call, and neither
+    /// read nor store. Invalidations are obeyed meanwhile, so that switching it on again serves nothing
+    /// that was invalidated. What a policy or an attribute switches off stays off.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use cache_core::{Cache, cached};
+    ///
+    /// #[cached(kind = "switched")]
+    /// async fn doubled(number: u64) -> u64 {
+    ///     number * 2
+    /// }
+    ///
+    /// let cache = Cache::builder().build();
+    /// cache.scope(async {
+    ///     cache.set_kind_enabled("switched", false)?;
+    ///     doubled(2).await;
+    ///     doubled(2).await;
+    ///     cache.set_kind_enabled("switched", true)?;
+    ///     Ok::<(), cache_core::Error>(())
+    /// }).await?;
+    /// assert_eq!(cache.snapshot().kinds["switched"].bypassed, 2);
+    /// # Ok::<(), cache_core::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Name`] when no kind can have this name.
+    pub fn set_kind_enabled(&self, kind: &str, enabled: bool) -> Result<()> {
+        let kind = Kind::new(kind)?;
+        self.engine.switch(kind.as_str(), enabled);
+        Ok(())
+    }
+
     /// All figures at this moment.
     pub fn snapshot(&self) -> Snapshot {
         self.engine.snapshot()

@@ -1,25 +1,33 @@
 //! One call after a local miss: join the flight of its key or lead it, fetch or load, store, share.
 
-use std::future::Future;
-use std::mem::size_of;
-use std::pin::pin;
 use std::sync::Arc;
 
 use super::fetch::{Budgets, Tagged};
+use super::lead::Lead;
 use super::plan::Plan;
 use super::worth::Worth;
 use super::{Engine, Function};
 use crate::flight::{Followed, Follower, Joined, Seat};
 use crate::key::ArgsText;
-use crate::local::{Held, LocalKey, Stored};
+use crate::local::{Held, LocalKey};
 use crate::metrics::Count;
-use crate::shape::{CacheValue, Shape};
+use crate::value::Value;
 
 /// What is added to the bytes of a local entry for the map, the queues and the heads.
 const BOOKKEEPING: usize = 160;
 /// After how many flights that brought nothing a call runs the function by itself: callers of a
 /// function that keeps failing must not queue up behind each other.
 const FRUITLESS: u32 = 2;
+
+/// What a call came to before any function ran.
+pub(crate) enum Prepared {
+    /// The value is there.
+    Value(Arc<dyn Held>),
+    /// The function is to be run, and what it returns is for this call alone.
+    Alone,
+    /// The function is to be run, for others too.
+    Lead(Box<Lead>),
+}
 
 /// A call that found nothing it could use in the local tier.
 pub(crate) struct Call {
@@ -65,8 +73,8 @@ impl Call {
     }
 
     /// What a local entry with a value of this many encoded bytes takes.
-    pub(super) fn weight<V>(&self, encoded: usize) -> usize {
-        size_of::<Stored<V>>() + self.key.args.len() + encoded + BOOKKEEPING
+    pub(super) fn weight(&self, value: &dyn Value, encoded: usize) -> usize {
+        value.size() + self.key.args.len() + encoded + BOOKKEEPING
     }
 
     pub(super) fn count(&self, count: Count) {
@@ -79,59 +87,43 @@ impl Call {
         !self.function.settings.strict && engine.trusts_local(engine.env.coarse())
     }
 
-    /// Runs the call to its end: returns what the function returned or would have returned, and
-    /// whether the value is stored.
+    /// Finds the value, or settles what will become of what the function returns.
     ///
-    /// Dropped before its end, it leaves nothing behind: the function's future is dropped with it, its
-    /// lease is given up, and one of those who waited for it takes over.
-    pub(crate) async fn run<R, S, F>(self, shape: S, body: F) -> (R, bool)
-    where
-        S: Shape<R>,
-        F: Future<Output = R>,
-    {
-        let mut body = pin!(body);
+    /// Dropped at any time, the call leaves nothing behind: its lease is given up, and one of those who
+    /// waited for it takes over.
+    pub(crate) async fn prepare(&self) -> Prepared {
         let mut budgets = Budgets {
             waits: self.function.settings.wait,
             store: self.engine.store_timeout,
         };
-        let (seat, plan, spare) = loop {
-            let seat = match self.take_seat::<S::Value>(&mut budgets).await {
+        loop {
+            let seat = match self.take_seat(&mut budgets).await {
                 Ok(Some(seat)) => seat,
                 Ok(None) => {
                     self.count(Count::Miss);
-                    let returned = self.load(shape, body.as_mut()).await.0;
-                    return (returned, false);
+                    return Prepared::Alone;
                 }
-                Err(value) => return (shape.join(value), true),
+                Err(value) => return Prepared::Value(value),
             };
-            match self.plan::<S::Value>(&seat, &mut budgets).await {
+            match self.plan(&seat, &mut budgets).await {
                 Ok((Plan::Elsewhere, _)) => {}
-                Ok((plan, spare)) => break (seat, plan, spare),
-                Err(hit) => {
-                    let value = self.share_hit(seat, hit);
-                    return (shape.join(value), true);
+                Ok((plan, spare)) => {
+                    let lead = self.take_off(seat, (plan, spare), budgets.store);
+                    return Prepared::Lead(Box::new(lead));
                 }
+                Err(hit) => return Prepared::Value(self.share_hit(seat, hit)),
             }
-        };
-        self.lead(
-            shape,
-            body.as_mut(),
-            seat,
-            (plan, spare),
-            &mut budgets.store,
-        )
-        .await
+        }
     }
 
     /// What is cached, without loading it.
-    pub(crate) async fn peek<V: CacheValue>(&self) -> Option<V> {
-        let stored = self.engine.look::<V>(self, Worth::Refresh).await?;
-        Some(stored.value.clone())
+    pub(crate) async fn peek(&self) -> Option<Arc<dyn Held>> {
+        self.engine.look(self, Worth::Refresh).await
     }
 
     /// The leader's seat, or `None` where this call is better off alone, or the value of another
     /// call's flight, counted, as the error.
-    async fn take_seat<V: CacheValue>(&self, budgets: &mut Budgets) -> Result<Option<Seat>, V> {
+    async fn take_seat(&self, budgets: &mut Budgets) -> Result<Option<Seat>, Arc<dyn Held>> {
         let engine = &self.engine;
         if self.refresh {
             let seat = engine.flights.replace(&self.key, self.blocking);
@@ -166,7 +158,7 @@ impl Call {
                 Joined::Own => return Ok(None),
                 Joined::Follow(other) => other,
                 Joined::Standby(held) => {
-                    if let Some(value) = self.stood_by(&*held) {
+                    if let Some(value) = self.stood_by(held) {
                         return Err(value);
                     }
                     // Another type's: it can't be had, and never comes.
@@ -196,7 +188,7 @@ impl Call {
                 if soft.is_some_and(|soft| soft.is_zero()) {
                     soft = None;
                     let standby = other.standby(engine.epoch(), self.trusts(), engine.env.coarse());
-                    if let Some(value) = standby.and_then(|held| self.stood_by(&*held)) {
+                    if let Some(value) = standby.and_then(|held| self.stood_by(held)) {
                         return Err(value);
                     }
                     // Where nobody would have told, this call has to ask for itself.
@@ -212,9 +204,9 @@ impl Call {
             };
             match followed {
                 Followed::Value(held) => {
-                    if let Some(stored) = held.typed::<V>() {
+                    if self.function.values.are(&*held) {
                         self.count(Count::Coalesced);
-                        return Err(stored.value.clone());
+                        return Err(held);
                     }
                 }
                 Followed::Again => {}
@@ -227,27 +219,29 @@ impl Call {
     }
 
     /// The value that can be served while another call loads, as the store has it, counted.
-    async fn look_aside<V: CacheValue>(&self, least: Worth) -> Option<V> {
-        let stored = self.engine.look::<V>(self, least).await?;
-        let stale = stored.head.life.is_stale(self.engine.env.coarse());
+    async fn look_aside(&self, least: Worth) -> Option<Arc<dyn Held>> {
+        let stored = self.engine.look(self, least).await?;
+        let stale = stored.head().life.is_stale(self.engine.env.coarse());
         self.count(if stale {
             Count::HitStale
         } else {
             Count::HitShared
         });
-        Some(stored.value.clone())
+        Some(stored)
     }
 
     /// The value of what stands by while another call loads, counted.
-    fn stood_by<V: Clone + 'static>(&self, held: &dyn Held) -> Option<V> {
-        let stored = held.typed::<V>()?;
-        let stale = stored.head.life.is_stale(self.engine.env.coarse());
+    fn stood_by(&self, held: Arc<dyn Held>) -> Option<Arc<dyn Held>> {
+        if !self.function.values.are(&*held) {
+            return None;
+        }
+        let stale = held.head().life.is_stale(self.engine.env.coarse());
         self.count(if stale {
             Count::HitStale
         } else {
             Count::HitLocal
         });
-        Some(stored.value.clone())
+        Some(held)
     }
 
     /// Without the shared tier each load serves those who called before it began. Who calls later
@@ -267,9 +261,14 @@ impl Call {
     }
 
     /// The local tier's value, where it can be trusted, counted.
-    fn look_again<V: Clone + 'static>(&self) -> Option<V> {
-        let engine = &self.engine;
-        let key = self.key.borrowed();
-        engine.local_hit(&self.function, key, &mut self.early.clone())
+    fn look_again(&self) -> Option<Arc<dyn Held>> {
+        let held = self.engine.find(self)?;
+        let mut early = self.early;
+        self.engine
+            .may_hit(&self.function, &mut early, |epoch, now, serve| {
+                let head = held.head();
+                head.holds(epoch, now) && serve(&head.life, head.life.age(now))
+            })
+            .then_some(held)
     }
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use super::worth::Worth;
 use super::{Call, Engine};
-use crate::local::{Head, Stored};
-use crate::shape::CacheValue;
+use crate::local::{Head, Held};
 
 /// How many epochs are remembered: connections that come and go.
 const REMEMBERED: usize = 8;
@@ -38,11 +37,11 @@ impl Engine {
     /// The local value of a call, where its kind allows that it is served without asking, and it was
     /// right not longer ago than allowed. This node's own invalidations have ended it, and so has
     /// whatever it was told of.
-    pub(super) fn outage_value<V: CacheValue>(&self, call: &Call) -> Option<Arc<Stored<V>>> {
+    pub(super) fn outage_value(&self, call: &Call) -> Option<Arc<dyn Held>> {
         let now = self.env.coarse();
-        let stored = self.find_typed::<V>(call)?;
+        let stored = self.find(call)?;
         let allowed = call.function.settings.outage_ttl;
-        let head = &stored.head;
+        let head = stored.head();
         if !head.was_left_alone() || now >= self.right_until(head, now).saturating_add(allowed) {
             return None;
         }

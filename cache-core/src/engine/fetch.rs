@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::hearing::{Hearing, learn};
+use super::hearing::Hearing;
 use super::invalidate::own_tag;
 use super::judge::{Judgement, Told};
 use super::lease::LeaseGuard;
@@ -14,10 +14,9 @@ use super::{Call, Carrier, Engine};
 use crate::Result;
 use crate::entry::EntryId;
 use crate::flight::{Note, Seat};
-use crate::local::{Cell, Dependency, Head, Stored};
+use crate::local::{Cell, Dependency, Head, Held};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
-use crate::shape::CacheValue;
 use crate::store::{Begin, Read, Stamp, Store, Turn};
 
 /// The pauses between two looks at an entry that another node is loading, where the store does not
@@ -28,19 +27,19 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mi
 const ATTEMPTS: u32 = 8;
 
 /// What came of looking for a value.
-pub(super) enum Fetched<V> {
+pub(super) enum Fetched {
     /// It is there.
-    Hit(Hit<V>),
+    Hit(Hit),
     /// It is to be loaded and stored under this lease and these stamps.
     Granted {
         lease: LeaseGuard,
         deps: Vec<Dependency>,
         /// When the stamps were asked for.
         asked: Duration,
-        spare: Option<Spare<V>>,
+        spare: Option<Spare>,
     },
     /// It is to be loaded, and not stored.
-    Bare { spare: Option<Spare<V>> },
+    Bare { spare: Option<Spare> },
     /// Another flight has taken this one's place: it is to be joined.
     Replaced,
 }
@@ -52,9 +51,9 @@ pub(super) struct Tagged {
 }
 
 /// What a step came to.
-enum Step<V> {
+enum Step {
     /// The search is over.
-    Done(Fetched<V>),
+    Done(Fetched),
     /// Nothing usable is there: ask for the lease, having seen this entry.
     Begin(Option<EntryId>),
     /// Another node is loading, for at most this long.
@@ -70,7 +69,7 @@ pub(super) struct Budgets {
 }
 
 /// One call's search for a value in the shared tier.
-pub(super) struct Search<'a, V> {
+pub(super) struct Search<'a> {
     engine: &'a Arc<Engine>,
     call: &'a Call,
     seat: &'a Seat,
@@ -88,10 +87,10 @@ pub(super) struct Search<'a, V> {
     /// Whether a value that is still fresh is to be refreshed, once that was drawn.
     early: Option<bool>,
     /// What the last reading has found that a load may replace.
-    spare: Option<Spare<V>>,
+    spare: Option<Spare>,
 }
 
-impl<'a, V: CacheValue> Search<'a, V> {
+impl<'a> Search<'a> {
     pub(super) fn new(call: &'a Call, seat: &'a Seat, store: &'a Arc<dyn Store>) -> Self {
         let key = call.shared_key();
         let Tagged { tags, cells } = call.engine.tagged(call, &key);
@@ -113,7 +112,7 @@ impl<'a, V: CacheValue> Search<'a, V> {
     }
 
     /// Looks until the value is there, or it is this call's turn to load it.
-    pub(super) async fn run(&mut self, budgets: &mut Budgets) -> Result<Fetched<V>> {
+    pub(super) async fn run(&mut self, budgets: &mut Budgets) -> Result<Fetched> {
         let mut attempts = 0;
         while attempts < ATTEMPTS {
             // Guard G14: the waiter is armed before anything is read.
@@ -162,7 +161,7 @@ impl<'a, V: CacheValue> Search<'a, V> {
     }
 
     /// Asks for the lease, without waiting for it where there is a value that can be returned.
-    async fn turn(&mut self, seen: Option<EntryId>, budgets: &mut Budgets) -> Result<Step<V>> {
+    async fn turn(&mut self, seen: Option<EntryId>, budgets: &mut Budgets) -> Result<Step> {
         let begun = self.begin(seen, budgets).await;
         if !self.spare.as_ref().is_some_and(|spare| spare.at_once) {
             return begun;
@@ -196,7 +195,7 @@ impl<'a, V: CacheValue> Search<'a, V> {
     }
 
     /// The spare, once this call has waited for as long as it should.
-    fn tired(&mut self, now: Duration) -> Option<Hit<V>> {
+    fn tired(&mut self, now: Duration) -> Option<Hit> {
         let soft = self.call.function.settings.soft_timeout?;
         let until = *self.soft.get_or_insert(now.saturating_add(soft));
         (now >= until).then_some(())?;
@@ -225,7 +224,7 @@ impl<'a, V: CacheValue> Search<'a, V> {
     }
 
     /// Steps 1 to 4: in one round trip, the entry and the stamps.
-    async fn read(&mut self, budgets: &mut Budgets) -> Result<Step<V>> {
+    async fn read(&mut self, budgets: &mut Budgets) -> Result<Step> {
         let (note, _) = self.note(&self.cells);
         let asked = self.engine.env.coarse();
         let point = self.engine.flights.source_asked();
@@ -235,15 +234,15 @@ impl<'a, V: CacheValue> Search<'a, V> {
         // What has ended here may have been given a longer life there: then it is read anew.
         let local = self
             .engine
-            .find_typed::<V>(self.call)
-            .filter(|stored| stored.head.life.lasts(asked));
+            .find(self.call)
+            .filter(|stored| stored.head().life.lasts(asked));
         let request = Read::new(&self.key, &self.tags)
-            .known(local.as_ref().map(|stored| stored.head.id))
+            .known(local.as_ref().map(|stored| stored.head().id))
             .limit(self.limit());
         let answer = self.store.read(request);
         let left = &mut budgets.store;
         let reading = self.engine.bounded_by(left, Asking::Read, answer).await?;
-        learn(&note, &reading.stamps, false);
+        self.engine.learn(&note, &reading.stamps, false);
         let judged =
             self.engine
                 .judge_reading(self.call, local.as_ref(), &reading, &self.tags, asked);
@@ -255,12 +254,12 @@ impl<'a, V: CacheValue> Search<'a, V> {
                     source: Source::Shared,
                 };
                 if local.is_some_and(|local| Arc::ptr_eq(&local, &hit.stored)) {
-                    if hit.stored.head.holds(note.epoch, asked) {
-                        hit.stored.head.life.confirm(asked);
+                    if hit.stored.head().holds(note.epoch, asked) {
+                        hit.stored.head().life.confirm(asked);
                         hit.source = Source::Local;
                     } else {
                         // It is good once more, but of an earlier epoch.
-                        hit.stored = self.engine.renewed(&hit.stored, asked);
+                        hit.stored = self.engine.renewed(&*hit.stored, asked);
                     }
                 }
                 self.appraise(hit)
@@ -278,12 +277,12 @@ impl<'a, V: CacheValue> Search<'a, V> {
     }
 
     /// What is to be done with a valid value of this age.
-    fn appraise(&mut self, hit: Hit<V>) -> Step<V> {
-        let life = &hit.stored.head.life;
+    fn appraise(&mut self, hit: Hit) -> Step {
+        let life = &hit.stored.head().life;
         match self.engine.worth(self.call, life, &mut self.early) {
             Worth::Serve => Step::Done(Fetched::Hit(hit)),
             worth => {
-                let seen = Some(hit.stored.head.id);
+                let seen = Some(hit.stored.head().id);
                 self.spare = (worth != Worth::Nothing).then_some(Spare {
                     hit,
                     at_once: worth == Worth::Refresh,
@@ -294,10 +293,16 @@ impl<'a, V: CacheValue> Search<'a, V> {
     }
 
     /// Step 6: the lease, or an entry that has appeared meanwhile.
-    async fn begin(&mut self, seen: Option<EntryId>, budgets: &mut Budgets) -> Result<Step<V>> {
+    async fn begin(&mut self, seen: Option<EntryId>, budgets: &mut Budgets) -> Result<Step> {
         // What moved before `begin` is sent, its answer already reflects (guard G2).
-        // Only the call's own tags: the load is stored under nothing else.
-        let (own, cells) = (&self.tags[..self.own], &self.cells[..self.own]);
+        // Only the call's own tags, since the load is stored under nothing else; but for those that only
+        // the value knows of: they are most likely those of the value before (guard G8).
+        let asked_for = if self.call.function.late_tags {
+            self.tags.len()
+        } else {
+            self.own
+        };
+        let (tags, cells) = (&self.tags[..asked_for], &self.cells[..asked_for]);
         let (note, unbroken) = self.note(cells);
         if !unbroken {
             // Guard G6: something has moved since it was read, and the new note would hide that.
@@ -313,11 +318,11 @@ impl<'a, V: CacheValue> Search<'a, V> {
         let settings = &self.call.function.settings;
         let unshared = self.call.function.carrier == Carrier::None;
         let lease = LeaseGuard::new(self.engine, &self.key, token);
-        let (store, key, tags) = (Arc::clone(self.store), self.key.clone(), own.to_vec());
+        let (store, key, wanted) = (Arc::clone(self.store), self.key.clone(), tags.to_vec());
         let (lasts, life) = (settings.lease, settings.longest());
         let (force, limit) = (self.call.refresh || unshared, self.limit());
         let answer = Box::pin(async move {
-            let request = Begin::new(&key, token, &tags)
+            let request = Begin::new(&key, token, &wanted)
                 .seen(seen)
                 .lease(lasts)
                 .life(life)
@@ -337,7 +342,7 @@ impl<'a, V: CacheValue> Search<'a, V> {
             Turn::Granted => {
                 lease.granted(settings.lease);
                 let spare = self.spare.take();
-                return Ok(match dependencies(cells, &beginning.stamps) {
+                return Ok(match dependencies(&cells[..self.own], &beginning.stamps) {
                     Some(deps) => Step::Done(Fetched::Granted {
                         lease,
                         deps,
@@ -361,10 +366,10 @@ impl<'a, V: CacheValue> Search<'a, V> {
         };
         let judged = self
             .engine
-            .judge(self.call, None, &found, (own, &beginning.stamps), told);
+            .judge(self.call, None, &found, (tags, &beginning.stamps), told);
         Ok(match judged {
             Judgement::Valid(stored) => {
-                let life = &stored.head.life;
+                let life = &stored.head().life;
                 match self.engine.worth(self.call, life, &mut self.early) {
                     Worth::Serve | Worth::Refresh => Step::Done(Fetched::Hit(Hit {
                         stored,
@@ -420,34 +425,28 @@ impl Engine {
     }
 
     /// What the local tier has for a call, whether or not it holds.
-    pub(super) fn find_typed<V: Send + Sync + 'static>(
-        &self,
-        call: &Call,
-    ) -> Option<Arc<Stored<V>>> {
-        let held: Arc<dyn std::any::Any + Send + Sync> = self.local.find(call.key.borrowed())?;
-        held.downcast().ok()
+    pub(super) fn find(&self, call: &Call) -> Option<Arc<dyn Held>> {
+        let held = self.local.find(call.key.borrowed())?;
+        call.function.values.are(&*held).then_some(held)
     }
 
     /// A local value of an earlier epoch that the shared tier has just confirmed, as one of this epoch.
-    fn renewed<V: Clone>(&self, stored: &Stored<V>, asked: Duration) -> Arc<Stored<V>> {
-        let head = &stored.head;
+    fn renewed(&self, stored: &dyn Held, asked: Duration) -> Arc<dyn Held> {
+        let head = stored.head();
         head.life.confirm(asked);
         let deps = head.deps.iter().map(|dependency| Dependency {
             // The old cell may have left the registry.
             cell: self.cells.cell(dependency.cell.tag()),
             stamp: dependency.stamp,
         });
-        Arc::new(Stored {
-            head: Head::new(
-                head.key.clone(),
-                head.life.clone(),
-                self.epoch(),
-                head.id,
-                deps.collect(),
-                head.bytes,
-            ),
-            value: stored.value.clone(),
-        })
+        stored.with_head(Head::new(
+            head.key.clone(),
+            head.life.clone(),
+            self.epoch(),
+            head.id,
+            deps.collect(),
+            head.bytes,
+        ))
     }
 }
 

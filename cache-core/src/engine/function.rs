@@ -1,23 +1,27 @@
 //! What a cache knows of a function it serves: its kind, its settings, how its values are carried.
 
-use std::any::type_name;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::codec::Codec;
 use crate::env::Env;
 use crate::metrics::{Count, Counters, Histogram};
 use crate::policy::{Policy, Settings};
 use crate::registry::Registered;
-use crate::schema::{self, Schema};
-use crate::shape::{CacheValue, Shape};
+use crate::schema::Schema;
+use crate::value::Values;
 
 /// A kind in one cache.
 #[derive(Debug)]
 pub(crate) struct KindState {
     pub(crate) name: String,
     pub(crate) policy: Policy,
+    /// Whether it was switched off at run time.
+    pub(crate) off: AtomicBool,
     pub(crate) counters: Counters,
     pub(crate) loads: Histogram,
 }
@@ -27,6 +31,7 @@ impl KindState {
         Self {
             name: name.to_owned(),
             policy,
+            off: AtomicBool::new(false),
             counters: Counters::new(),
             loads: Histogram::new(),
         }
@@ -52,60 +57,65 @@ pub(crate) struct Function {
     pub(crate) origin: u128,
     pub(crate) settings: Settings,
     pub(crate) carrier: Carrier,
+    pub(crate) values: Arc<dyn Values>,
+    /// Whether values have tags that only they know.
+    pub(crate) late_tags: bool,
     /// Whether calls go past the cache.
     pub(crate) bypassed: bool,
 }
 
 impl Function {
-    /// Settles what a function that returns `R`, caching `V`, is to this cache. `plain`: nothing but
-    /// a value was seen in the return type.
-    pub(crate) fn new<R, V: CacheValue>(
+    /// Settles what a function is to this cache. `plain`: the name of the type it returns, where
+    /// nothing but a value was seen in it.
+    pub(crate) fn new(
         registered: &Registered,
         kind: Arc<KindState>,
-        plain: bool,
+        values: Arc<dyn Values>,
+        plain: Option<&str>,
     ) -> Self {
-        let settings = Settings::decide(&kind.policy, registered.ttl);
-        let hidden = plain && hides_an_outcome(type_name::<R>());
-        if hidden {
+        let policy = kind.policy.or(&registered.policy);
+        let settings = Settings::decide(&policy, registered.own_ttl);
+        let hidden = plain.filter(|returned| hides_an_outcome(returned));
+        if let Some(returned) = hidden {
             tracing::error!(
                 kind = kind.name,
                 function = &*registered.name,
-                "{} can't be seen to be a Result or an Option where #[cached] stands, so it is not \
-                 cached: name the type there",
-                type_name::<R>(),
+                "{returned} can't be seen to be a Result or an Option where #[cached] stands, so it \
+                 is not cached: name the type there",
             );
         }
-        let carrier = carrier::<V>(registered, &kind, settings.codec);
+        let carrier = carrier(registered, &kind, &*values, settings.codec);
         Self {
             number: registered.number,
             prefix: format!("{}:{}:", kind.name, registered.name),
             origin: registered.origin,
-            bypassed: hidden || registered.fault.is_some() || kind.policy.enabled == Some(false),
+            bypassed: hidden.is_some()
+                || registered.fault.is_some()
+                || policy.enabled == Some(false),
+            late_tags: registered.late_tags,
             settings,
             carrier,
+            values,
             kind,
         }
     }
 }
 
 impl Function {
-    /// Runs the function, timed and counted.
-    pub(crate) async fn timed<R, S: Shape<R>>(
-        &self,
-        env: &Env,
-        shape: &S,
-        body: impl Future<Output = R>,
-    ) -> (R, Duration) {
-        let counters = &self.kind.counters;
-        counters.count(Count::Load);
-        let before = env.now();
-        let returned = body.await;
-        let cost = env.now().saturating_sub(before);
+    /// The function begins to run, counted. Returns when.
+    pub(crate) fn load_begins(&self, env: &Env) -> Duration {
+        self.kind.counters.count(Count::Load);
+        env.now()
+    }
+
+    /// It has run since then: timed and counted. Returns how long it took.
+    pub(crate) fn load_ended(&self, env: &Env, began: Duration, is_error: bool) -> Duration {
+        let cost = env.now().saturating_sub(began);
         self.kind.loads.record(cost);
-        if shape.is_error(&returned) {
-            counters.count(Count::LoadError);
+        if is_error {
+            self.kind.counters.count(Count::LoadError);
         }
-        (returned, cost)
+        cost
     }
 
     /// The most bytes an entry may have: the value's, and its header's on top.
@@ -121,16 +131,24 @@ fn hides_an_outcome(name: &str) -> bool {
     name.starts_with("core::result::Result<") || name.starts_with("core::option::Option<")
 }
 
-fn carrier<V: CacheValue>(
+fn carrier(
     registered: &Registered,
     kind: &KindState,
+    values: &dyn Values,
     codec: Option<Codec>,
 ) -> Carrier {
     // A type's own code runs here, on data it has never seen: a panic in it is its answer.
-    let traced = catch_unwind(schema::trace::<V>).unwrap_or_else(|_| Schema::Untraceable {
-        reason: "its Deserialize panicked while it was traced".to_owned(),
-        self_describing: false,
+    let traced = catch_unwind(AssertUnwindSafe(|| values.schema()));
+    let traced = traced.unwrap_or_else(|_| {
+        Some(Schema::Untraceable {
+            reason: "its Deserialize panicked while it was traced".to_owned(),
+            self_describing: false,
+        })
     });
+    let Some(traced) = traced else {
+        // As the attribute says.
+        return Carrier::None;
+    };
     let (fingerprint, self_describing) = match (traced, registered.schema) {
         (
             Schema::Traced {
@@ -151,7 +169,7 @@ fn carrier<V: CacheValue>(
                 function = &*registered.name,
                 "values of type {} stay in this process: {reason}; write schema = 1 on the \
                  attribute, and another number whenever the type changes, to share them",
-                type_name::<V>(),
+                values.name(),
             );
             return Carrier::None;
         }
@@ -167,7 +185,7 @@ fn carrier<V: CacheValue>(
                 kind = kind.name,
                 "{codec:?} can't carry {}, which only a self-describing format can: \
                  MessagePack is used",
-                type_name::<V>(),
+                values.name(),
             );
             Codec::MessagePack
         }
@@ -175,9 +193,18 @@ fn carrier<V: CacheValue>(
         None => natural,
     };
     Carrier::Bytes {
-        schema: fingerprint,
+        schema: versioned(fingerprint, registered.version),
         codec,
     }
+}
+
+/// The schema of one version of a function: entries of all others are a miss. The first one's is the
+/// type's own, so that writing `version = 0` changes nothing.
+fn versioned(schema: u64, version: u64) -> u64 {
+    if version == 0 {
+        return schema;
+    }
+    xxh3_64_with_seed(&schema.to_le_bytes(), version)
 }
 
 /// A table by number that grows without moving what is in it, so that readers take no lock.
@@ -227,6 +254,8 @@ impl<T> Table<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::any::type_name;
+
     use super::*;
 
     #[test]

@@ -60,7 +60,7 @@ impl Hearing {
         let answered = engine.bounded_by(&mut limit, Asking::Write, self.answer);
         match answered.await {
             Ok(beginning) => {
-                learn(&self.note, &beginning.stamps, true);
+                engine.learn(&self.note, &beginning.stamps, true);
                 Ok((self.lease, beginning))
             }
             Err(error) => {
@@ -74,9 +74,12 @@ impl Hearing {
     }
 }
 
-/// Teaches the cells what a reply said (guard G1).
-pub(super) fn learn(note: &Note, stamps: &[Option<Stamp>], made: bool) {
-    for ((cell, noted), stamp) in note.cells.iter().zip(stamps) {
-        cell.learn(*noted, *stamp, made);
+impl Engine {
+    /// Teaches the cells what a reply said (guard G1).
+    pub(super) fn learn(&self, note: &Note, stamps: &[Option<Stamp>], made: bool) {
+        let point = self.flights.call_begins();
+        for ((cell, noted), stamp) in note.cells.iter().zip(stamps) {
+            cell.learn(*noted, *stamp, made, point);
+        }
     }
 }

@@ -154,6 +154,10 @@ impl Engine {
     /// The effect on this node.
     pub(crate) fn apply_locally(&self, targets: &Targets) {
         for tag in &targets.tags {
+            if self.store.is_none() {
+                // Guard G8: a load may bring a value that carries it.
+                self.cells.remember(tag, self.flights.call_begins());
+            }
             self.cells.advance(tag);
         }
         for key in &targets.keys {

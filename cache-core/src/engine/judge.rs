@@ -6,14 +6,13 @@ use std::time::Duration;
 use super::{Call, Carrier, Engine};
 use crate::codec::Codec;
 use crate::entry::{self, EntryId, Header};
-use crate::local::{Dependency, Head, Life, Stored};
+use crate::local::{Dependency, Head, Held, Life};
 use crate::metrics::Count;
-use crate::shape::CacheValue;
 use crate::store::{Found, Reading, Stamp};
 
 /// What an entry is worth.
-pub(super) enum Judgement<V> {
-    Valid(Arc<Stored<V>>),
+pub(super) enum Judgement {
+    Valid(Arc<dyn Held>),
     /// Nothing, or nothing that can be used; the id of what is there.
     Invalid(Option<EntryId>),
     /// It names tags whose stamps were not asked for.
@@ -30,18 +29,18 @@ pub(super) struct Told {
 impl Engine {
     /// What a reading of the entry and of the stamps of `tags` is worth to a call, given the value
     /// that is in the local tier.
-    pub(super) fn judge_reading<V: CacheValue>(
+    pub(super) fn judge_reading(
         &self,
         call: &Call,
-        local: Option<&Arc<Stored<V>>>,
+        local: Option<&Arc<dyn Held>>,
         reading: &Reading,
         tags: &[String],
         asked: Duration,
-    ) -> Judgement<V> {
+    ) -> Judgement {
         match (call.function.carrier, local) {
             // There is no entry in the shared tier for values that stay local: their stamps are
             // all there is, and nothing there expires with the value.
-            (Carrier::None, Some(local)) if local.head.life.lasts(self.env.coarse()) => {
+            (Carrier::None, Some(local)) if local.head().life.lasts(self.env.coarse()) => {
                 judge_known(local, tags, &reading.stamps)
             }
             (Carrier::None, _) => Judgement::Invalid(None),
@@ -64,13 +63,13 @@ impl Engine {
             Some(left) => {
                 let grace = header.life_ms.saturating_sub(header.fresh_ms);
                 let grace = Duration::from_millis(grace);
-                let fresh = left.saturating_sub(grace).min(settings.ttl);
+                let fresh = left.saturating_sub(grace).min(settings.longest_ttl);
                 past = grace.saturating_sub(left);
                 let kept = fresh.saturating_add(settings.grace()).saturating_sub(past);
                 (fresh, left.min(kept))
             }
             // Where each call asks the store, it is the store that knows the end.
-            None if !self.trust.is_proven() => (settings.ttl, settings.longest()),
+            None if !self.trust.is_proven() => (settings.longest_ttl, settings.longest()),
             None => (Duration::ZERO, Duration::ZERO),
         };
         let cost = Duration::from_micros(header.cost_us);
@@ -80,14 +79,14 @@ impl Engine {
     /// Step 3: valid only if it can be read, was stored by this very function with this very type,
     /// and every stamp it was stored under is there and the current one. A missing stamp is a
     /// mismatch, so that eviction, FLUSHALL and failover only ever lose entries.
-    pub(super) fn judge<V: CacheValue>(
+    pub(super) fn judge(
         &self,
         call: &Call,
-        local: Option<&Arc<Stored<V>>>,
+        local: Option<&Arc<dyn Held>>,
         found: &Found,
         (tags, stamps): (&[String], &[Option<Stamp>]),
         told: Told,
-    ) -> Judgement<V> {
+    ) -> Judgement {
         let bytes = match found {
             Found::Nothing => return Judgement::Invalid(None),
             Found::Known => {
@@ -133,20 +132,20 @@ impl Engine {
         if !stamped {
             return Judgement::Invalid(id);
         }
-        match self.decode::<V>(call, &header, payload, told) {
-            Some(stored) => Judgement::Valid(Arc::new(stored)),
+        match self.decode(call, &header, payload, told) {
+            Some(stored) => Judgement::Valid(stored),
             None => Judgement::Invalid(id),
         }
     }
 
     /// The typed value of an entry whose stamps are right.
-    fn decode<V: CacheValue>(
+    fn decode(
         &self,
         call: &Call,
         header: &Header,
         payload: &[u8],
         told: Told,
-    ) -> Option<Stored<V>> {
+    ) -> Option<Arc<dyn Held>> {
         let Carrier::Bytes { schema, .. } = call.function.carrier else {
             return None;
         };
@@ -154,9 +153,9 @@ impl Engine {
             // Another function's, or another version of the type: a miss, not an error.
             return None;
         }
-        let limit = call.function.settings.max_bytes;
-        let decoded =
-            Codec::from_id(header.codec).and_then(|codec| codec.decode::<V>(payload, limit).ok());
+        let (values, limit) = (&call.function.values, call.function.settings.max_bytes);
+        let decoded = Codec::from_id(header.codec)
+            .and_then(|codec| values.decode(codec, payload, limit).ok());
         let Some(value) = decoded else {
             call.function.kind.counters.count(Count::Undecodable);
             return None;
@@ -169,33 +168,27 @@ impl Engine {
                 stamp: *stamp,
             })
             .collect();
-        Some(Stored {
-            head: Head::new(
-                call.key.clone(),
-                self.life(call, header, told),
-                self.epoch(),
-                header.id,
-                deps,
-                call.weight::<V>(payload.len()),
-            ),
-            value,
-        })
+        let head = Head::new(
+            call.key.clone(),
+            self.life(call, header, told),
+            self.epoch(),
+            header.id,
+            deps,
+            call.weight(&*value, payload.len()),
+        );
+        Some(value.store(head))
     }
 }
 
 /// The shared tier has the very entry that the local value is a copy of: its stamps decide.
-fn judge_known<V>(
-    local: &Arc<Stored<V>>,
-    tags: &[String],
-    stamps: &[Option<Stamp>],
-) -> Judgement<V> {
+fn judge_known(local: &Arc<dyn Held>, tags: &[String], stamps: &[Option<Stamp>]) -> Judgement {
     let mut unasked = Vec::new();
-    for dependency in &local.head.deps {
+    for dependency in &local.head().deps {
         let tag = dependency.cell.tag();
         match tags.iter().position(|asked| asked == tag) {
             None => unasked.push(tag.to_owned()),
             Some(at) if stamps.get(at).copied().flatten() == Some(dependency.stamp) => {}
-            Some(_) => return Judgement::Invalid(Some(local.head.id)),
+            Some(_) => return Judgement::Invalid(Some(local.head().id)),
         }
     }
     if unasked.is_empty() {

@@ -10,51 +10,77 @@ use super::{Call, Carrier};
 use crate::Codec;
 use crate::entry::{self, EntryId, Header};
 use crate::flight::Seat;
-use crate::local::{Dependency, Head, Held, Stored};
+use crate::local::{Dependency, Head, Held};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
-use crate::shape::CacheValue;
 use crate::store::{Fill, Stamp};
+use crate::value::Value;
 
 /// The epoch of what was loaded while the shared tier did not answer, which is never the current one:
 /// once it answers again, if only a moment later, nobody tells this node of the end of an entry that
 /// is not there.
 const OUTAGE: u64 = u64::MAX;
 
+/// What is said of a value that was loaded.
+#[derive(Debug)]
+pub(crate) struct Fate {
+    /// How long it is fresh, unless it is jittered or that is longer than allowed.
+    pub(crate) ttl: Duration,
+    /// What loading it took.
+    pub(crate) cost: Duration,
+    /// The tags that only it knows of.
+    pub(crate) tags: Vec<String>,
+}
+
 impl Call {
-    /// Stores a value as planned, in this epoch. Returns it as the local tier keeps it, and whether it
-    /// may.
-    pub(super) async fn keep<V: CacheValue>(
+    /// Stores a value as planned, in this epoch, whose load began at `point`. Returns it as the local
+    /// tier keeps it, and whether it may.
+    pub(super) async fn keep(
         &self,
         seat: &Seat,
         plan: Plan,
-        value: V,
-        (cost, epoch): (Duration, u64),
+        (value, fate): (Box<dyn Value>, Fate),
+        (point, epoch): (u64, u64),
         budget: &mut Duration,
     ) -> (Arc<dyn Held>, bool) {
         let engine = &self.engine;
         let settings = &self.function.settings;
-        let fresh = settings.fresh(unit(engine.env.draw()));
+        let Fate { ttl, cost, tags } = fate;
+        let fresh = settings.fresh(ttl, unit(engine.env.draw()));
         let kept = fresh.saturating_add(settings.grace());
         // Taken before the fill is sent: the local copy must not outlive the entry.
         let mut life = settings.life(engine.env.coarse(), fresh, kept, cost);
         let mut head_epoch = epoch;
-        let (keeps, id, deps, encoded) = match plan {
-            Plan::Bare | Plan::Elsewhere => (false, EntryId([0; 16]), Vec::new(), 0),
-            Plan::Local { deps } => (true, EntryId([0; 16]), deps, weigh(&value)),
-            Plan::Outage { deps, asked } => {
+        let late = self.late(seat, &plan, tags, point);
+        let (keeps, id, deps, encoded) = match (plan, late) {
+            (Plan::Bare | Plan::Elsewhere, _) | (_, None) => {
+                (false, EntryId([0; 16]), Vec::new(), 0)
+            }
+            (Plan::Local { mut deps }, Some(late)) => {
+                deps.extend(late);
+                (true, EntryId([0; 16]), deps, value.weigh())
+            }
+            (Plan::Outage { deps, asked }, Some(_)) => {
                 head_epoch = OUTAGE;
                 let kept = fresh.min(settings.outage_ttl);
                 life = settings.life(asked, kept, kept, Duration::ZERO);
-                (true, EntryId([0; 16]), deps, weigh(&value))
+                (true, EntryId([0; 16]), deps, value.weigh())
             }
-            Plan::Shared { lease, deps, asked } => {
+            (
+                Plan::Shared {
+                    lease,
+                    mut deps,
+                    asked,
+                },
+                Some(late),
+            ) => {
+                deps.extend(late);
                 // Of its stamps nothing has been heard since, where the store does not tell: what
                 // was invalidated during the load is not known here.
                 life = life.confirmed_at(asked);
                 let token = lease.token;
                 let (stored, encoded) = match self.function.carrier {
-                    Carrier::None => (seat.take_lease().is_some(), weigh(&value)),
+                    Carrier::None => (seat.take_lease().is_some(), value.weigh()),
                     Carrier::Bytes { schema, codec } => {
                         let header = Header {
                             codec: codec.id(),
@@ -68,7 +94,7 @@ impl Call {
                             schema,
                             tags: stamps(&deps),
                         };
-                        match self.encode(&value, &header, codec) {
+                        match self.encode(&*value, &header, codec) {
                             Some(bytes) => {
                                 let stored = seat.take_lease().is_some()
                                     && self.fill(seat, lease, &bytes, kept, budget).await;
@@ -81,28 +107,20 @@ impl Call {
                 (stored, token, deps, encoded)
             }
         };
-        let held = Arc::new(Stored {
-            head: Head::new(
-                self.key.clone(),
-                life,
-                head_epoch,
-                id,
-                deps.into_boxed_slice(),
-                self.weight::<V>(encoded),
-            ),
-            value,
-        });
-        (held, keeps)
+        let head = Head::new(
+            self.key.clone(),
+            life,
+            head_epoch,
+            id,
+            deps.into_boxed_slice(),
+            self.weight(&*value, encoded),
+        );
+        (value.store(head), keeps)
     }
 
     /// The bytes of an entry, unless the value can't be written.
-    fn encode<V: serde::Serialize>(
-        &self,
-        value: &V,
-        header: &Header,
-        codec: Codec,
-    ) -> Option<Vec<u8>> {
-        let payload = codec.encode(value, self.function.settings.max_bytes);
+    fn encode(&self, value: &dyn Value, header: &Header, codec: Codec) -> Option<Vec<u8>> {
+        let payload = value.encode(codec, self.function.settings.max_bytes);
         match payload.and_then(|payload| entry::write(header, &payload)) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
@@ -195,13 +213,4 @@ fn stamps(deps: &[Dependency]) -> Vec<(Box<str>, Stamp)> {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The encoded size of a value that is not encoded, as an estimate of what it takes.
-fn weigh<V: serde::Serialize>(value: &V) -> usize {
-    let mut size = bincode::enc::write::SizeWriter::default();
-    match bincode::serde::encode_into_writer(value, &mut size, bincode::config::standard()) {
-        Ok(()) => size.bytes_written,
-        Err(_) => 0,
-    }
 }

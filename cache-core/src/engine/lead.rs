@@ -1,32 +1,49 @@
-//! Steps 7 and 8 of a call that leads: load, within its time; store; share.
+//! Steps 7 and 8 of a call that leads: what surrounds the function while it runs, and what becomes of
+//! what it returns.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::Call;
+use super::keep::Fate;
 use super::outage::Asking;
 use super::plan::Plan;
 use super::worth::{Hit, Source, Spare};
+use crate::driver::BoxFuture;
 use crate::flight::{Seat, Sharing, Standby};
 use crate::local::Held;
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
-use crate::shape::{CacheValue, Shape};
+use crate::value::Value;
 
-/// What came of a load.
-enum Loaded<R> {
-    /// This, and it took so long.
-    InTime(R, Duration),
-    /// It is still at it.
-    TooLate,
+/// A call whose function is to be run. Dropped at any time, it wakes those who wait for it, and gives
+/// its lease up.
+pub(crate) struct Lead {
+    seat: Seat,
+    plan: Plan,
+    spare: Option<Spare>,
+    /// When its load began.
+    point: u64,
+    /// What is left of the time for the store.
+    budget: Duration,
+}
+
+/// A function under way.
+pub(crate) struct Running {
+    began: Duration,
+    /// Ends when it has run for too long.
+    pub(crate) hard: Option<BoxFuture<'static, ()>>,
+    /// Where it can't be stopped: told that it has ended by being dropped.
+    #[allow(dead_code)]
+    watched: Option<oneshot::Sender<()>>,
 }
 
 impl Call {
     /// A value that was found: kept here if nothing moved, and shared with those for whom it is new
     /// enough.
-    pub(super) fn share_hit<V: CacheValue>(&self, seat: Seat, hit: Hit<V>) -> V {
+    pub(super) fn share_hit(&self, seat: Seat, hit: Hit) -> Arc<dyn Held> {
         let engine = &self.engine;
         let epoch = engine.epoch();
         let Hit {
@@ -34,18 +51,16 @@ impl Call {
             point,
             source,
         } = hit;
-        let value = stored.value.clone();
-        let stale = stored.head.life.is_stale(engine.env.coarse());
+        let stale = stored.head().life.is_stale(engine.env.coarse());
         self.count(match source {
             Source::Outage => Count::HitOutage,
             _ if stale => Count::HitStale,
             Source::Local => Count::HitLocal,
             Source::Shared => Count::HitShared,
         });
-        let held: Arc<dyn Held> = stored;
         let clean = seat.insert_if_clean(epoch, || {
             if source == Source::Shared {
-                self.insert(Arc::clone(&held), epoch);
+                self.insert(Arc::clone(&stored), epoch);
             }
         });
         // Nobody has told of what could not be checked.
@@ -53,8 +68,8 @@ impl Call {
             Source::Outage => Sharing::CallsBefore(point),
             Source::Local | Source::Shared => self.sharing(clean, point),
         };
-        seat.end(held, sharing);
-        value
+        seat.end(Arc::clone(&stored), sharing);
+        stored
     }
 
     /// Who may have a value that was found, and asked for at this point.
@@ -69,19 +84,13 @@ impl Call {
         }
     }
 
-    /// Steps 7 and 8: load, store, share.
-    pub(super) async fn lead<R, S, F>(
+    /// What was planned, ready for the function to run.
+    pub(super) fn take_off(
         &self,
-        shape: S,
-        mut body: Pin<&mut F>,
         mut seat: Seat,
-        (plan, spare): (Plan, Option<Spare<S::Value>>),
-        budget: &mut Duration,
-    ) -> (R, bool)
-    where
-        S: Shape<R>,
-        F: Future<Output = R>,
-    {
+        (plan, spare): (Plan, Option<Spare>),
+        budget: Duration,
+    ) -> Lead {
         let engine = &self.engine;
         // Guard G6, for a value that was given: an invalidation may have come between the call and
         // its lease. The stamps that were made with the lease are newer than it and would hide it.
@@ -109,43 +118,133 @@ impl Call {
             Plan::Local { .. } | Plan::Outage { .. } => seat.load_begins(None),
             Plan::Bare | Plan::Elsewhere => seat.bare_load_begins(),
         };
-        let (returned, cost) = match self.load_in_time(shape, body.as_mut(), &seat).await {
-            Loaded::InTime(returned, cost) => (returned, cost),
-            Loaded::TooLate => {
-                self.count(Count::LoadTimeout);
-                if let Some(spare) = self.rescue(&seat, spare) {
-                    // The lease is given up as the plan is dropped.
-                    drop(plan);
-                    return (shape.join(self.share_rescued(seat, spare)), false);
-                }
-                // Others may load it from here on; what this load brings is its caller's alone.
-                drop(plan);
-                drop(seat);
-                return (body.await, false);
-            }
+        Lead {
+            seat,
+            plan,
+            spare,
+            point,
+            budget,
+        }
+    }
+
+    /// The function of a call that stays alone begins to run.
+    pub(crate) fn run_alone(&self) -> Running {
+        Running {
+            began: self.function.load_begins(&self.engine.env),
+            hard: None,
+            watched: None,
+        }
+    }
+
+    /// The function begins to run, for no longer than the hard timeout, where there is one. A plain
+    /// function can't be stopped: its flight and its lease are ended for it.
+    pub(crate) fn run(&self, lead: &Lead) -> Running {
+        let env = &self.engine.env;
+        if self.given {
+            // None does: the value is there.
+            return Running {
+                began: env.now(),
+                hard: None,
+                watched: None,
+            };
+        }
+        self.count(Count::Miss);
+        let mut running = self.run_alone();
+        let Some(hard) = self.function.settings.hard_timeout else {
+            return running;
         };
-        let value = match shape.split(returned) {
-            Ok(value) => value,
-            Err(returned) => {
-                if !shape.is_error(&returned) {
-                    if spare.is_some() {
-                        self.retire().await;
-                    }
-                } else if let Some(spare) = self.rescue(&seat, spare) {
-                    drop(plan);
-                    return (shape.join(self.share_rescued(seat, spare)), false);
-                }
-                // The lease, if there is one, is given up as the plan is dropped.
-                drop(plan);
-                seat.end_uncached();
-                return (returned, false);
+        if !self.blocking {
+            running.hard = Some(env.sleep(hard));
+            return running;
+        }
+        let (ended, watched) = oneshot::channel::<()>();
+        let (ejector, engine) = (lead.seat.eject(), Arc::clone(&self.engine));
+        let (key, kind) = (self.shared_key(), Arc::clone(&self.function.kind));
+        let sleep = env.sleep(hard);
+        env.spawn(async move {
+            tokio::select! {
+                biased;
+                _ = watched => return,
+                () = sleep => {}
             }
+            kind.counters.count(Count::LoadTimeout);
+            if let Some(token) = ejector.eject() {
+                engine.release_later(key, token);
+            }
+        });
+        running.watched = Some(ended);
+        running
+    }
+
+    /// The function has returned: timed and counted. Returns how long it took.
+    pub(crate) fn ran(&self, running: &Running, is_error: bool) -> Duration {
+        if self.given {
+            return Duration::ZERO;
+        }
+        self.function
+            .load_ended(&self.engine.env, running.began, is_error)
+    }
+
+    /// The function has run for too long: the value from before, where there is one. Without one it
+    /// goes on for its caller alone; others may load from here on.
+    pub(crate) fn too_late(&self, lead: Box<Lead>) -> Option<Arc<dyn Held>> {
+        self.count(Count::LoadTimeout);
+        self.rescue(lead).ok()
+    }
+
+    /// The value from before, where a failed load may be answered with it: nothing has moved since it
+    /// was read, and the load has not outlasted it. It is left in peace for a while then.
+    pub(crate) fn rescue(&self, mut lead: Box<Lead>) -> Result<Arc<dyn Held>, Box<Lead>> {
+        let engine = &self.engine;
+        let now = engine.env.coarse();
+        let settings = &self.function.settings;
+        let spare = lead
+            .spare
+            .take_if(|spare| now < spare.kept(settings))
+            .filter(|_| lead.seat.is_clean(engine.epoch()));
+        let Some(spare) = spare else {
+            return Err(lead);
         };
-        let copy = value.clone();
+        self.count(Count::Rescued);
+        let Lead { seat, plan, .. } = *lead;
+        // The lease is given up.
+        drop(plan);
+        let epoch = engine.epoch();
+        let until = spare.kept(settings);
+        let Hit { stored, point, .. } = spare.rested(now, Duration::MAX, until);
+        let clean = seat.insert_if_clean(epoch, || self.insert(Arc::clone(&stored), epoch));
+        seat.end(Arc::clone(&stored), self.sharing(clean, point));
+        Ok(stored)
+    }
+
+    /// The function has returned something that is not cached.
+    pub(crate) async fn leave_out(&self, lead: Box<Lead>, is_error: bool) {
+        // What it replaces is not to be served any longer.
+        if !is_error && (lead.spare.is_some() || self.refresh) {
+            self.retire().await;
+        }
+        let Lead { seat, plan, .. } = *lead;
+        // The lease, if there is one, is given up.
+        drop(plan);
+        seat.end_uncached();
+    }
+
+    /// Steps 7 and 8: stores a value, and shares it. Returns whether it is stored.
+    pub(crate) async fn finish(&self, lead: Box<Lead>, value: Box<dyn Value>, fate: Fate) -> bool {
+        let Lead {
+            seat,
+            plan,
+            point,
+            mut budget,
+            ..
+        } = *lead;
+        let engine = &self.engine;
         let epoch = engine.epoch();
         // Of what is loaded without the shared tier's word nobody tells this node.
         let told = !matches!(plan, Plan::Outage { .. });
-        let (held, keeps) = self.keep(&seat, plan, value, (cost, epoch), budget).await;
+        let (held, keeps) = self
+            .keep(&seat, plan, (value, fate), (point, epoch), &mut budget)
+            .await;
         // Step 8: only if the fill was accepted and nothing moved since step 1.
         let clean = keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
         // Guard G6: to everybody only while nothing moved and events would have told; else to the
@@ -156,87 +255,10 @@ impl Call {
             Sharing::CallsBefore(point)
         };
         seat.end(held, sharing);
-        let stored = if engine.store.is_some() { keeps } else { clean };
-        (shape.join(copy), stored)
+        if engine.store.is_some() { keeps } else { clean }
     }
 
-    /// Runs the function for no longer than the hard timeout, where there is one. A plain function
-    /// can't be stopped: its flight and its lease are ended for it.
-    async fn load_in_time<R, S, F>(&self, shape: S, body: Pin<&mut F>, seat: &Seat) -> Loaded<R>
-    where
-        S: Shape<R>,
-        F: Future<Output = R>,
-    {
-        let env = &self.engine.env;
-        let done = |(returned, cost)| Loaded::InTime(returned, cost);
-        if self.given {
-            return done((body.await, Duration::ZERO));
-        }
-        self.count(Count::Miss);
-        let Some(hard) = self.function.settings.hard_timeout else {
-            return done(self.load(shape, body).await);
-        };
-        if self.blocking {
-            let (ended, watched) = tokio::sync::oneshot::channel::<()>();
-            let (ejector, engine) = (seat.eject(), Arc::clone(&self.engine));
-            let (key, counters) = (self.shared_key(), Arc::clone(&self.function.kind));
-            let sleep = env.sleep(hard);
-            env.spawn(async move {
-                tokio::select! {
-                    biased;
-                    _ = watched => return,
-                    () = sleep => {}
-                }
-                counters.counters.count(Count::LoadTimeout);
-                if let Some(token) = ejector.eject() {
-                    engine.release_later(key, token);
-                }
-            });
-            let loaded = self.load(shape, body).await;
-            drop(ended);
-            return done(loaded);
-        }
-        tokio::select! {
-            biased;
-            loaded = self.load(shape, body) => done(loaded),
-            () = env.sleep(hard) => Loaded::TooLate,
-        }
-    }
-
-    pub(super) async fn load<R, S: Shape<R>>(
-        &self,
-        shape: S,
-        body: impl Future<Output = R>,
-    ) -> (R, Duration) {
-        self.function.timed(&self.engine.env, &shape, body).await
-    }
-
-    /// The value from before, where a failed load may be answered with it: nothing has moved since it
-    /// was read, and the load has not outlasted it.
-    fn rescue<V>(&self, seat: &Seat, spare: Option<Spare<V>>) -> Option<Spare<V>> {
-        let now = self.engine.env.coarse();
-        let spare = spare
-            .filter(|spare| now < spare.kept(&self.function.settings))
-            .filter(|_| seat.is_clean(self.engine.epoch()))?;
-        self.count(Count::Rescued);
-        Some(spare)
-    }
-
-    /// Gives out the value from before, and leaves it in peace for a while.
-    fn share_rescued<V: CacheValue>(&self, seat: Seat, spare: Spare<V>) -> V {
-        let engine = &self.engine;
-        let epoch = engine.epoch();
-        let until = spare.kept(&self.function.settings);
-        let Hit { stored, point, .. } = spare.rested(engine.env.coarse(), Duration::MAX, until);
-        let value = stored.value.clone();
-        let held: Arc<dyn Held> = stored;
-        let clean = seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
-        seat.end(held, self.sharing(clean, point));
-        value
-    }
-
-    /// The function has returned something that is not cached: what it replaces is not to be served
-    /// any longer. Removed in a task that outlives the caller.
+    /// What is cached is not to be served any longer. Removed in a task that outlives the caller.
     async fn retire(&self) {
         let engine = &self.engine;
         engine.flights.touch(&self.key, || {
@@ -245,7 +267,7 @@ impl Call {
         let Some(store) = engine.store.clone() else {
             return;
         };
-        let (done, told) = tokio::sync::oneshot::channel::<()>();
+        let (done, told) = oneshot::channel::<()>();
         let (engine, keys) = (Arc::clone(engine), [self.shared_key()]);
         self.engine.env.spawn(async move {
             if !engine.outage.usable()

@@ -11,6 +11,7 @@ mod invalidate;
 mod journal;
 mod judge;
 mod keep;
+mod late;
 mod lead;
 mod lease;
 mod observe;
@@ -22,13 +23,14 @@ mod solo;
 mod trust;
 mod worth;
 
+use std::any::type_name;
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-pub(crate) use call::Call;
+pub(crate) use call::{Call, Prepared};
 use complaints::Complaints;
 use fallback::Lapses;
 pub(crate) use function::Function;
@@ -36,6 +38,8 @@ use function::{Carrier, KindState, Table};
 pub use invalidate::Invalidation;
 pub(crate) use invalidate::Targets;
 pub(crate) use journal::Journal;
+pub(crate) use keep::Fate;
+pub(crate) use lead::Running;
 use lease::Leases;
 use outage::{Asking, Outage, unit};
 pub(crate) use queue::Queue;
@@ -46,13 +50,14 @@ use trust::Trust;
 
 use crate::env::Env;
 use crate::flight::{Flights, Note};
-use crate::local::{Age, Cell, Cells, KeyRef, Local};
+use crate::local::{Age, Cell, Cells, KeyRef, Life, Local};
 use crate::metrics::{Count, Counters, KindSnapshot, Snapshot};
 use crate::policy::Policies;
 use crate::registry::Registered;
 use crate::sabotage::{Guard, removed};
-use crate::shape::CacheValue;
+use crate::shape::Shape;
 use crate::store::{Attachment, Observer, Store};
+use crate::value::Values;
 use crate::{Error, ErrorKind, Result};
 
 /// What a cache is built from.
@@ -155,17 +160,33 @@ impl Engine {
     }
 
     /// The function, as this cache knows it.
-    pub(crate) fn function<R, V: CacheValue>(
+    pub(crate) fn function<R, S: Shape<R>>(
         &self,
         registered: &Registered,
-        plain: bool,
+        shape: S,
     ) -> &Arc<Function> {
         if let Some(function) = self.functions.get(registered.number) {
             return function;
         }
+        self.settle(
+            registered,
+            &|| shape.values(),
+            shape.plain().then(type_name::<R>),
+        )
+    }
+
+    /// Settles what a function is to this cache. `plain`: the type it returns, where nothing but a
+    /// value was seen in it.
+    #[cold]
+    fn settle(
+        &self,
+        registered: &Registered,
+        values: &dyn Fn() -> Arc<dyn Values>,
+        plain: Option<&str>,
+    ) -> &Arc<Function> {
         self.functions.get_or_init(registered.number, || {
             let kind = self.kind(registered.kind);
-            let function = Arc::new(Function::new::<R, V>(registered, kind, plain));
+            let function = Arc::new(Function::new(registered, kind, values(), plain));
             // Before anybody can call it: an event for one of its keys must find it.
             self.names
                 .write()
@@ -173,6 +194,17 @@ impl Engine {
                 .insert(function.prefix.clone(), Arc::clone(&function));
             function
         })
+    }
+
+    /// Whether calls of a function are cached here.
+    pub(crate) fn serves(&self, function: &Function) -> bool {
+        self.enabled && !function.bypassed && !function.kind.off.load(Ordering::Relaxed)
+    }
+
+    /// Has calls of a kind go past the cache from here on, or no longer. Invalidations are obeyed
+    /// meanwhile.
+    pub(crate) fn switch(&self, kind: &str, on: bool) {
+        self.kind(kind).off.store(!on, Ordering::Relaxed);
     }
 
     /// The function that stores its entries under this name, if it was ever called here.
@@ -227,17 +259,37 @@ impl Engine {
         key: KeyRef<'_>,
         early: &mut Option<bool>,
     ) -> Option<V> {
+        let mut found = None;
+        self.may_hit(function, early, |epoch, now, serve| {
+            found = self.local.hit(key, epoch, now, serve);
+            found.is_some()
+        });
+        found
+    }
+
+    /// Whether a call of a function may have what `look` finds without asking anybody; counted if so.
+    /// `look` is told the epoch, the time, and what tells whether a life and an age will do.
+    #[inline]
+    fn may_hit(
+        &self,
+        function: &Function,
+        early: &mut Option<bool>,
+        look: impl FnOnce(u64, Duration, &mut dyn FnMut(&Life, Age) -> bool) -> bool,
+    ) -> bool {
         if function.settings.strict {
-            return None;
+            return false;
         }
         let now = self.env.coarse();
         let span = if self.trusts_local(now) {
             None
         } else {
-            Some(self.trusted_for()?)
+            match self.trusted_for() {
+                None => return false,
+                span => span,
+            }
         };
         let mut stale = false;
-        let value = self.local.hit(key, self.epoch(), now, |life, age| {
+        let hit = look(self.epoch(), now, &mut |life, age| {
             if span.is_some_and(|span| now >= life.confirmed().saturating_add(span)) {
                 return false;
             }
@@ -252,14 +304,15 @@ impl Engine {
                 }
                 Age::Stale(_) | Age::Ended => false,
             }
-        })?;
-        let count = if stale {
-            Count::HitStale
-        } else {
-            Count::HitLocal
-        };
-        function.kind.counters.count(count);
-        Some(value)
+        });
+        if hit {
+            function.kind.counters.count(if stale {
+                Count::HitStale
+            } else {
+                Count::HitLocal
+            });
+        }
+        hit
     }
 
     /// Nothing that was learnt before counts any more.

@@ -1,5 +1,6 @@
 //! What will become of a load's value, settled before it is loaded; or that it is there already.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Call;
@@ -9,7 +10,6 @@ use super::worth::{Hit, Source, Spare, Worth};
 use crate::flight::Seat;
 use crate::local::Dependency;
 use crate::metrics::Count;
-use crate::shape::CacheValue;
 
 /// What will become of a load's value.
 pub(super) enum Plan {
@@ -35,11 +35,11 @@ pub(super) enum Plan {
 impl Call {
     /// Settles where the value will be stored, and what can be returned meanwhile; or finds it (as the
     /// error).
-    pub(super) async fn plan<V: CacheValue>(
+    pub(super) async fn plan(
         &self,
         seat: &Seat,
         budgets: &mut Budgets,
-    ) -> Result<(Plan, Option<Spare<V>>), Hit<V>> {
+    ) -> Result<(Plan, Option<Spare>), Hit> {
         let engine = &self.engine;
         let Some(store) = &engine.store else {
             return self.plan_local(seat);
@@ -68,20 +68,27 @@ impl Call {
 
     /// Without a shared tier the cells themselves hold the stamps. They are taken before the load:
     /// that is what makes a late insertion harmless.
-    fn plan_local<V: CacheValue>(&self, seat: &Seat) -> Result<(Plan, Option<Spare<V>>), Hit<V>> {
+    fn plan_local(&self, seat: &Seat) -> Result<(Plan, Option<Spare>), Hit> {
         let engine = &self.engine;
         let Tagged { cells, .. } = engine.tagged(self, "");
-        let note = engine.note(&cells);
         let now = engine.env.coarse();
-        seat.note(note.clone());
+        let found = engine.find(self).filter(|_| !self.refresh);
+        let mut note = engine.note(&cells);
+        if let Some(found) = &found {
+            // Among them those tags that only the value knows of.
+            let deps = found.head().deps.iter();
+            let deps =
+                deps.map(|dependency| (Arc::clone(&dependency.cell), dependency.cell.moved()));
+            note.cells.extend(deps);
+        }
+        let epoch = note.epoch;
+        seat.note(note);
         // After the note: whatever ends it from here on makes the flight dirty.
         let point = engine.flights.source_asked();
-        let local = engine
-            .find_typed::<V>(self)
-            .filter(|stored| !self.refresh && stored.head.holds(note.epoch, now));
+        let local = found.filter(|stored| stored.head().holds(epoch, now));
         let mut spare = None;
         if let Some(stored) = local {
-            let worth = engine.worth(self, &stored.head.life, &mut self.early.clone());
+            let worth = engine.worth(self, &stored.head().life, &mut self.early.clone());
             let hit = Hit {
                 stored,
                 point,
@@ -101,7 +108,8 @@ impl Call {
         let deps = cells
             .into_iter()
             .map(|cell| {
-                let stamp = cell.stamp_or_make(|| engine.env.draw())?;
+                let stamp =
+                    cell.stamp_or_make(engine.flights.call_begins(), || engine.env.draw())?;
                 Some(Dependency { cell, stamp })
             })
             .collect();
@@ -113,7 +121,7 @@ impl Call {
 
     /// While the shared tier can't be reached: what the local tier had when it could, where the kind
     /// allows that; else the function runs, and what it brings is kept for as long.
-    fn plan_outage<V: CacheValue>(&self, seat: &Seat) -> Result<(Plan, Option<Spare<V>>), Hit<V>> {
+    fn plan_outage(&self, seat: &Seat) -> Result<(Plan, Option<Spare>), Hit> {
         let engine = &self.engine;
         if self.function.settings.outage_ttl.is_zero() || self.given {
             return Ok((Plan::Bare, None));

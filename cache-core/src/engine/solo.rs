@@ -4,12 +4,12 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Engine, Function};
 use crate::metrics::Count;
-use crate::shape::Shape;
 
 /// How many keys can be told apart. Two that can't only share flights of their own.
 const PLACES: usize = 1024;
@@ -62,11 +62,15 @@ impl Solo {
         })
     }
 
-    /// Runs the function, timed and counted.
-    pub(crate) async fn run<R, S: Shape<R>>(self, shape: S, body: impl Future<Output = R>) -> R {
+    /// The function begins to run, counted. Returns when.
+    pub(crate) fn load_begins(&self) -> Duration {
         self.function.kind.counters.count(Count::Miss);
-        let load = self.function.timed(&self.engine.env, &shape, body);
-        load.await.0
+        self.function.load_begins(&self.engine.env)
+    }
+
+    /// It has run since then.
+    pub(crate) fn load_ended(&self, began: Duration, is_error: bool) {
+        self.function.load_ended(&self.engine.env, began, is_error);
     }
 }
 

@@ -7,17 +7,16 @@ use super::fetch::Tagged;
 use super::judge::Judgement;
 use super::outage::{Asking, unit};
 use super::{Call, Engine};
-use crate::local::{Age, Life, Stored};
+use crate::local::{Age, Held, Life};
 use crate::policy::Settings;
-use crate::shape::CacheValue;
 use crate::store::Read;
 
 /// For how long a value whose refresh has just failed is served without another attempt.
 const REST: Duration = Duration::from_secs(1);
 
 /// A value that can be returned.
-pub(super) struct Hit<V> {
-    pub(super) stored: Arc<Stored<V>>,
+pub(super) struct Hit {
+    pub(super) stored: Arc<dyn Held>,
     /// When it was asked for.
     pub(super) point: u64,
     pub(super) source: Source,
@@ -35,43 +34,37 @@ pub(super) enum Source {
 }
 
 /// A value that is there while a newer one is loaded.
-pub(super) struct Spare<V> {
-    pub(super) hit: Hit<V>,
+pub(super) struct Spare {
+    pub(super) hit: Hit,
     /// It is served while another call loads; else only if a load fails or takes long.
     pub(super) at_once: bool,
 }
 
-impl<V> Spare<V> {
+impl Spare {
     /// Until when it may be given to whoever comes.
     pub(super) fn until(&self, settings: &Settings) -> Duration {
-        let life = &self.hit.stored.head.life;
+        let life = &self.hit.stored.head().life;
         life.stale_until(settings.stale_while_revalidate)
     }
 
     /// Until when it may be given to those who have waited, or whose load has failed.
     pub(super) fn kept(&self, settings: &Settings) -> Duration {
-        let rescue = self
-            .hit
-            .stored
-            .head
-            .life
-            .stale_until(settings.stale_if_error);
+        let life = &self.hit.stored.head().life;
+        let rescue = life.stale_until(settings.stale_if_error);
         if self.at_once {
             rescue.max(self.until(settings))
         } else {
             rescue
         }
     }
-}
 
-impl<V: Clone> Spare<V> {
     /// The same, served for a while without another attempt to refresh it, and not past `until`.
-    pub(super) fn rested(self, now: Duration, rest: Duration, until: Duration) -> Hit<V> {
+    pub(super) fn rested(self, now: Duration, rest: Duration, until: Duration) -> Hit {
         let Hit { stored, point, .. } = self.hit;
         let rested = now.saturating_add(rest.min(REST)).min(until);
-        let life = stored.head.life.rested(rested);
+        let life = stored.head().life.rested(rested);
         Hit {
-            stored: Arc::new(stored.with_life(life)),
+            stored: stored.with_life(life),
             point,
             source: Source::Shared,
         }
@@ -114,31 +107,27 @@ impl Engine {
 
     /// What is cached for a call and is worth this much at least, without a flight: looked at, not
     /// kept.
-    pub(super) async fn look<V: CacheValue>(
-        &self,
-        call: &Call,
-        least: Worth,
-    ) -> Option<Arc<Stored<V>>> {
+    pub(super) async fn look(&self, call: &Call, least: Worth) -> Option<Arc<dyn Held>> {
         let now = self.env.coarse();
         // Nothing is refreshed here.
         let mut early = Some(false);
-        let local = self.find_typed::<V>(call);
+        let local = self.find(call);
         if let Some(local) = &local
             && !call.function.settings.strict
             && self.trusts_local(now)
-            && local.head.holds(self.epoch(), now)
-            && self.worth(call, &local.head.life, &mut early) <= least
+            && local.head().holds(self.epoch(), now)
+            && self.worth(call, &local.head().life, &mut early) <= least
         {
             return Some(Arc::clone(local));
         }
         let store = self.store.as_ref().filter(|_| self.outage.usable())?;
         let key = call.shared_key();
         let Tagged { mut tags, .. } = self.tagged(call, &key);
-        let local = local.filter(|stored| stored.head.life.lasts(now));
+        let local = local.filter(|stored| stored.head().life.lasts(now));
         // The second round trip is for the tags that only the entry's header names.
         for _ in 0..2 {
             let request = Read::new(&key, &tags)
-                .known(local.as_ref().map(|stored| stored.head.id))
+                .known(local.as_ref().map(|stored| stored.head().id))
                 .limit(call.function.entry_limit());
             let reading = match self.bounded(Asking::Read, store.read(request)).await {
                 Ok(reading) => reading,
@@ -149,7 +138,7 @@ impl Engine {
             };
             match self.judge_reading(call, local.as_ref(), &reading, &tags, now) {
                 Judgement::Valid(stored) => {
-                    let worth = self.worth(call, &stored.head.life, &mut early);
+                    let worth = self.worth(call, &stored.head().life, &mut early);
                     return (worth <= least).then_some(stored);
                 }
                 Judgement::Unasked(more) => tags.extend(more),

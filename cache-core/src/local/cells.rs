@@ -1,8 +1,8 @@
 //! Tag cells: what this node knows of a tag. All local entries that carry a tag share its cell, so
 //! that invalidating it is one store, however many they are.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,9 @@ pub(crate) struct Cell {
     /// The stamp as it was when the node lost sight of it, unless it was invalidated since; zero
     /// where there is none. What is served during an outage goes by it, and nothing else does.
     former: AtomicU64,
+    /// At which point of the node's calls the stamp was learnt or made (guard G8). Written under the lock
+    /// only.
+    learnt: AtomicU64,
     /// How often it moved. Written under the lock only.
     moved: AtomicU64,
     /// Taken by whoever changes the cell. True once the cell is no longer in the registry: then no
@@ -35,6 +38,7 @@ impl Cell {
             tag: tag.into(),
             stamp: AtomicU64::new(0),
             former: AtomicU64::new(0),
+            learnt: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             killed: Mutex::new(false),
         }
@@ -68,7 +72,9 @@ impl Cell {
     /// missed: this node's own prolonging of a stamp ends what it is told about it until it has been
     /// read back. Replies are handled in any order, so that nobody knows which of the two is the later:
     /// then nothing is known. `made` says that the reply is of a command that has made what was missing.
-    pub(crate) fn learn(&self, noted: u64, stamp: Option<Stamp>, made: bool) {
+    ///
+    /// `point`: the point of the node's calls that has been reached.
+    pub(crate) fn learn(&self, noted: u64, stamp: Option<Stamp>, made: bool, point: u64) {
         let killed = self.lock();
         let unmoved = self.moved.load(Ordering::Acquire) == noted;
         if *killed || !(unmoved || removed(Guard::G1)) {
@@ -82,8 +88,18 @@ impl Cell {
             self.stamp.store(0, Ordering::Release);
             self.moved.fetch_add(1, Ordering::AcqRel);
         } else {
+            if known != told {
+                self.learnt.store(point, Ordering::Release);
+            }
             self.stamp.store(told, Ordering::Release);
         }
+    }
+
+    /// The stamp, if it was known before this point already, and has been ever since.
+    pub(crate) fn known_before(&self, point: u64) -> Option<Stamp> {
+        let _killed = self.lock();
+        let stamp = self.stamp()?;
+        (self.learnt.load(Ordering::Acquire) < point).then_some(stamp)
     }
 
     /// Whether this was the stamp when the node last knew, and nothing it was told of has ended it.
@@ -114,7 +130,7 @@ impl Cell {
 
     /// The stamp, made with `draw` where there is none: without a shared tier the cell is the only
     /// place where the tag lives.
-    pub(crate) fn stamp_or_make(&self, draw: impl Fn() -> u64) -> Option<Stamp> {
+    pub(crate) fn stamp_or_make(&self, point: u64, draw: impl Fn() -> u64) -> Option<Stamp> {
         let killed = self.lock();
         if *killed {
             return None;
@@ -123,6 +139,7 @@ impl Cell {
             return Some(stamp);
         }
         let stamp = draw().max(1);
+        self.learnt.store(point, Ordering::Release);
         self.stamp.store(stamp, Ordering::Release);
         Some(stamp)
     }
@@ -173,6 +190,18 @@ pub(crate) struct Cells {
     hasher: RandomState,
     shards: [Mutex<HashMap<Box<str>, Arc<Cell>>>; SHARDS],
     most_in_shard: usize,
+    ended: Mutex<Ended>,
+}
+
+/// How many invalidations are remembered.
+const REMEMBERED: usize = 1024;
+
+/// The tags that were invalidated last, each with the point of the node's calls at which it was.
+#[derive(Debug, Default)]
+struct Ended {
+    latest: VecDeque<(u64, u64)>,
+    /// The point of the last one that is forgotten.
+    forgotten: u64,
 }
 
 impl Cells {
@@ -182,7 +211,28 @@ impl Cells {
             hasher: RandomState::new(),
             shards: Default::default(),
             most_in_shard: most.div_ceil(SHARDS).max(1),
+            ended: Mutex::default(),
         }
+    }
+
+    /// Remembers that a tag is about to be invalidated, at this point of the node's calls. To be told
+    /// before its cell advances.
+    pub(crate) fn remember(&self, tag: &str, point: u64) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if ended.latest.len() == REMEMBERED
+            && let Some((_, point)) = ended.latest.pop_front()
+        {
+            ended.forgotten = ended.forgotten.max(point);
+        }
+        ended.latest.push_back((self.hasher.hash_one(tag), point));
+    }
+
+    /// Whether no invalidation of a tag was remembered at this point or later (guard G8).
+    pub(crate) fn left_alone_since(&self, tag: &str, point: u64) -> bool {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let hash = self.hasher.hash_one(tag);
+        let touched = |(ended, at): &(u64, u64)| *ended == hash && *at >= point;
+        ended.forgotten < point && !ended.latest.iter().any(touched)
     }
 
     /// The cell of a tag, made where there is none.
@@ -269,9 +319,9 @@ mod tests {
         let cell = Cell::new("a");
         let noted = cell.moved();
         cell.advance();
-        cell.learn(noted, Some(7), false);
+        cell.learn(noted, Some(7), false, 1);
         assert_eq!(cell.stamp(), None);
-        cell.learn(cell.moved(), Some(8), false);
+        cell.learn(cell.moved(), Some(8), false, 1);
         assert_eq!(cell.stamp(), Some(8));
     }
 
@@ -282,12 +332,12 @@ mod tests {
                 let cell = Cell::new("a");
                 let noted = cell.moved();
                 let made = |stamp| stamp == newer;
-                cell.learn(noted, first, made(first));
-                cell.learn(noted, second, made(second));
+                cell.learn(noted, first, made(first), 1);
+                cell.learn(noted, second, made(second), 1);
                 assert_ne!(cell.stamp(), older, "{first:?}, then {second:?}");
                 assert_ne!(cell.moved(), noted);
                 // What is asked for from here on counts again.
-                cell.learn(cell.moved(), Some(9), false);
+                cell.learn(cell.moved(), Some(9), false, 1);
                 assert_eq!(cell.stamp(), Some(9));
             }
         }
@@ -296,7 +346,7 @@ mod tests {
     #[test]
     fn what_was_known_is_remembered_until_it_is_invalidated() {
         let cell = Cell::new("a");
-        cell.learn(0, Some(7), false);
+        cell.learn(0, Some(7), false, 1);
         cell.lose_sight();
         assert_eq!((cell.stamp(), cell.was(7)), (None, true));
         cell.lose_sight();
@@ -306,9 +356,9 @@ mod tests {
         assert!(!cell.was(7));
         assert_eq!(cell.former_or_make(|| 9), Some(9));
         assert_eq!((cell.stamp(), cell.was(9)), (None, true));
-        cell.learn(cell.moved(), None, false);
+        cell.learn(cell.moved(), None, false, 1);
         assert!(!cell.was(9), "what the store says counts");
-        cell.learn(cell.moved(), Some(8), false);
+        cell.learn(cell.moved(), Some(8), false, 1);
         assert!(cell.was(8) && !cell.was(9));
         cell.kill();
         assert!(!cell.was(8) && cell.former_or_make(|| 9).is_none());
@@ -317,22 +367,56 @@ mod tests {
     #[test]
     fn a_killed_cell_is_never_known_again() {
         let cell = Cell::new("a");
-        cell.learn(0, Some(7), false);
+        cell.learn(0, Some(7), false, 1);
         cell.kill();
-        cell.learn(cell.moved(), Some(7), false);
+        cell.learn(cell.moved(), Some(7), false, 1);
         assert_eq!(cell.stamp(), None);
-        assert_eq!(cell.stamp_or_make(|| 9), None);
+        assert_eq!(cell.stamp_or_make(1, || 9), None);
     }
 
     #[test]
     fn a_made_stamp_stays_until_the_tag_is_invalidated() {
         let cells = Cells::new(100);
         let cell = cells.cell("user:1");
-        assert_eq!(cell.stamp_or_make(|| 5), Some(5));
-        assert_eq!(cells.cell("user:1").stamp_or_make(|| 6), Some(5));
+        assert_eq!(cell.stamp_or_make(1, || 5), Some(5));
+        assert_eq!(cells.cell("user:1").stamp_or_make(1, || 6), Some(5));
         cells.advance("user:1");
         assert_eq!(cell.stamp(), None);
-        assert_eq!(cell.stamp_or_make(|| 6), Some(6));
+        assert_eq!(cell.stamp_or_make(1, || 6), Some(6));
+    }
+
+    #[test]
+    fn a_stamp_counts_as_known_from_when_it_was_learnt() {
+        let cell = Cell::new("a");
+        cell.learn(cell.moved(), Some(7), false, 5);
+        assert_eq!(cell.known_before(5), None, "learnt at that very point");
+        assert_eq!(cell.known_before(6), Some(7));
+        cell.learn(cell.moved(), Some(7), false, 9);
+        assert_eq!(cell.known_before(6), Some(7), "it was known all the time");
+        cell.advance();
+        cell.learn(cell.moved(), Some(8), false, 9);
+        assert_eq!(cell.known_before(9), None);
+        assert_eq!(cell.stamp_or_make(12, || 1), Some(8));
+        assert_eq!(cell.known_before(10), Some(8));
+    }
+
+    #[test]
+    fn an_invalidation_is_remembered_until_too_many_have_followed() {
+        let cells = Cells::new(100);
+        cells.remember("a", 5);
+        assert!(cells.left_alone_since("a", 6) && cells.left_alone_since("b", 1));
+        assert!(!cells.left_alone_since("a", 5));
+        for _ in 0..REMEMBERED {
+            cells.remember("b", 7);
+        }
+        assert!(
+            cells.left_alone_since("a", 6),
+            "all that came since is known"
+        );
+        assert!(
+            !cells.left_alone_since("c", 5),
+            "what was forgotten may be any"
+        );
     }
 
     #[test]
@@ -341,7 +425,7 @@ mod tests {
         let held: Vec<_> = (0..1_000)
             .map(|tag| {
                 let cell = cells.cell(&format!("held:{tag}"));
-                cell.stamp_or_make(|| 1);
+                cell.stamp_or_make(1, || 1);
                 cell
             })
             .collect();

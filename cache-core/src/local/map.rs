@@ -67,7 +67,7 @@ impl Equivalent<LocalKey> for KeyRef<'_> {
 
 /// What is known of a local entry besides its value.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub struct Head {
     pub(crate) key: LocalKey,
     /// When it is fresh, stale, gone.
     pub(crate) life: Life,
@@ -151,38 +151,41 @@ pub(crate) struct Stored<V> {
     pub(crate) value: V,
 }
 
-impl<V: Clone> Stored<V> {
-    /// The same with another course of life.
-    pub(crate) fn with_life(&self, life: Life) -> Self {
-        let head = &self.head;
-        Self {
-            head: Head::new(
-                head.key.clone(),
-                life,
-                head.epoch,
-                head.id,
-                head.deps.clone(),
-                head.bytes,
-            ),
-            value: self.value.clone(),
-        }
-    }
-}
-
 /// A [`Stored`] of any type.
-pub(crate) trait Held: Any + Send + Sync {
+pub trait Held: Any + Send + Sync {
     fn head(&self) -> &Head;
+
+    /// The same value with another head.
+    fn with_head(&self, head: Head) -> Arc<dyn Held>;
 }
 
-impl<V: Send + Sync + 'static> Held for Stored<V> {
+impl<V: Clone + Send + Sync + 'static> Held for Stored<V> {
     fn head(&self) -> &Head {
         &self.head
+    }
+
+    fn with_head(&self, head: Head) -> Arc<dyn Held> {
+        let value = self.value.clone();
+        Arc::new(Self { head, value })
     }
 }
 
 impl dyn Held {
     pub(crate) fn typed<V: 'static>(&self) -> Option<&Stored<V>> {
         (self as &dyn Any).downcast_ref()
+    }
+
+    /// The same with another course of life.
+    pub(crate) fn with_life(&self, life: Life) -> Arc<Self> {
+        let head = self.head();
+        self.with_head(Head::new(
+            head.key.clone(),
+            life,
+            head.epoch,
+            head.id,
+            head.deps.clone(),
+            head.bytes,
+        ))
     }
 }
 

@@ -33,7 +33,7 @@ const VERSION: &[u8] = b"schema 1;";
 
 /// What is known of a value type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Schema {
+pub enum Schema {
     /// Its shape is known.
     Traced {
         /// Of names, fields, variants and types, in order.

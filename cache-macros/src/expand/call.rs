@@ -58,11 +58,11 @@ impl<'a> Call<'a> {
             .as_ref()
             .map_or_else(|| quote!(""), |kind| quote!(#kind));
         let ttl = match &self.args.ttl {
-            None => quote!(::core::option::Option::None),
+            None => quote!(),
             Some(Ttl::Millis(millis)) => {
-                quote!(::core::option::Option::Some(::core::time::Duration::from_millis(#millis)))
+                quote!(.ttl(::core::time::Duration::from_millis(#millis)))
             }
-            Some(Ttl::Expr(expr)) => quote!(::core::option::Option::Some(#expr)),
+            Some(Ttl::Expr(expr)) => quote!(.ttl(#expr)),
         };
         let schema = match &self.args.schema {
             None => quote!(::core::option::Option::None),
@@ -78,8 +78,11 @@ impl<'a> Call<'a> {
                     line: ::core::line!(),
                     column: ::core::column!(),
                     path: || ::core::any::type_name::<#marker>(),
-                    ttl: || #ttl,
+                    policy: || ::cache_core::Policy::new() #ttl,
                     schema: #schema,
+                    version: 0,
+                    own_ttl: false,
+                    late_tags: false,
                 });
         }
     }

@@ -65,7 +65,7 @@ fn large_values_that_have_left_take_no_memory() {
 fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
     let local = Local::new(10_000);
     let cell = Arc::new(Cell::new("a"));
-    let stamp = cell.stamp_or_make(|| 5).expect("a fresh cell");
+    let stamp = cell.stamp_or_make(1, || 5).expect("a fresh cell");
     let tagged = Stored {
         head: Head::new(
             LocalKey::new(1, "7"),

@@ -61,10 +61,14 @@ impl user_profile {
             line: ::core::line!(),
             column: ::core::column!(),
             path: || ::core::any::type_name::<user_profile>(),
-            ttl: || ::core::option::Option::Some(
-                ::core::time::Duration::from_millis(1800000u64),
-            ),
+            policy: || {
+                ::cache_core::Policy::new()
+                    .ttl(::core::time::Duration::from_millis(1800000u64))
+            },
             schema: ::core::option::Option::None,
+            version: 0,
+            own_ttl: false,
+            late_tags: false,
         });
         &__CACHED_SITE
     }

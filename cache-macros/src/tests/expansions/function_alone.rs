@@ -13,8 +13,11 @@ fn sum<T: Number>(a: T, b: T) -> T {
             line: ::core::line!(),
             column: ::core::column!(),
             path: || ::core::any::type_name::<__Here>(),
-            ttl: || ::core::option::Option::None,
+            policy: || ::cache_core::Policy::new(),
             schema: ::core::option::Option::None,
+            version: 0,
+            own_ttl: false,
+            late_tags: false,
         });
         match ::cache_core::__private::lookup::<
             T,

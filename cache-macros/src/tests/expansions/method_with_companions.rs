@@ -45,8 +45,11 @@ impl Users {
             line: ::core::line!(),
             column: ::core::column!(),
             path: || ::core::any::type_name::<__Here>(),
-            ttl: || ::core::option::Option::None,
+            policy: || ::cache_core::Policy::new(),
             schema: ::core::option::Option::None,
+            version: 0,
+            own_ttl: false,
+            late_tags: false,
         });
         &__CACHED_SITE
     }

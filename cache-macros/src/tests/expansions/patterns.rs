@@ -67,8 +67,11 @@ impl sum {
             line: ::core::line!(),
             column: ::core::column!(),
             path: || ::core::any::type_name::<sum>(),
-            ttl: || ::core::option::Option::None,
+            policy: || ::cache_core::Policy::new(),
             schema: ::core::option::Option::None,
+            version: 0,
+            own_ttl: false,
+            late_tags: false,
         });
         &__CACHED_SITE
     }

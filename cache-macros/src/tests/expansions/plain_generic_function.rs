@@ -67,8 +67,11 @@ impl parsed {
             line: ::core::line!(),
             column: ::core::column!(),
             path: || ::core::any::type_name::<parsed>(),
-            ttl: || ::core::option::Option::Some(TTL),
+            policy: || ::cache_core::Policy::new().ttl(TTL),
             schema: ::core::option::Option::Some(3u64),
+            version: 0,
+            own_ttl: false,
+            late_tags: false,
         });
         &__CACHED_SITE
     }
