@@ -430,7 +430,8 @@ mod tests {
             assert_eq!(found, wanted, "{tried:?}");
         }
         let shape = crate::__shape!(Found, false, true, false);
-        for returned in [Ok(Some(1)), Err(2)] {
+        let returned: [Found; 2] = [Ok(Some(1)), Err(2)];
+        for returned in returned {
             assert_eq!(
                 shape.split(returned).map(|value| shape.join(value)),
                 Ok(returned)
@@ -439,7 +440,8 @@ mod tests {
         let none: Found = Ok(None);
         assert_eq!(shape.split(none), Err(none));
         let shape = crate::__shape!(Tried, true, false, false);
-        for returned in [Some(Ok(1)), None] {
+        let returned: [Tried; 2] = [Some(Ok(1)), None];
+        for returned in returned {
             assert_eq!(
                 shape.split(returned).map(|value| shape.join(value)),
                 Ok(returned)

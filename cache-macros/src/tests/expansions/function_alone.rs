@@ -27,7 +27,11 @@ fn sum<T: Number>(a: T, b: T) -> T {
             &__CACHED_SITE,
             ::cache_core::__private::Instance::of::<T>(),
             {
-                let __probed = ::cache_core::__private::shape::Plain;
+                let __probed = ::cache_core::__private::shape::Plain::<
+                    false,
+                    false,
+                    false,
+                >;
                 ::cache_core::__private::checked::<T, _, _>(__probed)
             },
             ::core::option::Option::None,
