@@ -81,8 +81,16 @@ where
 
 /// Asks whether a return value stands for success: `Ok`, or anything that is no `Result`.
 pub trait Success<R>: Copy {
-    /// Whether it does.
-    fn succeeded(self, returned: &R) -> bool;
+    /// What success brings.
+    type Value;
+
+    /// What it brought, if it was one.
+    fn value(self, returned: &R) -> Option<&Self::Value>;
+
+    /// Whether it was one.
+    fn succeeded(self, returned: &R) -> bool {
+        self.value(returned).is_some()
+    }
 }
 
 /// A type to be probed. Its flags are the options `cache_none`, `cache_err` and `local_only`.
@@ -258,14 +266,18 @@ class: |value| match value {
 });
 
 impl<R> Success<R> for Always {
-    fn succeeded(self, _: &R) -> bool {
-        true
+    type Value = R;
+
+    fn value(self, returned: &R) -> Option<&R> {
+        Some(returned)
     }
 }
 
 impl<T, E> Success<Result<T, E>> for UnlessErr {
-    fn succeeded(self, returned: &Result<T, E>) -> bool {
-        returned.is_ok()
+    type Value = T;
+
+    fn value(self, returned: &Result<T, E>) -> Option<&T> {
+        returned.as_ref().ok()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::terms::IntoTag;
 use crate::cache::with_current;
 use crate::driver::{self, block_on};
 use crate::engine::{Engine, Targets};
@@ -59,6 +60,21 @@ impl Plan {
         self.targets.tags.push(Tag::namespace().as_str().to_owned());
     }
 
+    /// Carries it out now, before the body.
+    pub async fn before(&self) {
+        let _ = self.engine.invalidate(self.targets.clone()).await;
+    }
+
+    /// [`before`](Self::before) for a plain function.
+    pub fn before_blocking(&self) {
+        if driver::is_here() {
+            // On the driver's own thread nobody can wait: it is carried out in the background.
+            drop(self.engine.start_invalidation(self.targets.clone()));
+        } else {
+            block_on(self.before());
+        }
+    }
+
     /// Guards the body: if it is dropped or panics in the middle, the plan is carried out in the
     /// background, since the write may have happened.
     pub fn arm(self) -> Armed {
@@ -81,6 +97,22 @@ pub struct Armed {
 }
 
 impl Armed {
+    /// Adds the tags that only the value knows of which the function has returned, if it has succeeded.
+    pub fn tags_with<V, T>(&mut self, value: Option<&V>, tags: fn(&V) -> T)
+    where
+        T: IntoIterator<Item: IntoTag>,
+    {
+        let (Some(plan), Some(value)) = (&mut self.plan, value) else {
+            return;
+        };
+        for tag in tags(value) {
+            match tag.into_tag() {
+                Ok(tag) => plan.targets.tags.push(tag.as_str().to_owned()),
+                Err(error) => plan.widen(&error),
+            }
+        }
+    }
+
     /// Carries the plan out where `succeeded`, else forgets it.
     pub async fn finish(mut self, succeeded: bool) {
         let Some(plan) = self.plan.take().filter(|_| succeeded) else {

@@ -107,7 +107,9 @@ impl<'a> Call<'a> {
         let returned = self.function.returned();
         let span = located(returned.span());
         let probed = match self.args.returns {
-            Some(Returns::Value) => quote!(::cache_core::__private::shape::Plain::<false, false, false>),
+            Some(Returns::Value) => {
+                quote!(::cache_core::__private::shape::Plain::<false, false, false>)
+            }
             None => quote!(::cache_core::__private::shape!(#returned)),
         };
         let checked =
