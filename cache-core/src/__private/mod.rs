@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::cache::with_current;
+use crate::cache::{Transaction, with_current};
 use crate::driver::{self, block_on};
 use crate::engine::{Call, Engine, Function, Solo, Targets};
 use crate::key::{ArgsText, args_text};
@@ -103,6 +103,20 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
             function: function.number,
             args: args.as_str(),
         };
+        let transaction = Transaction::around(engine);
+        if let Some(transaction) = &transaction {
+            let call = planned(engine, function, &args, tags);
+            let touched = |call: &Call| transaction.touches(function, args.as_str(), &call.tags);
+            if !matches!(&call, Way::Call(call) if !touched(call)) {
+                function.kind.counters.count(Count::Bypassed);
+                return Err(Ticket::bypass(shape));
+            }
+            let value = engine.local_hit::<S::Value>(function, key, &mut Some(false));
+            return value.map_or_else(
+                || Err(Ticket::new(shape, call.looking())),
+                |value| Ok(shape.join(value)),
+            );
+        }
         let mut early = None;
         if let Some(value) = engine.local_hit::<S::Value>(function, key, &mut early) {
             return Ok(shape.join(value));
@@ -129,6 +143,11 @@ pub fn refresh<R, S: Shape<R>, A: Serialize>(
             function.kind.counters.count(Count::Unkeyed);
             return Ticket::bypass(shape);
         };
+        if let Some(transaction) = Transaction::around(engine) {
+            // What it brings may never be committed; what is cached goes, if it is.
+            transaction.collect(Targets::key(registered_key(site, instance, &args)));
+            return Ticket::bypass(shape);
+        }
         let mut way = planned(engine, function, &args, tags);
         if let Way::Call(call) = &mut way {
             call.refresh = true;
@@ -213,10 +232,13 @@ pub fn put_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
 
 /// The key of a call.
 pub fn key<A: Serialize>(site: &'static Site, instance: Instance, args: &A) -> Result<Key> {
+    Ok(registered_key(site, instance, &args_text(args)?))
+}
+
+fn registered_key(site: &'static Site, instance: Instance, args: &ArgsText) -> Key {
     let registered = site.registered(instance);
-    let args = args_text(args)?;
-    let key = Key::new(registered.kind.into(), registered.name.clone(), &args);
-    Ok(key.or_under(registered.other.clone()))
+    let key = Key::new(registered.kind.into(), registered.name.clone(), args);
+    key.or_under(registered.other.clone())
 }
 
 /// What is cached for a call, without loading it.

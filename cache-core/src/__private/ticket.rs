@@ -28,7 +28,19 @@ pub(super) enum Way {
     Past,
     /// Past it too, while the shared tier can't be reached.
     Solo(Solo),
+    /// Past it, unless the shared tier has the value: in a transaction.
+    Look(Box<Call>),
     Call(Box<Call>),
+}
+
+impl Way {
+    /// The same, without storing anything.
+    pub(super) fn looking(self) -> Self {
+        match self {
+            Self::Call(call) => Self::Look(call),
+            other => other,
+        }
+    }
 }
 
 impl<R, S: Outline<R>> fmt::Debug for Ticket<R, S> {
@@ -97,6 +109,19 @@ impl<R, S: Shape<R>> Ticket<R, S> {
                 solo.load_ended(began, shape.is_error(&returned));
                 return (returned, false);
             }
+            Way::Look(call) => {
+                if let Some(value) = call
+                    .find_in_transaction()
+                    .await
+                    .and_then(|held| copy(&*held))
+                {
+                    return (shape.join(value), true);
+                }
+                let running = call.run_alone();
+                let returned = body.await;
+                call.ran(&running, shape.is_error(&returned));
+                return (returned, false);
+            }
             Way::Past => return (body.await, false),
         };
         let mut body = pin!(body);
@@ -157,12 +182,12 @@ impl<R, S: Shape<R>> Ticket<R, S> {
     pub(super) fn run_blocking(mut self, body: impl FnOnce() -> R) -> (R, bool) {
         match &mut self.way {
             // A plain function that the driver's thread calls, from the `Drop` of a value, say.
-            Way::Call(_) if driver::is_here() => (body(), false),
+            Way::Call(_) | Way::Look(_) if driver::is_here() => (body(), false),
             Way::Call(call) => {
                 call.blocking = true;
                 block_on(self.run(async move { body() }))
             }
-            Way::Solo(_) => block_on(self.run(async move { body() })),
+            Way::Solo(_) | Way::Look(_) => block_on(self.run(async move { body() })),
             Way::Past => (body(), false),
         }
     }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod scope;
+mod transaction;
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +10,8 @@ use std::sync::Arc;
 
 pub use builder::CacheBuilder;
 pub(crate) use scope::with_current;
-use scope::{Entered, INSTALLED, Scoped};
+use scope::{Entered, INSTALLED, Scope, Scoped};
+pub(crate) use transaction::Transaction;
 
 use crate::driver::block_on;
 use crate::engine::{Engine, Invalidation, Journal, Targets};
@@ -99,16 +101,20 @@ impl Cache {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        Scoped {
-            cache: self.clone(),
-            future: Box::pin(future),
-        }
+        Scoped::new(self.as_scope(), future)
     }
 
     /// Has every cached function that `run` calls on this thread use this cache.
     pub fn scope_blocking<T>(&self, run: impl FnOnce() -> T) -> T {
-        let _entered = Entered::new(self.clone());
+        let _entered = Entered::new(self.as_scope());
         run()
+    }
+
+    fn as_scope(&self) -> Scope {
+        Scope {
+            cache: self.clone(),
+            transaction: None,
+        }
     }
 
     /// Invalidates every entry that carries the tag.

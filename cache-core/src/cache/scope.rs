@@ -8,13 +8,29 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll};
 
 use super::Cache;
+use super::transaction::Transaction;
 use crate::engine::Engine;
 
 pub(super) static INSTALLED: OnceLock<Cache> = OnceLock::new();
 static EMBEDDED: LazyLock<Cache> = LazyLock::new(|| Cache::builder().build());
 
 thread_local! {
-    static SCOPES: RefCell<Vec<Cache>> = const { RefCell::new(Vec::new()) };
+    static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What applies to the calls in a future or a closure.
+#[derive(Clone)]
+pub(super) struct Scope {
+    pub(super) cache: Cache,
+    pub(super) transaction: Option<Arc<Transaction>>,
+}
+
+/// What `find` finds in the innermost scope around what runs here in which it finds anything.
+pub(super) fn innermost<T>(find: impl FnMut(&Scope) -> Option<T>) -> Option<T> {
+    SCOPES
+        .try_with(|scopes| scopes.borrow().iter().rev().find_map(find))
+        .ok()
+        .flatten()
 }
 
 /// Runs `run` with the cache that applies here.
@@ -26,7 +42,7 @@ pub(crate) fn with_current<T>(
         return run(&cache.engine, cache);
     }
     // Cloned, so that nothing is borrowed while `run` runs: it may enter a scope of its own.
-    let scoped = SCOPES.try_with(|scopes| scopes.borrow().last().cloned());
+    let scoped = SCOPES.try_with(|scopes| scopes.borrow().last().map(|scope| scope.cache.clone()));
     if let Ok(Some(cache)) = scoped {
         return run(&cache.engine, &cache);
     }
@@ -34,17 +50,26 @@ pub(crate) fn with_current<T>(
     run(&cache.engine, cache)
 }
 
-/// A future that has a cache for the time it is polled.
+/// A future that has a scope for the time it is polled.
 pub(super) struct Scoped<F> {
-    pub(super) cache: Cache,
-    pub(super) future: Pin<Box<F>>,
+    scope: Scope,
+    future: Pin<Box<F>>,
+}
+
+impl<F> Scoped<F> {
+    pub(super) fn new(scope: Scope, future: F) -> Self {
+        Self {
+            scope,
+            future: Box::pin(future),
+        }
+    }
 }
 
 impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let _entered = Entered::new(self.cache.clone());
+        let _entered = Entered::new(self.scope.clone());
         self.future.as_mut().poll(context)
     }
 }
@@ -53,8 +78,11 @@ impl<F: Future> Future for Scoped<F> {
 pub(super) struct Entered;
 
 impl Entered {
-    pub(super) fn new(cache: Cache) -> Self {
-        SCOPES.with(|scopes| scopes.borrow_mut().push(cache));
+    pub(super) fn new(scope: Scope) -> Self {
+        if scope.transaction.is_some() {
+            Transaction::opened(1);
+        }
+        SCOPES.with(|scopes| scopes.borrow_mut().push(scope));
         Self
     }
 }
@@ -62,6 +90,9 @@ impl Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         let left = SCOPES.with(|scopes| scopes.borrow_mut().pop());
+        if left.as_ref().is_some_and(|left| left.transaction.is_some()) {
+            Transaction::opened(-1);
+        }
         drop(left);
     }
 }

@@ -116,6 +116,15 @@ impl Call {
         }
     }
 
+    /// What the shared tier has, for a call in a transaction, which loads nothing for others. Counted.
+    pub(crate) async fn find_in_transaction(&self) -> Option<Arc<dyn Held>> {
+        let found = self.look_aside(Worth::Refresh).await;
+        if found.is_none() {
+            self.count(Count::Miss);
+        }
+        found
+    }
+
     /// What is cached, without loading it.
     pub(crate) async fn peek(&self) -> Option<Arc<dyn Held>> {
         self.engine.look(self, Worth::Refresh).await

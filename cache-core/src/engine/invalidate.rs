@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use super::Engine;
 use super::outage::{Asking, shared_keys};
 use crate::Key;
+use crate::cache::Transaction;
 use crate::local::LocalKey;
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
@@ -33,6 +34,9 @@ pub enum Invalidation {
     /// this node uses the shared tier again. Kept in memory, and where the cache has a
     /// [`journal`](crate::CacheBuilder::journal), on disk by now.
     Queued,
+    /// It is kept until the [`transaction`](crate::Cache::transaction) around it has succeeded, and
+    /// carried out then.
+    Collected,
 }
 
 /// What is to be invalidated.
@@ -90,6 +94,10 @@ impl Engine {
     /// that whatever it reads, however late, is neither learnt nor kept; one that began after it
     /// sends its read after the store has carried the invalidation out.
     pub(crate) async fn invalidate(&self, targets: Targets) -> Invalidation {
+        if let Some(transaction) = Transaction::around(self) {
+            transaction.collect(targets);
+            return Invalidation::Collected;
+        }
         let Some(answer) = self.start_invalidation(targets) else {
             return Invalidation::Applied;
         };
@@ -97,12 +105,17 @@ impl Engine {
         answer.await.unwrap_or(Invalidation::Queued)
     }
 
-    /// Starts an invalidation whose local effect is there when this returns. `None`: it is done.
+    /// Starts an invalidation whose local effect is there when this returns, unless a transaction
+    /// collects it. `None`: it is done.
     pub(crate) fn start_invalidation(
         &self,
         targets: Targets,
     ) -> Option<oneshot::Receiver<Invalidation>> {
         if targets.is_empty() {
+            return None;
+        }
+        if let Some(transaction) = Transaction::around(self) {
+            transaction.collect(targets);
             return None;
         }
         self.apply_locally(&targets);
@@ -186,6 +199,8 @@ impl Engine {
         let count = match outcome {
             Invalidation::Applied => Count::InvalidationApplied,
             Invalidation::Queued => Count::InvalidationQueued,
+            // Counted when it is delivered.
+            Invalidation::Collected => return,
         };
         self.totals.count(count);
         let of_keys = targets.keys.iter().map(Key::kind);
