@@ -241,7 +241,8 @@ pub(crate) enum Joined {
     /// Another is refreshing what may be had meanwhile, but this call has to ask for itself whether it
     /// still may: nobody would have told.
     Aside(Follower),
-    /// This very thread is at it, further up its stack: waiting would be for ever.
+    /// This very thread is at it, further up its stack, or an async call, which may need this thread:
+    /// waiting could be for ever.
     Own,
 }
 
@@ -283,7 +284,9 @@ impl Flights {
         let mut shard = self.shard(key);
         let mut other = None;
         if let Some(flight) = shard.get(key) {
-            if blocking && flight.thread == Some(thread::current().id()) {
+            // An async call may need this very thread to go on.
+            let in_vain = |led_by: ThreadId| led_by == thread::current().id();
+            if blocking && flight.thread.is_none_or(in_vain) {
                 return Joined::Own;
             }
             let (loading, too_late) = {

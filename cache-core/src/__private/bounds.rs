@@ -11,8 +11,9 @@ use std::sync::LazyLock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::batch::Elements;
 use crate::Cache;
-use crate::shape::Outline;
+use crate::shape::{FallibleOptional, Outline};
 use crate::value::Carry;
 
 /// An argument of the key.
@@ -47,6 +48,20 @@ pub trait Keyed<Way>: Serialize {
     /// Gives it back.
     fn given<T>(it: T) -> Self::Given<T>;
 }
+
+/// The shape of one element of a batch that returns `R`, whose value can be cached.
+pub fn element<R, S, Way, const NONE: bool, const LOCAL: bool>(
+    _shape: S,
+) -> <ValueOf<R, S> as Copied<Way>>::Given<FallibleOptional<NONE, false, LOCAL>>
+where
+    S: Outline<R, Value: Elements>,
+    ValueOf<R, S>: Copied<Way> + Shared<Way> + Carried<Way, Carry<LOCAL>>,
+{
+    <ValueOf<R, S> as Copied<Way>>::given(FallibleOptional)
+}
+
+/// The value of one element.
+type ValueOf<R, S> = <<S as Outline<R>>::Value as Elements>::Value;
 
 /// `Clone`, as something that is there or not.
 #[diagnostic::on_unimplemented(

@@ -1,6 +1,7 @@
 //! What the macros' output calls. Not public API: it changes with the macros, which are pinned to
 //! this very version.
 
+mod batch;
 mod bounds;
 mod invalidates;
 mod terms;
@@ -25,7 +26,8 @@ pub mod shape {
     pub use crate::shape::*;
 }
 
-pub use self::bounds::{argument, cache, checked};
+pub use self::batch::{Each, Elements, Failed, batch, batch_blocking, elements};
+pub use self::bounds::{argument, cache, checked, element};
 pub use self::invalidates::{Armed, Plan};
 pub use self::terms::{IntoTag, IntoTtl};
 pub use self::ticket::Ticket;

@@ -5,13 +5,15 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::Poll;
 use std::time::Duration;
 
 use super::terms::{IntoTag, IntoTtl, Terms};
 use crate::driver::{self, block_on};
-use crate::engine::{Call, Fate, Prepared, Running, Solo};
-use crate::local::Held;
+use crate::engine::{Call, Engine, Fate, Prepared, Running, Solo, Within};
+use crate::local::{Held, LocalKey};
 use crate::shape::{Class, Outline, Shape};
 
 /// A call that found nothing it could use in the local tier.
@@ -143,7 +145,8 @@ impl<R, S: Shape<R>> Ticket<R, S> {
             }
         };
         let mut running = call.run(&lead);
-        let returned = in_time(&mut running, body.as_mut()).await;
+        let within = call.within();
+        let returned = in_time(&mut running, &within, body.as_mut()).await;
         let Some(returned) = returned else {
             let stale = call.too_late(lead);
             if let Some(returned) = stale.and_then(|held| found(&*held)) {
@@ -179,6 +182,30 @@ impl<R, S: Shape<R>> Ticket<R, S> {
         (shape.join(copy), stored)
     }
 
+    /// Has a flag up while it waits for somebody else.
+    pub(super) fn watched(mut self, waiting: &Arc<AtomicBool>) -> Self {
+        if let Way::Call(call) = &mut self.way {
+            call.waiting = Some(Arc::clone(waiting));
+        }
+        self
+    }
+
+    /// It is a plain function's.
+    pub(super) fn blocking(mut self) -> Self {
+        if let Way::Call(call) = &mut self.way {
+            call.blocking = true;
+        }
+        self
+    }
+
+    /// The key it may come to load, if it may.
+    pub(super) fn within(&self) -> Option<(Arc<Engine>, LocalKey)> {
+        match &self.way {
+            Way::Call(call) => Some((Arc::clone(&call.engine), call.key.clone())),
+            Way::Past | Way::Solo(_) | Way::Look(_) => None,
+        }
+    }
+
     pub(super) fn run_blocking(mut self, body: impl FnOnce() -> R) -> (R, bool) {
         match &mut self.way {
             // A plain function that the driver's thread calls, from the `Drop` of a value, say.
@@ -209,10 +236,11 @@ impl Call {
 /// What the function returns, unless it runs for too long.
 async fn in_time<R>(
     running: &mut Running,
+    within: &Within,
     mut body: std::pin::Pin<&mut impl Future<Output = R>>,
 ) -> Option<R> {
     poll_fn(|context| {
-        if let Poll::Ready(returned) = body.as_mut().poll(context) {
+        if let Poll::Ready(returned) = within.run(|| body.as_mut().poll(context)) {
             return Poll::Ready(Some(returned));
         }
         match &mut running.hard {

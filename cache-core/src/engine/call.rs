@@ -1,12 +1,13 @@
 //! One call after a local miss: join the flight of its key or lead it, fetch or load, store, share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::fetch::{Budgets, Tagged};
 use super::lead::Lead;
 use super::plan::Plan;
 use super::worth::Worth;
-use super::{Engine, Function};
+use super::{Engine, Function, Within};
 use crate::flight::{Followed, Follower, Joined, Seat};
 use crate::key::ArgsText;
 use crate::local::{Held, LocalKey};
@@ -45,6 +46,8 @@ pub(crate) struct Call {
     pub(crate) given: bool,
     /// Whether the function is a plain one.
     pub(crate) blocking: bool,
+    /// Up while it waits for another call or another node, for a batch that it is part of.
+    pub(crate) waiting: Option<Arc<AtomicBool>>,
 }
 
 impl Call {
@@ -64,7 +67,24 @@ impl Call {
             early: None,
             given: false,
             blocking: false,
+            waiting: None,
         }
+    }
+
+    /// The load of this call, for whatever it calls.
+    pub(crate) fn within(&self) -> Within {
+        Within::new(&self.engine, [self.key.clone()])
+    }
+
+    /// Waits for somebody else, whom a batch must not wait for before it has loaded what it leads.
+    pub(super) async fn waits<T>(&self, other: impl Future<Output = T>) -> T {
+        let Some(waiting) = &self.waiting else {
+            return other.await;
+        };
+        waiting.store(true, Ordering::Relaxed);
+        let ended = other.await;
+        waiting.store(false, Ordering::Relaxed);
+        ended
     }
 
     /// The key in the shared tier.
@@ -134,6 +154,9 @@ impl Call {
     /// call's flight, counted, as the error.
     async fn take_seat(&self, budgets: &mut Budgets) -> Result<Option<Seat>, Arc<dyn Held>> {
         let engine = &self.engine;
+        if Within::covers(engine, &self.key) {
+            return Ok(None);
+        }
         if self.refresh {
             let seat = engine.flights.replace(&self.key, self.blocking);
             if self.given {
@@ -183,11 +206,15 @@ impl Call {
             let followed = loop {
                 let before = engine.env.now();
                 let pause = soft.map_or(budgets.waits, |soft| soft.min(budgets.waits));
-                let ended = tokio::select! {
-                    biased;
-                    end = other.end() => Some(end),
-                    () = engine.env.sleep(pause) => None,
-                };
+                let ended = self
+                    .waits(async {
+                        tokio::select! {
+                            biased;
+                            end = other.end() => Some(end),
+                            () = engine.env.sleep(pause) => None,
+                        }
+                    })
+                    .await;
                 let waited = engine.env.now().saturating_sub(before);
                 budgets.waits = budgets.waits.saturating_sub(waited);
                 soft = soft.map(|soft| soft.saturating_sub(waited));
@@ -259,11 +286,15 @@ impl Call {
     async fn gather(&self, mut other: Follower, budgets: &mut Budgets) {
         let env = &self.engine.env;
         let before = env.now();
-        tokio::select! {
-            biased;
-            _ = other.end() => {}
-            () = env.sleep(budgets.store.min(budgets.waits)) => {}
-        }
+        let pause = budgets.store.min(budgets.waits);
+        self.waits(async {
+            tokio::select! {
+                biased;
+                _ = other.end() => {}
+                () = env.sleep(pause) => {}
+            }
+        })
+        .await;
         let waited = env.now().saturating_sub(before);
         budgets.waits = budgets.waits.saturating_sub(waited);
         budgets.store = budgets.store.saturating_sub(waited);

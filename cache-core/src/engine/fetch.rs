@@ -400,11 +400,14 @@ impl<'a> Search<'a> {
         if let (Some(soft), Some(_)) = (self.soft, &self.spare) {
             pause = pause.min(soft.saturating_sub(before));
         }
-        tokio::select! {
-            biased;
-            () = self.seat.rung(armed) => {}
-            () = env.sleep(pause) => {}
-        }
+        let wait = async {
+            tokio::select! {
+                biased;
+                () = self.seat.rung(armed) => {}
+                () = env.sleep(pause) => {}
+            }
+        };
+        self.call.waits(wait).await;
         let waited = env.now().saturating_sub(before);
         budgets.waits = budgets.waits.saturating_sub(waited);
         // What was waited for was not the store.

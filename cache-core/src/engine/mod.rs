@@ -21,6 +21,7 @@ mod queue;
 mod recent;
 mod solo;
 mod trust;
+mod within;
 mod worth;
 
 use std::any::type_name;
@@ -47,6 +48,7 @@ use recent::Recent;
 pub(crate) use solo::Solo;
 use solo::Solos;
 use trust::Trust;
+pub(crate) use within::Within;
 
 use crate::env::Env;
 use crate::flight::{Flights, Note};

@@ -1,0 +1,237 @@
+//! Batches: one look at all elements, one run of the function for those that are missing, and each
+//! element an entry like any other.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cache_core::__private::{
+    Instance, Site, Spec, Ticket, batch, element, elements, load, lookup, shape,
+};
+use cache_core::memory::MemoryServer;
+use cache_core::{Cache, Env, Policy, Tag};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+type Users = HashMap<u64, String>;
+type Found = Result<Users, &'static str>;
+
+static SITE: Site = Site::new(Spec {
+    module: "batches",
+    name: "user",
+    kind: "user",
+    file: "batches.rs",
+    line: 1,
+    column: 1,
+    path: || "batches::user",
+    policy: Policy::new,
+    schema: None,
+    version: 0,
+    own_ttl: false,
+    late_tags: false,
+});
+
+/// What the function is asked for, each time it runs.
+#[derive(Default)]
+struct Source {
+    asked: Mutex<Vec<Vec<u64>>>,
+    failing: Mutex<bool>,
+    /// Where the function stops until it is told to go on.
+    gate: Option<(Arc<Notify>, Arc<Notify>)>,
+}
+
+impl Source {
+    async fn users(&self, ids: &[u64]) -> Result<Users, &'static str> {
+        self.asked.lock().unwrap().push(ids.to_vec());
+        if let Some((arrived, go)) = &self.gate {
+            arrived.notify_one();
+            go.notified().await;
+        }
+        if *self.failing.lock().unwrap() {
+            return Err("no database");
+        }
+        let known = ids.iter().filter(|id| **id < 100);
+        Ok(known.map(|id| (*id, format!("user {id}"))).collect())
+    }
+
+    fn asked(&self) -> Vec<Vec<u64>> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+async fn users(cache: &Cache, source: &Source, ids: &[u64]) -> Result<Users, &'static str> {
+    batch::<Found, _, _, _, _, _, _>(
+        shape!(Found),
+        elements(ids),
+        |id| {
+            let shape = element::<Found, _, _, false, false>(shape!(Found));
+            lookup(
+                &SITE,
+                Instance::of::<()>(),
+                shape,
+                Some(cache),
+                &(id,),
+                |tags| {
+                    use cache_core::__private::Part::{Text, Value};
+                    tags.tag(&[Text("user:"), Value(id)]);
+                },
+            )
+        },
+        |missing: Vec<u64>| async move { source.users(&missing).await },
+    )
+    .await
+}
+
+/// The function for one element, over the same entries.
+async fn user(cache: &Cache, loads: &AtomicUsize, id: u64) -> Option<String> {
+    let shape = shape!(Option<String>);
+    let found: Result<_, Ticket<Option<String>, _>> = lookup(
+        &SITE,
+        Instance::of::<()>(),
+        shape,
+        Some(cache),
+        &(id,),
+        |tags| {
+            use cache_core::__private::Part::{Text, Value};
+            tags.tag(&[Text("user:"), Value(&id)]);
+        },
+    );
+    match found {
+        Ok(value) => value,
+        Err(ticket) => {
+            load(ticket, async {
+                loads.fetch_add(1, Ordering::Relaxed);
+                Some(format!("user {id}"))
+            })
+            .await
+        }
+    }
+}
+
+fn caches() -> Vec<Cache> {
+    let server = MemoryServer::new(Env::system());
+    vec![
+        Cache::builder().build(),
+        Cache::builder().shared(server.store()).build(),
+    ]
+}
+
+fn named(ids: &[u64]) -> Users {
+    ids.iter().map(|id| (*id, format!("user {id}"))).collect()
+}
+
+#[tokio::test]
+async fn only_what_is_missing_is_asked_for() {
+    for cache in caches() {
+        let source = Source::default();
+        assert_eq!(
+            users(&cache, &source, &[1, 2, 2, 3]).await,
+            Ok(named(&[1, 2, 3]))
+        );
+        assert_eq!(source.asked(), [vec![1, 2, 3]]);
+        assert_eq!(
+            users(&cache, &source, &[3, 4, 1]).await,
+            Ok(named(&[1, 3, 4]))
+        );
+        assert_eq!(source.asked(), [vec![4]]);
+        assert_eq!(users(&cache, &source, &[4, 3]).await, Ok(named(&[3, 4])));
+        assert!(source.asked().is_empty());
+        assert_eq!(users(&cache, &source, &[]).await, Ok(Users::new()));
+
+        // Each is an entry of its own.
+        cache.invalidate_tag("user:3").await.unwrap();
+        assert_eq!(
+            users(&cache, &source, &[1, 3, 4]).await,
+            Ok(named(&[1, 3, 4]))
+        );
+        assert_eq!(source.asked(), [vec![3]]);
+        // What there is nothing of is no entry.
+        assert_eq!(users(&cache, &source, &[1, 100]).await, Ok(named(&[1])));
+        assert_eq!(users(&cache, &source, &[1, 100]).await, Ok(named(&[1])));
+        assert_eq!(source.asked(), [vec![100], vec![100]]);
+    }
+}
+
+#[tokio::test]
+async fn elements_are_those_of_the_function_for_one() {
+    for cache in caches() {
+        let (source, loads) = (Source::default(), AtomicUsize::new(0));
+        user(&cache, &loads, 1).await;
+        users(&cache, &source, &[1, 2]).await.unwrap();
+        assert_eq!(source.asked(), [vec![2]]);
+        assert_eq!(user(&cache, &loads, 2).await, Some("user 2".to_owned()));
+        assert_eq!(loads.into_inner(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_the_callers_and_leaves_nothing_behind() {
+    for cache in caches() {
+        let source = Source::default();
+        users(&cache, &source, &[1]).await.unwrap();
+        *source.failing.lock().unwrap() = true;
+        assert_eq!(users(&cache, &source, &[1, 2]).await, Err("no database"));
+        assert_eq!(users(&cache, &source, &[1]).await, Ok(named(&[1])), "a hit");
+        *source.failing.lock().unwrap() = false;
+        source.asked();
+        assert_eq!(users(&cache, &source, &[1, 2]).await, Ok(named(&[1, 2])));
+        assert_eq!(source.asked(), [vec![2]]);
+    }
+}
+
+#[tokio::test]
+async fn two_batches_in_opposite_order_share_their_loads_and_never_wait_for_each_other() {
+    for cache in caches() {
+        let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let gated = || Source {
+            gate: Some((Arc::clone(&arrived), Arc::clone(&go))),
+            ..Source::default()
+        };
+        let (first, second) = (gated(), gated());
+        let both = async {
+            tokio::join!(
+                biased;
+                users(&cache, &first, &[1, 2, 3]),
+                async {
+                    arrived.notified().await;
+                    // It leads 5 and 4, and waits for 3 and 2.
+                    users(&cache, &second, &[5, 3, 4, 2]).await
+                },
+                async {
+                    arrived.notified().await;
+                    go.notify_waiters();
+                    go.notify_one();
+                }
+            )
+        };
+        let (one, other, ()) = timeout(Duration::from_secs(10), both)
+            .await
+            .expect("no deadlock");
+        assert_eq!(one, Ok(named(&[1, 2, 3])));
+        assert_eq!(other, Ok(named(&[2, 3, 4, 5])));
+        assert_eq!(first.asked(), [vec![1, 2, 3]]);
+        assert_eq!(second.asked(), [vec![5, 4]]);
+    }
+}
+
+#[tokio::test]
+async fn an_element_invalidated_during_its_load_is_not_stored() {
+    for cache in caches() {
+        let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let source = Source {
+            gate: Some((Arc::clone(&arrived), Arc::clone(&go))),
+            ..Source::default()
+        };
+        let (loaded, ()) = tokio::join!(users(&cache, &source, &[1, 2]), async {
+            arrived.notified().await;
+            cache.invalidate_tags([Tag::new("user:1").unwrap()]).await;
+            go.notify_one();
+        });
+        assert_eq!(loaded, Ok(named(&[1, 2])));
+        source.asked();
+        go.notify_one();
+        users(&cache, &source, &[1, 2]).await.unwrap();
+        assert_eq!(source.asked(), [vec![1]]);
+    }
+}
