@@ -70,6 +70,7 @@ pub mod store;
 mod tag;
 mod ttl;
 mod value;
+mod warm;
 
 pub use cache::{Cache, CacheBuilder, Health};
 pub use cache_macros::{cached, invalidates};
@@ -84,3 +85,4 @@ pub use kind::Kind;
 pub use metrics::{KindSnapshot, Snapshot};
 pub use policy::{Consistency, Policy};
 pub use tag::Tag;
+pub use warm::{Warm, Warmed, Warming};

@@ -19,7 +19,7 @@ use crate::engine::{Call, Engine, Function, Solo, Targets};
 use crate::key::{ArgsText, args_text};
 use crate::metrics::Count;
 use crate::shape::Shape;
-use crate::{Cache, Error, Invalidation, Key, Result, Tag};
+use crate::{Cache, Error, Invalidation, Key, Result, Tag, Warm};
 
 /// What the macros' output names of it.
 pub mod shape {
@@ -230,6 +230,15 @@ pub async fn put<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
 /// [`put`] for a plain function.
 pub fn put_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
     ticket.given().run_blocking(|| value).1
+}
+
+/// The calls of `items`, made by `call` when their turn comes.
+pub fn warm<I, T, F>(items: I, call: F) -> Warm<std::iter::Map<I::IntoIter, F>>
+where
+    I: IntoIterator,
+    F: FnMut(I::Item) -> T,
+{
+    Warm::new(items.into_iter().map(call))
 }
 
 /// The key of a call.
