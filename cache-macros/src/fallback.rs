@@ -16,7 +16,16 @@ pub(crate) fn cached(
     settled: bool,
 ) -> TokenStream {
     // What is wrong was reported, and must not be met again.
-    let args = Cached { ttl: None, ..args };
+    let args = Cached {
+        settings: Vec::new(),
+        cache_if: None,
+        ttl_with: None,
+        tags_with: None,
+        enabled: None,
+        cache_none: None,
+        cache_err: None,
+        ..args
+    };
     let companions = expand::companions(&args, function, settled);
     quote!(#item #companions)
 }

@@ -16,7 +16,7 @@ mod validate;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::args::{Cached, Invalidates};
+use crate::args::{Cached, Invalidates, Updates};
 use crate::errors::Errors;
 use crate::model::Function;
 
@@ -159,7 +159,7 @@ pub fn cached(
 ///     id: u64,
 /// }
 ///
-/// #[invalidates(tags("user:{user.id}"), key(user_name(user.id)))]
+/// #[invalidates(tags("user:{user.id}"), of(user_name(user.id)))]
 /// fn save(user: User) -> Result<(), std::io::Error> {
 ///     drop(user);
 ///     Ok(())
@@ -191,6 +191,15 @@ pub fn invalidates(
     expand_invalidates(options.into(), &item.into()).into()
 }
 
+/// Caches what a write returns as the value of a cached function.
+#[proc_macro_attribute]
+pub fn updates(
+    options: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    expand_updates(options.into(), &item.into()).into()
+}
+
 fn expand_cached(options: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = Cached::parse(options, &mut errors);
@@ -218,6 +227,19 @@ fn expand_invalidates(options: TokenStream, item: &TokenStream) -> TokenStream {
     }
     match (errors.into_compile_errors(), function) {
         (None, Some(function)) => expand::invalidates(&args, &function),
+        (errors, _) => quote!(#errors #item),
+    }
+}
+
+fn expand_updates(options: TokenStream, item: &TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let args = Updates::parse(options, &mut errors);
+    let function = function(item, "updates", &mut errors);
+    if let Some(function) = &function {
+        validate::updates(&args, function, &mut errors);
+    }
+    match (errors.into_compile_errors(), function) {
+        (None, Some(function)) => expand::updates(&args, &function),
         (errors, _) => quote!(#errors #item),
     }
 }

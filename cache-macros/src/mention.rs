@@ -1,28 +1,34 @@
 //! Which names an expression mentions: that decides which parameters a companion takes.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 
 /// Whether the tokens mention a variable of this name. Fields, methods and path segments of the
 /// same name don't count; a name captured by a format string does.
 pub(crate) fn mentions(tokens: &impl ToTokens, name: &str) -> bool {
+    mention(tokens, name).is_some()
+}
+
+/// Where the tokens first mention a variable of this name.
+pub(crate) fn mention(tokens: &impl ToTokens, name: &str) -> Option<Span> {
     in_stream(tokens.to_token_stream(), name)
 }
 
-fn in_stream(tokens: TokenStream, name: &str) -> bool {
+fn in_stream(tokens: TokenStream, name: &str) -> Option<Span> {
     // What stands before a token: how many dots, how many colons.
     let (mut dots, mut colons) = (0_u32, 0_u32);
     for token in tokens {
-        match &token {
-            TokenTree::Ident(ident) => {
-                let selected = dots == 1 || colons == 2;
-                if !selected && ident == name {
-                    return true;
-                }
+        let selected = dots == 1 || colons == 2;
+        let found = match &token {
+            TokenTree::Ident(ident) => (!selected && ident == name).then(|| ident.span()),
+            TokenTree::Group(group) => in_stream(group.stream(), name),
+            TokenTree::Literal(literal) => {
+                captured(&literal.to_string(), name).then(|| literal.span())
             }
-            TokenTree::Group(group) if in_stream(group.stream(), name) => return true,
-            TokenTree::Literal(literal) if captured(&literal.to_string(), name) => return true,
-            _ => {}
+            TokenTree::Punct(_) => None,
+        };
+        if found.is_some() {
+            return found;
         }
         match &token {
             TokenTree::Punct(punct) if punct.as_char() == '.' => dots += 1,
@@ -30,7 +36,7 @@ fn in_stream(tokens: TokenStream, name: &str) -> bool {
             _ => (dots, colons) = (0, 0),
         }
     }
-    false
+    None
 }
 
 /// Whether a literal is a string with `{name}` or `{name:..}` in it.

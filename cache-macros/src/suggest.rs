@@ -12,6 +12,11 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, candidate)| candidate)
 }
 
+/// `` (did you mean `name`?)``, with a space before it, where one is near enough.
+pub(crate) fn meant(name: &str, known: &[&str]) -> String {
+    nearest(name, known).map_or_else(String::new, |meant| format!(" (did you mean `{meant}`?)"))
+}
+
 /// `` `a`, `b` and `c` ``.
 pub(crate) fn list(names: &[&str]) -> String {
     let mut text = String::new();

@@ -49,7 +49,7 @@ impl Users {
         format!("{}/{id}/{}", self.tenant, next())
     }
 
-    #[invalidates(key(self.number(id)))]
+    #[invalidates(of(self.number(id)))]
     fn change(&self, id: u8) {
         let _ = (self, id);
     }
@@ -68,7 +68,7 @@ async fn renumber(id: u64, succeed: bool) -> Result<(), std::io::Error> {
     std::future::ready(Ok(())).await
 }
 
-#[invalidates(key(typed::<u8, 1>(id)))]
+#[invalidates(of(typed::<u8, 1>(id)))]
 fn retype(id: u8) -> u8 {
     id
 }

@@ -1,7 +1,7 @@
 //! Reads `name = value`, `name(..)` and `name` one after the other: the one place that knows
 //! about unknown names, names given twice, and how to go on after a mistake.
 
-use proc_macro2::{Delimiter, Group, Ident, TokenTree};
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
@@ -12,7 +12,8 @@ use crate::suggest;
 
 /// The options that an attribute takes.
 pub(crate) struct Known {
-    pub(crate) attribute: &'static str,
+    /// Who takes them, as messages call it.
+    pub(crate) owner: &'static str,
     pub(crate) names: &'static [&'static str],
     /// Those that may be given more than once.
     pub(crate) repeatable: &'static [&'static str],
@@ -63,14 +64,12 @@ impl Known {
         let name = input.call(Ident::parse_any)?;
         let text = name.to_string();
         if !self.names.contains(&text.as_str()) {
-            let meant = suggest::nearest(&text, self.names)
-                .map(|meant| format!(" (did you mean `{meant}`?)"))
-                .unwrap_or_default();
             return Err(syn::Error::new(
                 name.span(),
                 format!(
-                    "unknown option `{text}`{meant}: #[{}] takes {}",
-                    self.attribute,
+                    "unknown option `{text}`{}: {} takes {}",
+                    suggest::meant(&text, self.names),
+                    self.owner,
                     suggest::list(self.names)
                 ),
             ));
@@ -108,21 +107,21 @@ impl Known {
             Ok(text) => syn::Error::new(
                 text.span(),
                 format!(
-                    "expected an option by its name: write `kind = {}` if this is the kind; #[{}] takes {takes}",
+                    "expected an option by its name: write `kind = {}` if this is the kind; {} takes {takes}",
                     text.token(),
-                    self.attribute
+                    self.owner
                 ),
             ),
             Err(_) => input.error(format!(
-                "expected an option by its name: #[{}] takes {takes}",
-                self.attribute
+                "expected an option by its name: {} takes {takes}",
+                self.owner
             )),
         }
     }
 }
 
 /// After a mistake, goes on with the next option.
-fn skip_to_comma(input: ParseStream<'_>) {
+pub(crate) fn skip_to_comma(input: ParseStream<'_>) {
     while !input.is_empty() && !input.peek(Token![,]) {
         let _ = input.parse::<TokenTree>();
     }
@@ -165,22 +164,27 @@ pub(crate) fn list<T: Parse>(
     input: ParseStream<'_>,
     example: &str,
 ) -> syn::Result<Vec<T>> {
-    let wrong = || {
-        syn::Error::new(
-            name.span(),
-            format!("`{name}` needs a list: write `{example}`"),
-        )
-    };
-    if !input.peek(syn::token::Paren) {
-        return Err(wrong());
-    }
-    let group: Group = input.parse()?;
-    debug_assert_eq!(group.delimiter(), Delimiter::Parenthesis);
-    if group.stream().is_empty() {
-        return Err(wrong());
-    }
-    let items = Punctuated::<T, Token![,]>::parse_terminated.parse2(group.stream())?;
+    let inner = group(name, input, example)?;
+    let items = Punctuated::<T, Token![,]>::parse_terminated.parse2(inner)?;
     Ok(items.into_iter().collect())
+}
+
+/// The tokens in the parentheses after a name: at least one.
+pub(crate) fn group(
+    name: &Ident,
+    input: ParseStream<'_>,
+    example: &str,
+) -> syn::Result<TokenStream> {
+    if input.peek(syn::token::Paren) {
+        let group: Group = input.parse()?;
+        if !group.stream().is_empty() {
+            return Ok(group.stream());
+        }
+    }
+    Err(syn::Error::new(
+        name.span(),
+        format!("`{name}` needs a list: write `{example}`"),
+    ))
 }
 
 /// A name alone, or `name = true` or `name = false`.

@@ -11,7 +11,7 @@ pub(crate) struct Attributes {
     pub(crate) body: Vec<Attribute>,
     /// On the other companions.
     pub(crate) companion: Vec<Attribute>,
-    /// On the items around them.
+    /// On whatever is made besides the function.
     pub(crate) item: Vec<Attribute>,
 }
 
@@ -28,10 +28,14 @@ impl Attributes {
         let name = attr.path().get_ident().map(ToString::to_string);
         match name.as_deref().unwrap_or_default() {
             "cfg" => {
+                self.function.push(attr.clone());
                 self.item.push(attr.clone());
-                self.everywhere(attr);
             }
-            "allow" | "warn" | "deny" => self.everywhere(attr),
+            "allow" => {
+                for place in [&mut self.function, &mut self.body, &mut self.companion] {
+                    place.push(attr.clone());
+                }
+            }
             // Not on the body: what is generated here calls it, and would be warned.
             "deprecated" => {
                 self.function.push(attr.clone());
@@ -47,19 +51,14 @@ impl Attributes {
                     self.companion.push(allow);
                 }
             }
-            // Not on the other companions: there is nothing to be used in some of them, and what
-            // is forbidden could not be allowed where code is generated.
-            "forbid" | "must_use" => {
+            // Not on the other companions: there is nothing to be used in some of them, what is
+            // forbidden could not be allowed where code is generated, and that code is none of the
+            // user's to be warned of.
+            "warn" | "deny" | "forbid" | "must_use" => {
                 self.function.push(attr.clone());
                 self.body.push(attr.clone());
             }
             _ => self.function.push(attr.clone()),
-        }
-    }
-
-    fn everywhere(&mut self, attr: &Attribute) {
-        for place in [&mut self.function, &mut self.body, &mut self.companion] {
-            place.push(attr.clone());
         }
     }
 }

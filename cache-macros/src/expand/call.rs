@@ -1,4 +1,5 @@
-//! The pieces that every call into the runtime is made of: site, instance, shape, cache, key, tags.
+//! The pieces that every call into the runtime is made of: site, instance, shape, cache, key, tags,
+//! terms.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -6,7 +7,9 @@ use syn::spanned::Spanned as _;
 use syn::visit_mut::VisitMut;
 use syn::{Expr, ExprReference, PatIdent, Type};
 
-use crate::args::{Cached, Piece, Returns, Template, Ttl};
+use super::body::{local, located, moved};
+use super::policy::policy;
+use crate::args::{Cached, Piece, Returns, Root, TagsWith, Template};
 use crate::layout::Layout;
 use crate::model::{Function, Param};
 
@@ -17,7 +20,26 @@ pub(crate) struct Call<'a> {
     pub(crate) layout: Layout,
     /// Whether the function belongs to a type, so that `Self` is part of its identity.
     pub(crate) method: bool,
+    /// Where cache-core is, and what of it the expansion calls.
+    pub(crate) root: &'a Root,
+    pub(crate) runtime: TokenStream,
 }
+
+/// What an argument is needed for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    Key,
+    Tags,
+    Cache,
+    Enabled,
+}
+
+/// What finding an entry takes.
+pub(crate) const FIND: &[Use] = &[Use::Key, Use::Cache];
+/// What storing a value takes.
+pub(crate) const STORE: &[Use] = &[Use::Key, Use::Tags, Use::Cache];
+/// What a call takes.
+pub(crate) const CALL: &[Use] = &[Use::Key, Use::Tags, Use::Cache, Use::Enabled];
 
 impl<'a> Call<'a> {
     pub(crate) fn new(args: &'a Cached, function: &'a Function) -> Self {
@@ -26,6 +48,8 @@ impl<'a> Call<'a> {
             function,
             layout: Layout::of(args, function),
             method: args.method || function.associated(),
+            root: &args.root,
+            runtime: args.root.runtime(),
         }
     }
 
@@ -50,6 +74,7 @@ impl<'a> Call<'a> {
 
     /// The site's static. `marker` is an item whose path tells the function's place.
     pub(crate) fn site_static(&self, marker: &TokenStream) -> TokenStream {
+        let (root, rt) = (self.root, &self.runtime);
         let name = self.function.name();
         // A wrong kind was reported; what is emitted then never runs.
         let kind = self
@@ -57,38 +82,34 @@ impl<'a> Call<'a> {
             .kind
             .as_ref()
             .map_or_else(|| quote!(""), |kind| quote!(#kind));
-        let ttl = match &self.args.ttl {
-            None => quote!(),
-            Some(Ttl::Millis(millis)) => {
-                quote!(.ttl(::core::time::Duration::from_millis(#millis)))
-            }
-            Some(Ttl::Expr(expr)) => quote!(.ttl(#expr)),
-        };
+        let policy = policy(root, &self.args.settings);
         let schema = match &self.args.schema {
             None => quote!(::core::option::Option::None),
             Some(schema) => quote!(::core::option::Option::Some(#schema)),
         };
+        let version = self.args.version;
+        let (own_ttl, late_tags) = (self.args.ttl_with.is_some(), self.args.tags_with.is_some());
         quote! {
-            static __CACHED_SITE: ::cache_core::__private::Site =
-                ::cache_core::__private::Site::new(::cache_core::__private::Spec {
-                    module: ::core::module_path!(),
-                    name: #name,
-                    kind: #kind,
-                    file: ::core::file!(),
-                    line: ::core::line!(),
-                    column: ::core::column!(),
-                    path: || ::core::any::type_name::<#marker>(),
-                    policy: || ::cache_core::Policy::new() #ttl,
-                    schema: #schema,
-                    version: 0,
-                    own_ttl: false,
-                    late_tags: false,
-                });
+            static __CACHED_SITE: #rt::Site = #rt::Site::new(#rt::Spec {
+                module: ::core::module_path!(),
+                name: #name,
+                kind: #kind,
+                file: ::core::file!(),
+                line: ::core::line!(),
+                column: ::core::column!(),
+                path: || ::core::any::type_name::<#marker>(),
+                policy: #policy,
+                schema: #schema,
+                version: #version,
+                own_ttl: #own_ttl,
+                late_tags: #late_tags,
+            });
         }
     }
 
     /// The types that one static cannot tell apart.
     fn instance(&self) -> TokenStream {
+        let rt = &self.runtime;
         let this = self.method.then(|| quote!(Self));
         let types: Vec<_> = this
             .into_iter()
@@ -100,26 +121,35 @@ impl<'a> Call<'a> {
             // A type parameter may be unsized, which a tuple's elements may not.
             many => quote!((#(::core::marker::PhantomData<#many>),*)),
         };
-        quote!(::cache_core::__private::Instance::of::<#types>())
+        quote!(#rt::Instance::of::<#types>())
     }
 
-    fn shape(&self) -> TokenStream {
-        let returned = self.function.returned();
+    pub(crate) fn shape(&self) -> TokenStream {
+        let rt = &self.runtime;
+        let returned = self.returned();
         let span = located(returned.span());
-        let probed = match self.args.returns {
-            Some(Returns::Value) => {
-                quote!(::cache_core::__private::shape::Plain::<false, false, false>)
+        let (none, err, local_only) = (
+            self.args.cache_none.is_some(),
+            self.args.cache_err.is_some(),
+            self.args.local_only,
+        );
+        let found = match self.args.returns {
+            Some(Returns::Value) => quote!(#rt::shape::Plain::<false, false, #local_only>),
+            None if none || err || local_only => {
+                quote!(#rt::shape!(#returned, #none, #err, #local_only))
             }
-            None => quote!(::cache_core::__private::shape!(#returned)),
+            None => quote!(#rt::shape!(#returned)),
         };
-        let checked =
-            quote_spanned!(span=> ::cache_core::__private::checked::<#returned, _, _>(__probed));
-        quote!({ let __probed = #probed; #checked })
+        let mut probed = local("__probed");
+        probed.set_span(probed.span().located_at(span));
+        let rt = moved(rt, span);
+        let checked = quote_spanned!(span=> #rt::checked::<#returned, _, _>(#probed));
+        quote!({ let #probed = #found; #checked })
     }
 
     /// The `cache` option as the runtime takes it.
     pub(crate) fn cache(&self) -> TokenStream {
-        cache(self.args.cache.as_ref())
+        cache(&self.runtime, self.args.cache.as_ref())
     }
 
     /// `site, instance`: who is calling.
@@ -139,9 +169,12 @@ impl<'a> Call<'a> {
         let mut items: Vec<TokenStream> = match &self.args.key {
             Some(key) => key
                 .iter()
-                .map(|expr| argument(&reference(expr), expr.span()))
+                .map(|expr| self.argument(&reference(expr), expr.span()))
                 .collect(),
-            None => self.automatic().map(automatic).collect(),
+            None => self
+                .automatic()
+                .map(|param| self.automatic_argument(param))
+                .collect(),
         };
         items.extend(self.function.const_params().map(|name| quote!(&#name)));
         let tuple = tuple(&items);
@@ -156,50 +189,74 @@ impl<'a> Call<'a> {
             .filter(|param| !args.skips(&param.ident))
     }
 
+    /// A parameter of the automatic key.
+    fn automatic_argument(&self, param: &Param) -> TokenStream {
+        let (ident, span) = (&param.ident, param.pat.span());
+        self.argument(&quote_spanned!(located(span)=> &#ident), span)
+    }
+
+    /// A part of the key, so that an error about its type is where it was written.
+    fn argument(&self, reference: &TokenStream, span: Span) -> TokenStream {
+        let (rt, span) = (moved(&self.runtime, span), located(span));
+        quote_spanned!(span=> #rt::argument(#reference))
+    }
+
     /// The closure that says the tags.
     pub(crate) fn tags(&self) -> TokenStream {
         if self.args.tags.is_empty() {
             return quote!(|_| {});
         }
+        let into = local("__tags");
         let tags = self.args.tags.iter().map(|tag| {
-            let parts = parts(tag);
-            quote!(__tags.tag(#parts);)
+            let parts = parts(&self.runtime, tag);
+            quote!(#into.tag(#parts);)
         });
-        quote!(|__tags| { #(#tags)* })
+        quote!(|#into| { #(#tags)* })
     }
 
-    /// Whether the key is made from a parameter.
-    pub(crate) fn in_key(&self, param: &Param) -> bool {
-        match &self.args.key {
-            Some(key) => key.iter().any(|expr| param.mentioned(expr)),
-            None => !self.args.skips(&param.ident),
+    /// What else a ticket is told before its value is stored.
+    pub(crate) fn terms(&self) -> TokenStream {
+        let cache_if = self.args.cache_if.as_ref();
+        let ttl_with = self.args.ttl_with.as_ref();
+        let tags_with = self.args.tags_with.as_ref();
+        let cache_if = cache_if.map(|closure| quote!(.cache_if(#closure)));
+        let ttl_with = ttl_with.map(|closure| quote!(.ttl_with(#closure)));
+        let tags_with = tags_with.map(|tags| {
+            let closure = late_tags(&self.runtime, tags);
+            quote!(.tags_with(#closure))
+        });
+        quote!(#cache_if #ttl_with #tags_with)
+    }
+
+    /// Whether an argument, or a part of it, is named in the options for a use.
+    pub(crate) fn named_in(&self, param: &Param, what: Use) -> bool {
+        match what {
+            Use::Key => any(self.args.key.iter().flatten(), param),
+            Use::Tags => any(self.args.tag_values(), param),
+            Use::Cache => any(&self.args.cache, param),
+            Use::Enabled => any(&self.args.enabled, param),
         }
     }
 
-    /// Whether a tag is made from a parameter.
-    pub(crate) fn in_tags(&self, param: &Param) -> bool {
-        self.args.tag_values().any(|expr| param.mentioned(expr))
+    /// The arguments that some uses need.
+    pub(crate) fn taken(&self, uses: &[Use]) -> Vec<&'a Param> {
+        let whole = |param: &Param| {
+            uses.contains(&Use::Key) && self.args.key.is_none() && !self.args.skips(&param.ident)
+        };
+        let named = |param: &Param| uses.iter().any(|what| self.named_in(param, *what));
+        self.function
+            .params
+            .iter()
+            .filter(|param| whole(param) || named(param))
+            .collect()
     }
 
-    /// Whether the `cache` option mentions a parameter.
-    pub(crate) fn in_cache(&self, param: &Param) -> bool {
-        self.args
-            .cache
-            .as_ref()
-            .is_some_and(|expr| param.mentioned(expr))
-    }
-
-    /// Opens by reference those patterns whose names the expressions use.
-    pub(crate) fn scope(&self, params: &[&Param], tags: bool) -> TokenStream {
-        let opened = params.iter().filter(|param| {
-            let key = self
-                .args
-                .key
-                .iter()
-                .flatten()
-                .any(|expr| param.mentioned(expr));
-            !param.named() && (key || self.in_cache(param) || tags && self.in_tags(param))
-        });
+    /// Opens by reference those patterns whose names the options use.
+    pub(crate) fn scope(&self, uses: &[Use]) -> TokenStream {
+        let opened =
+            self.function.params.iter().filter(|param| {
+                !param.named() && uses.iter().any(|what| self.named_in(param, *what))
+            });
         opened
             .map(|Param { ident, pat, .. }| {
                 let mut pat = pat.clone();
@@ -214,6 +271,10 @@ impl<'a> Call<'a> {
     }
 }
 
+fn any<'a>(exprs: impl IntoIterator<Item = &'a Expr>, param: &Param) -> bool {
+    exprs.into_iter().any(|expr| param.mentioned(expr))
+}
+
 /// Makes a pattern bind by shared reference only.
 struct Shared;
 
@@ -226,44 +287,45 @@ impl VisitMut for Shared {
 }
 
 /// A `cache` option as the runtime takes it.
-pub(crate) fn cache(expr: Option<&Expr>) -> TokenStream {
+pub(super) fn cache(rt: &TokenStream, expr: Option<&Expr>) -> TokenStream {
     match expr {
         None => quote!(::core::option::Option::None),
         Some(expr) => {
             let (span, expr) = (located(expr.span()), reference(expr));
-            quote_spanned!(span=> ::core::option::Option::Some(::cache_core::__private::cache(#expr)))
+            let rt = moved(rt, span);
+            quote_spanned!(span=> ::core::option::Option::Some(#rt::cache(#expr)))
         }
     }
 }
 
 /// The parts of a tag.
-pub(crate) fn parts(tag: &Template) -> TokenStream {
+pub(super) fn parts(rt: &TokenStream, tag: &Template) -> TokenStream {
     let parts = tag.0.iter().map(|piece| match piece {
-        Piece::Text(text) => quote!(::cache_core::__private::Part::Text(#text)),
+        Piece::Text(text) => quote!(#rt::Part::Text(#text)),
         Piece::Value(expr) => {
             let (span, expr) = (located(expr.span()), reference(expr));
-            quote_spanned!(span=> ::cache_core::__private::Part::Value(#expr))
+            let rt = moved(rt, span);
+            quote_spanned!(span=> #rt::Part::Value(#expr))
         }
     });
     quote!(&[#(#parts),*])
 }
 
-/// A parameter of the automatic key.
-fn automatic(param: &Param) -> TokenStream {
-    let (ident, span) = (&param.ident, param.pat.span());
-    argument(&quote_spanned!(located(span)=> &#ident), span)
-}
-
-/// A part of the key, so that an error about its type is where it was written.
-fn argument(reference: &TokenStream, span: Span) -> TokenStream {
-    let span = located(span);
-    quote_spanned!(span=> ::cache_core::__private::argument(#reference))
-}
-
-/// The place of the user's tokens, for tokens that are none of theirs: errors point there, and
-/// lints about what people write keep out.
-fn located(span: Span) -> Span {
-    Span::call_site().located_at(span)
+/// The closure that says the tags from the value.
+pub(super) fn late_tags(rt: &TokenStream, tags: &TagsWith) -> TokenStream {
+    match tags {
+        TagsWith::Expr(expr) => quote!(#expr),
+        TagsWith::Templates(closure, templates) => {
+            let tags = templates.iter().map(|tag| {
+                let parts = parts(rt, tag);
+                quote!(#rt::tag(#parts))
+            });
+            let mut closure = closure.clone();
+            closure.output = syn::ReturnType::Default;
+            *closure.body = Expr::Verbatim(quote!([#(#tags),*]));
+            quote!(#closure)
+        }
+    }
 }
 
 /// `&expr`, with parentheses where they are needed.

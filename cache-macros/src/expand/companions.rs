@@ -1,33 +1,37 @@
-//! The companions: `key`, `peek`, `put`, `invalidate`, `refresh` and `uncached`, as associated
-//! functions of an enum or as sibling methods.
+//! The companions: `key`, `peek`, `put`, `invalidate`, `refresh`, `uncached` and `warm`, as
+//! associated functions of an enum or as sibling methods.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::Attribute;
 
 use super::attributes::Attributes;
-use super::call::Call;
+use super::body::{local, promised};
+use super::call::{CALL, Call, FIND, STORE, Use};
 use crate::layout::Layout;
 use crate::model::Param;
 
 /// Lints that only what is generated could trip: nobody is told about code they did not write.
-fn quiet() -> TokenStream {
+pub(super) fn quiet() -> TokenStream {
     quote! {
         #[allow(
-            dead_code, deprecated, missing_docs, unreachable_pub, unused_mut, unused_variables,
+            deprecated, missing_docs, unreachable_pub, unused,
             clippy::all, clippy::nursery, clippy::pedantic
         )]
     }
 }
 
 /// One companion before it is written out.
+#[derive(Default)]
 struct Companion<'a> {
     name: &'a str,
-    doc: &'a str,
-    attrs: &'a [Attribute],
+    /// For users; what the macros alone call has none, and is hidden.
+    doc: Option<&'a str>,
     waits: bool,
+    /// Whether a method's is one.
+    method: bool,
     params: Vec<&'a Param>,
-    value: Option<TokenStream>,
+    /// Parameters of the companion's own.
+    more: TokenStream,
     output: TokenStream,
     body: TokenStream,
 }
@@ -41,15 +45,17 @@ impl Call<'_> {
             Some((token, _)) => token.span(),
             None => function.span(),
         };
-        match self.layout {
-            Layout::Siblings => format_ident!("{function}_{name}", span = span),
+        let hidden = name.strip_prefix("__");
+        match (self.layout, hidden) {
+            (Layout::Siblings, None) => format_ident!("{function}_{name}", span = span),
+            (Layout::Siblings, Some(name)) => format_ident!("__{function}_{name}", span = span),
             _ => Ident::new(name, function.span()),
         }
     }
 
     /// Where the user asked for companions, if they did: a trait's impl has no place for them, and
     /// the compiler says so where the companions stand.
-    fn asked_for(&self) -> Span {
+    pub(super) fn asked_for(&self) -> Span {
         match &self.args.companions {
             Some((token, _)) => Span::call_site().located_at(token.span()),
             None => Span::call_site(),
@@ -68,27 +74,40 @@ impl Call<'_> {
         }
     }
 
-    /// All companions, the site's accessor among them.
+    /// All companions but `uncached`, the site's accessor among them.
     pub(super) fn companions(&self, attributes: &Attributes) -> TokenStream {
-        let (accessor, uncached, refresh) = (
-            self.accessor(),
-            self.uncached(attributes),
-            self.refresh(attributes),
-        );
-        let rest: TokenStream = [
-            self.key_companion(attributes),
-            self.peek(attributes),
-            self.put(attributes),
-            self.invalidate(attributes),
-        ]
-        .iter()
-        .map(|companion| self.write(companion))
-        .collect();
-        quote!(#accessor #uncached #refresh #rest)
+        let (accessor, refresh) = (self.accessor(attributes), self.refresh(attributes));
+        let rest = [
+            self.key_companion(),
+            self.peek(),
+            self.put(),
+            self.invalidate(),
+        ];
+        let rest = rest
+            .iter()
+            .map(|companion| self.write(companion, attributes));
+        let warm = self.warm().map(|warm| self.offered(&warm, attributes));
+        quote!(#accessor #refresh #(#rest)* #warm)
     }
 
-    fn accessor(&self) -> TokenStream {
-        let (name, vis, quiet) = (self.site_name(), &self.function.vis, quiet());
+    /// A companion for users, with what the function's attributes say of it.
+    fn offered(&self, item: &TokenStream, attributes: &Attributes) -> TokenStream {
+        let attrs = &attributes.companion;
+        self.marked(&quote!(#(#attrs)* #item), attributes)
+    }
+
+    /// An item that is generated.
+    fn marked(&self, item: &TokenStream, attributes: &Attributes) -> TokenStream {
+        // Elsewhere they stand on the `impl`.
+        let own = (self.layout == Layout::Siblings).then(|| {
+            let (cfg, quiet) = (&attributes.item, quiet());
+            quote!(#(#cfg)* #quiet)
+        });
+        quote!(#own #item)
+    }
+
+    fn accessor(&self, attributes: &Attributes) -> TokenStream {
+        let (rt, name, vis) = (&self.runtime, self.site_name(), &self.function.vis);
         let function = &self.function.sig.ident;
         let (item, marker) = match self.layout {
             Layout::Namespace => (None, quote!(#function)),
@@ -99,28 +118,24 @@ impl Call<'_> {
                 quote!(__Here),
             ),
         };
-        let cfg = &Attributes::sort(&self.function.attrs).item;
         let site = self.site_static(&marker);
         let shell = quote_spanned! {self.asked_for()=>
-            #vis fn #name() -> &'static ::cache_core::__private::Site {
+            #vis fn #name() -> &'static #rt::Site {
                 #item
                 #site
                 &__CACHED_SITE
             }
         };
-        quote! {
-            #(#cfg)*
-            #quiet
-            #[doc(hidden)]
-            #shell
-        }
+        self.marked(&quote!(#[doc(hidden)] #[inline] #shell), attributes)
     }
 
-    fn uncached(&self, attributes: &Attributes) -> TokenStream {
+    pub(super) fn uncached(&self, attributes: &Attributes) -> TokenStream {
         let name = self.companion("uncached");
         let mut sig = self.function.sig.clone();
         sig.ident = name;
         let (vis, attrs) = (&self.function.vis, &attributes.body);
+        let cfg = (self.layout == Layout::Siblings).then_some(&attributes.item);
+        let cfg = cfg.into_iter().flatten();
         // So that the whole of the item is at the option's token too.
         let within = self.args.companions.is_some();
         let body = self.body(within);
@@ -131,7 +146,9 @@ impl Call<'_> {
         };
         quote! {
             /// The function itself, past the cache.
+            #(#cfg)*
             #(#attrs)*
+            #[inline]
             #[allow(
                 dead_code, unreachable_pub, clippy::missing_const_for_fn, clippy::missing_errors_doc, clippy::missing_panics_doc,
                 clippy::must_use_candidate, clippy::too_many_arguments
@@ -143,156 +160,161 @@ impl Call<'_> {
     fn refresh(&self, attributes: &Attributes) -> TokenStream {
         let mut sig = self.outer_signature();
         sig.ident = self.companion("refresh");
-        let (vis, attrs, quiet) = (&self.function.vis, &attributes.companion, quiet());
-        let params: Vec<_> = self.function.params.iter().collect();
-        let (scope, place, key, tags) = (
-            self.scope(&params, true),
-            self.place(),
-            self.key(),
-            self.tags(),
-        );
-        let returned = self.returned();
+        let (vis, ticket, scope) = (&self.function.vis, local("__ticket"), self.scope(CALL));
+        let refreshed = self.if_enabled(self.refreshed());
         let load = self.load(&self.uncached_call());
-        let shell = quote_spanned! {self.asked_for()=>
-            #vis #sig {
+        let body = promised(
+            self.function,
+            quote! {
                 #scope
-                let __ticket = ::cache_core::__private::refresh::<#returned, _, _>(#place, #key, #tags);
+                let #ticket = #refreshed;
                 #load
-            }
-        };
-        quote! {
-            /// Runs the function and caches what it returns, whatever is cached now.
-            #(#attrs)*
-            #quiet
-            #shell
-        }
+            },
+        );
+        let shell = quote_spanned!(self.asked_for()=> #vis #sig { #body });
+        let doc = " Runs the function and caches what it returns, whatever is cached now.";
+        self.offered(&quote!(#[doc = #doc] #[inline] #shell), attributes)
     }
 
-    fn key_companion<'a>(&'a self, attributes: &'a Attributes) -> Companion<'a> {
-        let params = self.taken(|param| self.in_key(param));
-        let (scope, identity, key) = (self.scope(&params, false), self.identity(), self.key());
+    fn key_companion(&self) -> Companion<'_> {
+        let (root, rt) = (self.root, &self.runtime);
+        let (scope, identity, key) = (self.scope(&[Use::Key]), self.identity(), self.key());
         Companion {
             name: "key",
-            doc: " The key of a call.",
-            attrs: &attributes.companion,
-            waits: false,
-            params,
-            value: None,
-            output: quote!(::core::result::Result<::cache_core::Key, ::cache_core::Error>),
-            body: quote!(#scope ::cache_core::__private::key(#identity, #key)),
+            doc: Some(" The key of a call."),
+            method: true,
+            params: self.taken(&[Use::Key]),
+            output: quote!(-> ::core::result::Result<#root::Key, #root::Error>),
+            body: quote!(#scope #rt::key(#identity, #key)),
+            ..Companion::default()
         }
     }
 
-    fn peek<'a>(&'a self, attributes: &'a Attributes) -> Companion<'a> {
-        let params = self.taken(|param| self.in_key(param) || self.in_cache(param));
-        let (scope, place, key) = (self.scope(&params, false), self.place(), self.key());
+    fn peek(&self) -> Companion<'_> {
+        let rt = &self.runtime;
+        let (scope, place, key) = (self.scope(FIND), self.place(), self.key());
         let returned = self.returned();
         let (peek, wait) = self.verb("peek");
         Companion {
             name: "peek",
-            doc: " What is cached for a call, without loading it.",
-            attrs: &attributes.companion,
+            doc: Some(" What is cached for a call, without loading it."),
             waits: true,
-            params,
-            value: None,
-            output: quote!(::core::option::Option<#returned>),
-            body: quote!(#scope ::cache_core::__private::#peek::<#returned, _, _>(#place, #key) #wait),
+            method: true,
+            params: self.taken(FIND),
+            output: quote!(-> ::core::option::Option<#returned>),
+            body: quote!(#scope #rt::#peek::<#returned, _, _>(#place, #key) #wait),
+            ..Companion::default()
         }
     }
 
-    fn put<'a>(&'a self, attributes: &'a Attributes) -> Companion<'a> {
-        let params =
-            self.taken(|param| self.in_key(param) || self.in_tags(param) || self.in_cache(param));
-        let (scope, place, key, tags) = (
-            self.scope(&params, true),
-            self.place(),
-            self.key(),
-            self.tags(),
-        );
-        let returned = self.returned();
+    fn put(&self) -> Companion<'_> {
+        let (rt, scope, ticket) = (&self.runtime, self.scope(STORE), local("__ticket"));
+        let (returned, refreshed, terms) = (self.returned(), self.refreshed(), self.terms());
         let (put, wait) = self.verb("put");
-        // Its span keeps it apart from a parameter of the same name.
-        let value = Ident::new("value", Span::mixed_site());
+        let value = local("value");
         Companion {
             name: "put",
-            doc: " Caches a value as if the function had returned it; `false` where it is not cached.",
-            attrs: &attributes.companion,
+            doc: Some(
+                " Caches a value as if the function had returned it; `false` where it is not cached.",
+            ),
             waits: true,
-            params,
-            value: Some(quote!(#value: #returned)),
-            output: quote!(bool),
+            method: true,
+            params: self.taken(STORE),
+            more: quote!(#value: #returned),
+            output: quote!(-> bool),
             body: quote! {
                 #scope
-                let __ticket = ::cache_core::__private::refresh::<#returned, _, _>(#place, #key, #tags);
-                ::cache_core::__private::#put(__ticket, #value) #wait
+                let #ticket = #refreshed;
+                #rt::#put(#ticket #terms, #value) #wait
             },
         }
     }
 
-    fn invalidate<'a>(&'a self, attributes: &'a Attributes) -> Companion<'a> {
-        let params = self.taken(|param| self.in_key(param) || self.in_cache(param));
-        let (scope, identity, key) = (self.scope(&params, false), self.identity(), self.key());
-        let cache = self.cache();
+    fn invalidate(&self) -> Companion<'_> {
+        let (root, rt) = (self.root, &self.runtime);
+        let (scope, identity, key) = (self.scope(FIND), self.identity(), self.key());
+        let (cache, at) = (self.cache(), local("__key"));
         let (invalidate, wait) = self.verb("invalidate");
         Companion {
             name: "invalidate",
-            doc: " Removes what is cached for a call.",
-            attrs: &attributes.companion,
+            doc: Some(" Removes what is cached for a call."),
             waits: true,
-            params,
-            value: None,
-            output: quote!(::core::result::Result<::cache_core::Invalidation, ::cache_core::Error>),
+            method: true,
+            params: self.taken(FIND),
+            output: quote!(-> ::core::result::Result<#root::Invalidation, #root::Error>),
             body: quote! {
                 #scope
-                let __key = ::cache_core::__private::key(#identity, #key);
-                ::cache_core::__private::#invalidate(#cache, __key) #wait
+                let #at = #rt::key(#identity, #key);
+                #rt::#invalidate(#cache, #at) #wait
             },
+            ..Companion::default()
         }
     }
 
-    fn write(&self, companion: &Companion<'_>) -> TokenStream {
+    /// What an `#[updates]` function notes before it writes.
+    fn updating(&self) -> Companion<'_> {
+        let (rt, scope, returned) = (&self.runtime, self.scope(STORE), self.returned());
+        let (place, key, tags) = (self.place(), self.key(), self.tags());
+        Companion {
+            name: "__updating",
+            method: true,
+            params: self.taken(STORE),
+            output: quote!(-> #rt::Updating),
+            body: quote!(#scope #rt::updating::<#returned, _, _>(#place, #key, #tags)),
+            ..Companion::default()
+        }
+    }
+
+    /// What it does with what it returns.
+    fn updated(&self) -> Companion<'_> {
+        let (rt, returned) = (&self.runtime, self.returned());
+        let (updating, outcome) = (local("__updating"), local("__outcome"));
+        let (shape, terms, ticket) = (self.shape(), self.terms(), local("__ticket"));
+        Companion {
+            name: "__updated",
+            waits: true,
+            more: quote!(#updating: #rt::Updating, #outcome: #rt::Outcome<#returned>),
+            body: quote! {
+                #rt::updated(#updating, #shape, #outcome, |#ticket| #ticket #terms).await
+            },
+            ..Companion::default()
+        }
+    }
+
+    fn write(&self, companion: &Companion<'_>, attributes: &Attributes) -> TokenStream {
         let Companion {
-            doc,
-            attrs,
             params,
-            value,
+            more,
             output,
             body,
             ..
         } = companion;
         let name = self.companion(companion.name);
-        let (vis, quiet) = (&self.function.vis, quiet());
+        let vis = &self.function.vis;
         let (generics, bounds) = (
             &self.function.sig.generics,
             &self.function.sig.generics.where_clause,
         );
-        let asyncness = (companion.waits && self.function.is_async())
-            .then(|| quote_spanned!(self.asked_for()=> async));
-        let this = self.function.receiver.is_some().then(|| quote!(&self,));
+        // An update is awaited, or blocked on, by the function that writes.
+        let asynchronous = self.function.is_async() || companion.doc.is_none();
+        let asyncness =
+            (companion.waits && asynchronous).then(|| quote_spanned!(self.asked_for()=> async));
+        let this = self.function.receiver.as_ref().filter(|_| companion.method);
+        let this = this.map(|_| quote!(&self,));
         let params = params.iter().map(
             |Param {
                  ident, attrs, ty, ..
              }| quote!(#(#attrs)* #ident: #ty,),
         );
         let shell = quote_spanned! {self.asked_for()=>
-            #vis #asyncness fn #name #generics(#this #(#params)* #value) -> #output #bounds {
+            #vis #asyncness fn #name #generics(#this #(#params)* #more) #output #bounds {
                 #body
             }
         };
-        quote! {
-            #[doc = #doc]
-            #(#attrs)*
-            #quiet
-            #shell
+        match companion.doc {
+            Some(doc) => self.offered(&quote!(#[doc = #doc] #[inline] #shell), attributes),
+            None => self.marked(&quote!(#[doc(hidden)] #[inline] #shell), attributes),
         }
-    }
-
-    fn taken(&self, of: impl Fn(&Param) -> bool) -> Vec<&Param> {
-        self.function
-            .params
-            .iter()
-            .filter(|param| of(param))
-            .collect()
     }
 
     /// A runtime function in its waiting or its blocking form, and what follows its call.
@@ -301,26 +323,5 @@ impl Call<'_> {
             return (format_ident!("{name}"), Some(quote!(.await)));
         }
         (format_ident!("{name}_blocking"), None)
-    }
-
-    /// The call of the function that holds the body.
-    pub(super) fn uncached_call(&self) -> TokenStream {
-        let uncached = self.companion_path("uncached");
-        let this = self.function.receiver.as_ref().map(|receiver| {
-            let token = receiver.self_token;
-            quote!(#token,)
-        });
-        let params = self.function.params.iter().map(|param| &param.ident);
-        quote!(#uncached(#this #(#params),*))
-    }
-
-    /// Loads by a ticket with a body: a future, or a value to be computed.
-    pub(super) fn load(&self, body: &TokenStream) -> TokenStream {
-        let span = Span::call_site();
-        if self.function.is_async() {
-            quote_spanned!(span=> ::cache_core::__private::load(__ticket, #body).await)
-        } else {
-            quote_spanned!(span=> ::cache_core::__private::load_blocking(__ticket, move || #body))
-        }
     }
 }

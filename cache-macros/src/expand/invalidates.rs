@@ -2,10 +2,11 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Expr, ExprCall, ExprMethodCall, ExprPath, PathArguments, PathSegment};
+use syn::Type;
 
-use super::call::{cache, parts};
-use super::edge;
+use super::body::{local, ran, wrapped};
+use super::call::{cache, late_tags, parts};
+use super::target::companion;
 use crate::args::Invalidates;
 use crate::model::Function;
 
@@ -14,117 +15,79 @@ pub(crate) fn invalidates(args: &Invalidates, function: &Function) -> TokenStrea
     let Function {
         attrs, vis, sig, ..
     } = function;
-    let plan = plan(args);
+    let rt = args.root.runtime();
+    let (plan, armed, output) = (local("__plan"), local("__armed"), local("__returned"));
+    let noted = noted(args, &rt);
     let returned = function.returned();
-    let unnamed = matches!(&returned, syn::Type::ImplTrait(_));
-    let (annotation, succeeded) = if unnamed {
-        // No `Result` hides behind an `impl Trait` that anyone could take apart.
-        (None, quote!(true))
+    // No `Result` hides behind an `impl Trait` that anyone could take apart.
+    let named = !matches!(&returned, Type::ImplTrait(_));
+    let annotation = named.then(|| quote!(: #returned));
+    let succeeded = if named && args.when.always.is_none() {
+        quote!(#rt::shape::Success::succeeded(#rt::success!(#returned), &#output))
     } else {
-        let succeeded = quote! {
-            ::cache_core::__private::shape::Success::succeeded(
-                ::cache_core::__private::success!(#returned),
-                &__returned,
-            )
-        };
-        (Some(quote!(: #returned)), succeeded)
+        quote!(true)
     };
-    let body = function.block();
-    let (run, finish) = if function.is_async() {
-        let edge = (!unnamed).then(|| edge(function));
-        (
-            quote!(async move { #edge #body }.await),
-            quote!(finish(#succeeded).await),
-        )
-    } else {
-        let output = (!unnamed).then(|| quote!(-> #returned));
-        let body = if unnamed {
-            quote!({ #body })
-        } else {
-            quote!(#body)
-        };
-        (
-            quote!((move || #output #body)()),
-            quote!(finish_blocking(#succeeded)),
-        )
-    };
-    let body = function.braced(quote! {
-        let __armed = #plan;
-        #[allow(clippy::let_unit_value, clippy::redundant_closure_call)]
-        let __returned #annotation = #run;
-        __armed.#finish;
-        #[allow(clippy::unit_arg)]
-        __returned
+    let suffix = if function.is_async() { "" } else { "_blocking" };
+    let wait = function.is_async().then(|| quote!(.await));
+    let verb = |name: &str| format_ident!("{name}{suffix}");
+    let (before, finish) = (verb("before"), verb("finish"));
+    let before = args
+        .when
+        .before
+        .is_some()
+        .then(|| quote!(#plan.#before() #wait;));
+    let late = args.tags_with.as_ref().map(|tags| {
+        let closure = late_tags(&rt, tags);
+        quote! {
+            #armed.tags_with(
+                #rt::shape::Success::value(#rt::success!(#returned), &#output),
+                #closure,
+            );
+        }
     });
+    let after = args.when.before.is_none() || args.when.after.is_some();
+    let (arm, after) = if after {
+        let mutable = late.is_some().then(|| quote!(mut));
+        (
+            Some(quote!(let #mutable #armed = #plan.arm();)),
+            Some(quote!(#late #armed.#finish(#succeeded) #wait;)),
+        )
+    } else {
+        (None, None)
+    };
+    let ran = ran(function);
+    let body = wrapped(
+        function,
+        quote! {
+            let #plan = #noted;
+            #before
+            #arm
+            #[allow(clippy::let_unit_value, clippy::redundant_closure_call)]
+            let #output #annotation = #ran;
+            #after
+            #[allow(clippy::unit_arg)]
+            #output
+        },
+    );
     quote!(#(#attrs)* #vis #sig #body)
 }
 
 /// Noted before the body, which may move the arguments.
-fn plan(args: &Invalidates) -> TokenStream {
-    let cache = cache(args.cache.as_ref());
+fn noted(args: &Invalidates, rt: &TokenStream) -> TokenStream {
+    let (plan, cache) = (local("__plan"), cache(rt, args.cache.as_ref()));
     let tags = args.tags.iter().map(|tag| {
-        let parts = parts(tag);
-        quote!(__plan.tag(#parts);)
+        let parts = parts(rt, tag);
+        quote!(#plan.tag(#parts);)
     });
     let kinds = &args.kinds;
-    let keys = args.keys.iter().map(key);
+    let keys = args.calls.iter().map(|call| companion(call, "key"));
     quote! {
         {
-            let mut __plan = ::cache_core::__private::Plan::new(#cache);
+            let mut #plan = #rt::Plan::new(#cache);
             #(#tags)*
-            #(__plan.kind(#kinds);)*
-            #(__plan.key(#keys);)*
-            __plan.arm()
+            #(#plan.kind(#kinds);)*
+            #(#plan.key(#keys);)*
+            #plan
         }
     }
-}
-
-/// The key of a call: `f(x)` becomes `f::key(x)`, and `s.f(x)` becomes `s.f_key(x)`.
-fn key(item: &Expr) -> TokenStream {
-    match item {
-        Expr::Call(call) => {
-            let func = match &*call.func {
-                Expr::Path(path) => Expr::Path(key_path(path)),
-                other => other.clone(),
-            };
-            let call = ExprCall {
-                func: Box::new(func),
-                ..call.clone()
-            };
-            quote!(#call)
-        }
-        Expr::MethodCall(call) => {
-            let method = format_ident!("{}_key", call.method);
-            let call = ExprMethodCall {
-                method,
-                ..call.clone()
-            };
-            quote!(#call)
-        }
-        other => quote!(#other),
-    }
-}
-
-fn key_path(path: &ExprPath) -> ExprPath {
-    let mut path = path.clone();
-    let owner = path
-        .path
-        .segments
-        .iter()
-        .rev()
-        .nth(1)
-        .map(|segment| segment.ident.to_string());
-    // A type's name begins with a capital: then the companion is a sibling.
-    let associated = path.qself.is_some()
-        || owner.is_some_and(|owner| owner.starts_with(|first: char| first.is_uppercase()));
-    if let Some(last) = path.path.segments.last_mut() {
-        if associated {
-            last.ident = format_ident!("{}_key", last.ident);
-        } else {
-            let ident = proc_macro2::Ident::new("key", last.ident.span());
-            let arguments = std::mem::replace(&mut last.arguments, PathArguments::None);
-            path.path.segments.push(PathSegment { ident, arguments });
-        }
-    }
-    path
 }

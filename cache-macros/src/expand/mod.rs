@@ -2,61 +2,70 @@
 //! calls the runtime.
 
 mod attributes;
+mod body;
 mod call;
 mod companions;
 mod invalidates;
+mod policy;
+mod target;
+mod updates;
+mod warm;
 
-use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::spanned::Spanned as _;
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
 use syn::{FnArg, Signature};
 
 use self::attributes::Attributes;
-use self::call::Call;
+use self::body::{edge, local, put_off, wrapped};
+use self::call::{CALL, Call};
 use crate::args::Cached;
 use crate::layout::Layout;
 use crate::model::{Function, Param};
 
 pub(crate) use self::invalidates::invalidates;
+pub(crate) use self::updates::updates;
 
 /// The expansion of `#[cached(..)]`.
 pub(crate) fn cached(args: &Cached, function: &Function) -> TokenStream {
     let call = Call::new(args, function);
-    match call.layout {
-        Layout::Namespace => call.namespace(),
-        Layout::Siblings => call.siblings(),
-        Layout::Inline => call.inline(),
+    if call.layout == Layout::Inline {
+        return call.inline();
     }
+    let attributes = Attributes::sort(&function.attrs);
+    let (outer, companions) = (call.outer(&attributes), call.beside(&attributes, true));
+    quote!(#outer #companions)
 }
 
 /// The companions alone, without the function; empty, if it is not `known` what they take.
 pub(crate) fn companions(args: &Cached, function: &Function, known: bool) -> TokenStream {
     let call = Call::new(args, function);
-    let attributes = Attributes::sort(&function.attrs);
-    let companions = if known {
-        call.companions(&attributes)
-    } else {
-        TokenStream::new()
-    };
-    match call.layout {
-        Layout::Namespace => call.namespace_of(&attributes, &companions),
-        Layout::Siblings => companions,
-        Layout::Inline => TokenStream::new(),
-    }
+    call.beside(&Attributes::sort(&function.attrs), known)
 }
 
 impl Call<'_> {
-    fn namespace(&self) -> TokenStream {
-        let attributes = Attributes::sort(&self.function.attrs);
-        let (function, companions) = (self.outer(&attributes), self.companions(&attributes));
-        let namespace = self.namespace_of(&attributes, &companions);
-        quote!(#function #namespace)
+    /// What stands beside the function.
+    fn beside(&self, attributes: &Attributes, known: bool) -> TokenStream {
+        let (uncached, others) = if known {
+            (self.uncached(attributes), self.companions(attributes))
+        } else {
+            (TokenStream::new(), TokenStream::new())
+        };
+        match self.layout {
+            Layout::Namespace => self.namespace(attributes, &uncached, &others),
+            Layout::Siblings => quote!(#uncached #others),
+            Layout::Inline => TokenStream::new(),
+        }
     }
 
-    /// The enum of the function's name, with its companions.
-    fn namespace_of(&self, attributes: &Attributes, companions: &TokenStream) -> TokenStream {
+    /// The enum of the function's name, with its companions: first the one whose body is the user's.
+    fn namespace(
+        &self,
+        attributes: &Attributes,
+        uncached: &TokenStream,
+        others: &TokenStream,
+    ) -> TokenStream {
         let (name, vis) = (&self.function.sig.ident, &self.function.vis);
-        let item = &attributes.item;
+        let (item, quiet) = (&attributes.item, companions::quiet());
         quote! {
             #(#item)*
             #[doc(hidden)]
@@ -65,15 +74,15 @@ impl Call<'_> {
 
             #(#item)*
             impl #name {
-                #companions
+                #uncached
+            }
+
+            #(#item)*
+            #quiet
+            impl #name {
+                #others
             }
         }
-    }
-
-    fn siblings(&self) -> TokenStream {
-        let attributes = Attributes::sort(&self.function.attrs);
-        let (function, companions) = (self.outer(&attributes), self.companions(&attributes));
-        quote!(#function #companions)
     }
 
     /// The function of the user's name: looks, and on a miss loads.
@@ -83,14 +92,16 @@ impl Call<'_> {
             &self.function.vis,
             self.outer_signature(),
         );
-        let params: Vec<_> = self.function.params.iter().collect();
-        let (scope, lookup) = (self.scope(&params, true), self.lookup());
+        let (scope, lookup, ticket) = (self.scope(CALL), self.lookup(), local("__ticket"));
         let load = self.load(&self.uncached_call());
-        let body = self.function.braced(quote! {
-            #scope
-            let __ticket = #lookup;
-            #load
-        });
+        let body = wrapped(
+            self.function,
+            quote! {
+                #scope
+                let #ticket = #lookup;
+                #load
+            },
+        );
         quote!(#(#attrs)* #vis #sig #body)
     }
 
@@ -101,8 +112,7 @@ impl Call<'_> {
             &self.function.vis,
             self.outer_signature(),
         );
-        let params: Vec<_> = self.function.params.iter().collect();
-        let (scope, lookup) = (self.scope(&params, true), self.lookup());
+        let (scope, lookup, ticket) = (self.scope(CALL), self.lookup(), local("__ticket"));
         let site = self.site_static(&quote!(__Here));
         let (items, body) = if self.method {
             (None, self.inline_body())
@@ -110,24 +120,31 @@ impl Call<'_> {
             self.nested_body()
         };
         let load = self.load(&body);
-        let body = self.function.braced(quote! {
-            #items
-            let __ticket = {
-                enum __Here {}
-                #site
-                #scope
-                #lookup
-            };
-            #load
-        });
+        let body = wrapped(
+            self.function,
+            quote! {
+                #items
+                let #ticket = {
+                    enum __Here {}
+                    #site
+                    #scope
+                    #lookup
+                };
+                #load
+            },
+        );
         quote!(#(#attrs)* #vis #sig #body)
     }
 
     /// The body as a block, since only there it can use `self` and `Self`.
     fn inline_body(&self) -> TokenStream {
-        let body = self.function.block();
         let opened = self.function.params.iter().filter(|param| !param.bare());
         let opened = opened.map(|Param { pat, ident, .. }| quote!(let #pat = #ident;));
+        if self.function.deferred.is_some() {
+            let body = body::ran(self.function);
+            return quote!(async move { #(#opened)* #body });
+        }
+        let body = self.function.block();
         if !self.function.is_async() {
             return quote!({ #(#opened)* #body });
         }
@@ -139,10 +156,10 @@ impl Call<'_> {
     /// around it, which the key would not tell apart.
     fn nested_body(&self) -> (Option<TokenStream>, TokenStream) {
         let mut sig = self.function.sig.clone();
-        sig.ident = quote::format_ident!("__uncached", span = sig.ident.span());
+        sig.ident = Ident::new("__uncached", sig.ident.span());
         let (name, body, turbofish) = (&sig.ident, self.body(false), self.function.turbofish());
         let params = self.function.params.iter().map(|param| &param.ident);
-        let call = quote!(#name #turbofish(#(#params),*));
+        let call = put_off(self.function, quote!(#name #turbofish(#(#params),*)));
         (
             Some(quote!(#[allow(clippy::too_many_arguments)] #sig #body)),
             call,
@@ -158,10 +175,8 @@ impl Call<'_> {
             .params
             .iter()
             .filter(|param| {
-                let named_in_key = self.args.key.is_some() && self.in_key(param);
-                (named_in_key || self.in_tags(param) || self.in_cache(param))
-                    && param.named()
-                    && !param.mentioned(body)
+                let named = CALL.iter().any(|what| self.named_in(param, *what));
+                named && param.named() && !param.mentioned(body)
             })
             .map(|param| &param.ident)
             .collect();
@@ -173,14 +188,57 @@ impl Call<'_> {
         }
     }
 
+    /// The ticket of a miss; a hit returns.
     fn lookup(&self) -> TokenStream {
+        let (rt, ticket, found) = (&self.runtime, local("__ticket"), local("__found"));
         let (place, key, tags, returned) = (self.place(), self.key(), self.tags(), self.returned());
-        quote! {
-            match ::cache_core::__private::lookup::<#returned, _, _>(#place, #key, #tags) {
-                ::core::result::Result::Ok(__found) => return __found,
-                ::core::result::Result::Err(__ticket) => __ticket,
+        self.if_enabled(quote! {
+            match #rt::lookup::<#returned, _, _>(#place, #key, #tags) {
+                ::core::result::Result::Ok(#found) => return #found,
+                ::core::result::Result::Err(#ticket) => #ticket,
             }
+        })
+    }
+
+    /// A ticket past what is cached.
+    fn refreshed(&self) -> TokenStream {
+        let rt = &self.runtime;
+        let (place, key, tags, returned) = (self.place(), self.key(), self.tags(), self.returned());
+        quote!(#rt::refresh::<#returned, _, _>(#place, #key, #tags))
+    }
+
+    /// A ticket, where `enabled` says so, and otherwise one past the cache.
+    fn if_enabled(&self, ticket: TokenStream) -> TokenStream {
+        let Some(enabled) = &self.args.enabled else {
+            return ticket;
+        };
+        let (rt, place, returned) = (&self.runtime, self.place(), self.returned());
+        let on = local("__enabled");
+        quote!({
+            let #on: bool = #enabled;
+            if #on { #ticket } else { #rt::bypass::<#returned, _>(#place) }
+        })
+    }
+
+    /// Loads by a ticket with a body: a future, or a value to be computed.
+    fn load(&self, body: &TokenStream) -> TokenStream {
+        let (rt, ticket, terms) = (&self.runtime, local("__ticket"), self.terms());
+        if self.function.is_async() {
+            quote!(#rt::load(#ticket #terms, #body).await)
+        } else {
+            quote!(#rt::load_blocking(#ticket #terms, move || #body))
         }
+    }
+
+    /// The call of the function that holds the body.
+    fn uncached_call(&self) -> TokenStream {
+        let uncached = self.companion_path("uncached");
+        let this = self.function.receiver.as_ref().map(|receiver| {
+            let token = receiver.self_token;
+            quote!(#token,)
+        });
+        let params = self.function.params.iter().map(|param| &param.ident);
+        put_off(self.function, quote!(#uncached(#this #(#params),*)))
     }
 
     /// The signature with a name for every argument.
@@ -208,19 +266,5 @@ impl Call<'_> {
             }
         }
         sig
-    }
-}
-
-/// Tells the compiler what an async block returns before it reads the body, so that a mismatch is
-/// one error, at the return type's fault.
-pub(super) fn edge(function: &Function) -> TokenStream {
-    let returned = function.returned();
-    let span = returned.span();
-    quote_spanned! {span=>
-        #[allow(unknown_lints, unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop, clippy::let_unit_value, clippy::needless_return, clippy::unreachable, clippy::let_with_type_underscore)]
-        if false {
-            let __returned: #returned = loop {};
-            return __returned;
-        }
     }
 }

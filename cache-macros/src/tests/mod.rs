@@ -142,7 +142,7 @@ fn an_invalidating_async_function() {
             quote!(
                 tags("user:{user.id}", "users"),
                 kind = "user_list",
-                key(
+                of(
                     crate::users::profile::<Id>(user.id),
                     self.name(user.id),
                     Users::all()

@@ -69,11 +69,9 @@ fn unknown_argument(name: &str, known: &[&str], function: &Function) -> String {
     if known.is_empty() {
         return format!("there is no argument `{name}`: the function has none with a name");
     }
-    let meant = suggest::nearest(name, known)
-        .map(|meant| format!(" (did you mean `{meant}`?)"))
-        .unwrap_or_default();
     format!(
-        "there is no argument `{name}`{meant}: the function has {}",
+        "there is no argument `{name}`{}: the function has {}",
+        suggest::meant(name, known),
         suggest::list(known)
     )
 }
@@ -155,7 +153,7 @@ pub(super) fn patterns(args: &Cached, function: &Function, errors: &mut Errors) 
             .iter()
             .flatten()
             .chain(args.tag_values())
-            .chain(&args.cache);
+            .chain(args.conditions());
         if param.named() || !used.into_iter().any(|expr| param.mentioned(expr)) {
             continue;
         }

@@ -1,7 +1,6 @@
 //! The rules about what a cached function returns.
 
 use proc_macro2::Span;
-use quote::ToTokens as _;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{GenericArgument, PathArguments, ReturnType, Type, TypePath, TypeReference};
@@ -10,32 +9,40 @@ use super::find_impl;
 use crate::args::Cached;
 use crate::errors::Errors;
 use crate::layout::Layout;
-use crate::model::Function;
+use crate::model::{Deferred, Function};
 
 /// What is returned must be something to store.
 pub(super) fn returned(args: &Cached, function: &Function, errors: &mut Errors) {
-    let ReturnType::Type(_, ty) = &function.sig.output else {
+    if matches!(function.sig.output, ReturnType::Default) {
         errors.on(
             &function.sig.ident,
             "there is nothing to cache: the function returns nothing; write the type of a value after `->`",
         );
         return;
-    };
-    if matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty()) {
+    }
+    let ty = &function.returned();
+    if matches!(ty, Type::Never(_)) {
+        errors.on(
+            ty,
+            "there is nothing to cache: a function that returns `!` never gives a value",
+        );
+        return;
+    }
+    if matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty()) {
         errors.on(ty, "there is nothing to cache in `()`: return a value");
         return;
     }
-    if let Some(found) = find_impl(ty) {
+    if let Some(found) = find_impl(ty).filter(|_| Deferred::find(ty).is_none()) {
         errors.on(
             found,
             "an `impl Trait` can't be stored: write the type itself",
         );
         return;
     }
-    if boxed_future(ty) {
+    if Deferred::find(ty).is_some() {
         errors.on(
             ty,
-            "a future can't be stored: write an `async fn`; under #[async_trait], cache a method of the type and call it from the trait's",
+            "a future can't be stored: await it in the function, and return what comes out of it",
         );
         return;
     }
@@ -46,7 +53,7 @@ pub(super) fn returned(args: &Cached, function: &Function, errors: &mut Errors) 
         );
         return;
     }
-    let parameter = match &**ty {
+    let parameter = match ty {
         Type::Path(path) => path.path.get_ident(),
         _ => None,
     };
@@ -115,11 +122,6 @@ fn reference(ty: &Type, held: bool) -> Option<&TypeReference> {
         }
         _ => None,
     }
-}
-
-fn boxed_future(ty: &Type) -> bool {
-    let text = ty.to_token_stream().to_string();
-    text.contains("Pin <") && text.contains("dyn") && text.contains("Future <")
 }
 
 /// A lifetime that is left to be inferred from the arguments.

@@ -27,7 +27,7 @@ fn by_name(name: String) -> usize {
 }
 
 /// Saves.
-#[invalidates(tags("user:{user.id}", "users"), key(users::name(user.id), by_name(user.name.clone())), kind = "typed")]
+#[invalidates(tags("user:{user.id}", "users"), of(users::name(user.id), by_name(user.name.clone())), kind = "typed")]
 pub async fn save(user: User) -> Result<u64, std::io::Error> {
     if user.name.is_empty() {
         return Err(std::io::Error::other("empty"));
@@ -36,7 +36,7 @@ pub async fn save(user: User) -> Result<u64, std::io::Error> {
     Ok(id)
 }
 
-#[invalidates(key(users::typed::<u64>(user.id)))]
+#[invalidates(of(users::typed::<u64>(user.id)))]
 fn touch(user: &mut User) {
     user.id += 1;
     if user.id > 5 {

@@ -89,13 +89,13 @@ impl Users {
         name.len()
     }
 
-    #[invalidates(key(self.profile(id)), tags("user:{self.tenant}/{id}"))]
+    #[invalidates(of(self.profile(id)), tags("user:{self.tenant}/{id}"))]
     pub async fn save(&mut self, id: u64) -> Result<(), std::io::Error> {
         self.tenant.push('?');
         std::future::ready(Ok(())).await
     }
 
-    #[invalidates(key(Self::made(name), Users::made("other")))]
+    #[invalidates(of(Self::made(name), Users::made("other")))]
     fn rename(self: Box<Self>, name: &str) -> Self {
         Self {
             tenant: name.to_owned(),

@@ -40,17 +40,30 @@ pub(crate) async fn user_profile(db: &Db, id: u64) -> Result<Profile, DbError> {
 )]
 pub(crate) enum user_profile {}
 impl user_profile {
+    /// The function itself, past the cache.
     #[allow(
         dead_code,
-        deprecated,
-        missing_docs,
         unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
+        clippy::missing_const_for_fn,
+        clippy::missing_errors_doc,
+        clippy::missing_panics_doc,
+        clippy::must_use_candidate,
+        clippy::too_many_arguments
     )]
+    pub(crate) async fn uncached(db: &Db, id: u64) -> Result<Profile, DbError> {
+        db.load(id).await
+    }
+}
+#[allow(
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused,
+    clippy::all,
+    clippy::nursery,
+    clippy::pedantic
+)]
+impl user_profile {
     #[doc(hidden)]
     pub(crate) fn __site() -> &'static ::cache_core::__private::Site {
         static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
@@ -66,37 +79,14 @@ impl user_profile {
                     .ttl(::core::time::Duration::from_millis(1800000u64))
             },
             schema: ::core::option::Option::None,
-            version: 0,
+            version: 0u64,
             own_ttl: false,
             late_tags: false,
         });
         &__CACHED_SITE
     }
-    /// The function itself, past the cache.
-    #[allow(
-        dead_code,
-        unreachable_pub,
-        clippy::missing_const_for_fn,
-        clippy::missing_errors_doc,
-        clippy::missing_panics_doc,
-        clippy::must_use_candidate,
-        clippy::too_many_arguments
-    )]
-    pub(crate) async fn uncached(db: &Db, id: u64) -> Result<Profile, DbError> {
-        db.load(id).await
-    }
     /// Runs the function and caches what it returns, whatever is cached now.
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     pub(crate) async fn refresh(db: &Db, id: u64) -> Result<Profile, DbError> {
         let __ticket = ::cache_core::__private::refresh::<
             Result<Profile, DbError>,
@@ -130,17 +120,7 @@ impl user_profile {
         ::cache_core::__private::load(__ticket, user_profile::uncached(db, id)).await
     }
     /// The key of a call.
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     pub(crate) fn key(
         id: u64,
     ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
@@ -151,17 +131,7 @@ impl user_profile {
         )
     }
     /// What is cached for a call, without loading it.
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     pub(crate) async fn peek(
         id: u64,
     ) -> ::core::option::Option<Result<Profile, DbError>> {
@@ -188,17 +158,7 @@ impl user_profile {
             .await
     }
     /// Caches a value as if the function had returned it; `false` where it is not cached.
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     pub(crate) async fn put(id: u64, value: Result<Profile, DbError>) -> bool {
         let __ticket = ::cache_core::__private::refresh::<
             Result<Profile, DbError>,
@@ -232,17 +192,7 @@ impl user_profile {
         ::cache_core::__private::put(__ticket, value).await
     }
     /// Removes what is cached for a call.
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     pub(crate) async fn invalidate(
         id: u64,
     ) -> ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error> {
@@ -252,5 +202,25 @@ impl user_profile {
             &(::cache_core::__private::argument(&id),),
         );
         ::cache_core::__private::invalidate(::core::option::Option::None, __key).await
+    }
+    /// Makes a call for each of many arguments, so that what they load is cached.
+    #[inline]
+    pub(crate) fn warm<'__0>(
+        __items: impl ::core::iter::IntoIterator<Item = (&'__0 Db, u64)>,
+    ) -> ::cache_core::Warm<
+        impl ::core::iter::Iterator<Item = impl ::core::future::Future<Output = bool>>,
+    >
+    where
+        Db: '__0,
+    {
+        ::cache_core::__private::warm(
+            __items,
+            move |(__given_0, __given_1)| async move {
+                ::cache_core::__private::shape::Success::succeeded(
+                    ::cache_core::__private::success!(Result < Profile, DbError >),
+                    &user_profile(__given_0, __given_1).await,
+                )
+            },
+        )
     }
 }

@@ -1,6 +1,6 @@
 /// Saves a user.
 pub async fn save(db: &Db, user: User) -> Result<(), DbError> {
-    let __armed = {
+    let __plan = {
         let mut __plan = ::cache_core::__private::Plan::new(
             ::core::option::Option::Some(::cache_core::__private::cache(&&CACHE)),
         );
@@ -16,8 +16,9 @@ pub async fn save(db: &Db, user: User) -> Result<(), DbError> {
         __plan.key(crate::users::profile::key::<Id>(user.id));
         __plan.key(self.name_key(user.id));
         __plan.key(Users::all_key());
-        __plan.arm()
+        __plan
     };
+    let __armed = __plan.arm();
     #[allow(clippy::let_unit_value, clippy::redundant_closure_call)]
     let __returned: Result<(), DbError> = async move {
         #[allow(

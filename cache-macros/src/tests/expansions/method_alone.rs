@@ -10,9 +10,9 @@ impl Users {
                 line: ::core::line!(),
                 column: ::core::column!(),
                 path: || ::core::any::type_name::<__Here>(),
-                policy: || ::cache_core::Policy::new(),
+                policy: ::cache_core::Policy::new,
                 schema: ::core::option::Option::None,
-                version: 0,
+                version: 0u64,
                 own_ttl: false,
                 late_tags: false,
             });

@@ -23,13 +23,24 @@ impl Users {
         };
         ::cache_core::__private::load(__ticket, Self::profile_uncached(self, id)).await
     }
+    /// The function itself, past the cache.
     #[allow(
         dead_code,
+        unreachable_pub,
+        clippy::missing_const_for_fn,
+        clippy::missing_errors_doc,
+        clippy::missing_panics_doc,
+        clippy::must_use_candidate,
+        clippy::too_many_arguments
+    )]
+    pub async fn profile_uncached(self: Arc<Self>, id: u64) -> Option<Profile> {
+        self.find(id).await
+    }
+    #[allow(
         deprecated,
         missing_docs,
         unreachable_pub,
-        unused_mut,
-        unused_variables,
+        unused,
         clippy::all,
         clippy::nursery,
         clippy::pedantic
@@ -45,39 +56,25 @@ impl Users {
             line: ::core::line!(),
             column: ::core::column!(),
             path: || ::core::any::type_name::<__Here>(),
-            policy: || ::cache_core::Policy::new(),
+            policy: ::cache_core::Policy::new,
             schema: ::core::option::Option::None,
-            version: 0,
+            version: 0u64,
             own_ttl: false,
             late_tags: false,
         });
         &__CACHED_SITE
     }
-    /// The function itself, past the cache.
     #[allow(
-        dead_code,
-        unreachable_pub,
-        clippy::missing_const_for_fn,
-        clippy::missing_errors_doc,
-        clippy::missing_panics_doc,
-        clippy::must_use_candidate,
-        clippy::too_many_arguments
-    )]
-    pub async fn profile_uncached(self: Arc<Self>, id: u64) -> Option<Profile> {
-        self.find(id).await
-    }
-    /// Runs the function and caches what it returns, whatever is cached now.
-    #[allow(
-        dead_code,
         deprecated,
         missing_docs,
         unreachable_pub,
-        unused_mut,
-        unused_variables,
+        unused,
         clippy::all,
         clippy::nursery,
         clippy::pedantic
     )]
+    /// Runs the function and caches what it returns, whatever is cached now.
+    #[inline]
     pub async fn profile_refresh(self: Arc<Self>, id: u64) -> Option<Profile> {
         let __ticket = ::cache_core::__private::refresh::<
             Option<Profile>,
@@ -99,18 +96,17 @@ impl Users {
         );
         ::cache_core::__private::load(__ticket, Self::profile_uncached(self, id)).await
     }
-    /// The key of a call.
     #[allow(
-        dead_code,
         deprecated,
         missing_docs,
         unreachable_pub,
-        unused_mut,
-        unused_variables,
+        unused,
         clippy::all,
         clippy::nursery,
         clippy::pedantic
     )]
+    /// The key of a call.
+    #[inline]
     pub fn profile_key(
         &self,
         id: u64,
@@ -124,18 +120,17 @@ impl Users {
             ),
         )
     }
-    /// What is cached for a call, without loading it.
     #[allow(
-        dead_code,
         deprecated,
         missing_docs,
         unreachable_pub,
-        unused_mut,
-        unused_variables,
+        unused,
         clippy::all,
         clippy::nursery,
         clippy::pedantic
     )]
+    /// What is cached for a call, without loading it.
+    #[inline]
     pub async fn profile_peek(
         &self,
         id: u64,
@@ -159,18 +154,17 @@ impl Users {
             )
             .await
     }
-    /// Caches a value as if the function had returned it; `false` where it is not cached.
     #[allow(
-        dead_code,
         deprecated,
         missing_docs,
         unreachable_pub,
-        unused_mut,
-        unused_variables,
+        unused,
         clippy::all,
         clippy::nursery,
         clippy::pedantic
     )]
+    /// Caches a value as if the function had returned it; `false` where it is not cached.
+    #[inline]
     pub async fn profile_put(&self, id: u64, value: Option<Profile>) -> bool {
         let __ticket = ::cache_core::__private::refresh::<
             Option<Profile>,
@@ -192,18 +186,17 @@ impl Users {
         );
         ::cache_core::__private::put(__ticket, value).await
     }
-    /// Removes what is cached for a call.
     #[allow(
-        dead_code,
         deprecated,
         missing_docs,
         unreachable_pub,
-        unused_mut,
-        unused_variables,
+        unused,
         clippy::all,
         clippy::nursery,
         clippy::pedantic
     )]
+    /// Removes what is cached for a call.
+    #[inline]
     pub async fn profile_invalidate(
         &self,
         id: u64,

@@ -2,7 +2,7 @@
     "the kind `User` must start with a letter from a to z, such as `kind = \"user_profile\"`"
 }
 ::core::compile_error! {
-    "unknown option `tll` (did you mean `ttl`?): #[cached] takes `kind`, `ttl`, `tags`, `key`, `skip`, `cache`, `schema`, `returns`, `companions` and `method`"
+    "unknown option `tll` (did you mean `ttl`?): #[cached] takes `kind`, `ttl`, `ttl_with`, `tags`, `tags_with`, `key`, `skip`, `cache`, `cache_none`, `cache_err`, `cache_if`, `local_only`, `stale_while_revalidate`, `stale_if_error`, `outage_ttl`, `jitter`, `early`, `timeout`, `consistency`, `capacity`, `enabled`, `schema`, `version`, `returns`, `companions`, `method` and `crate`"
 }
 #[cfg(unix)]
 pub async fn user_profile(db: &Db, id: u64) -> Result<Profile, DbError> {
@@ -21,38 +21,7 @@ pub async fn user_profile(db: &Db, id: u64) -> Result<Profile, DbError> {
 pub enum user_profile {}
 #[cfg(unix)]
 impl user_profile {
-    #[cfg(unix)]
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
-    #[doc(hidden)]
-    pub fn __site() -> &'static ::cache_core::__private::Site {
-        static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
-            module: ::core::module_path!(),
-            name: "user_profile",
-            kind: "",
-            file: ::core::file!(),
-            line: ::core::line!(),
-            column: ::core::column!(),
-            path: || ::core::any::type_name::<user_profile>(),
-            policy: || ::cache_core::Policy::new(),
-            schema: ::core::option::Option::None,
-            version: 0,
-            own_ttl: false,
-            late_tags: false,
-        });
-        &__CACHED_SITE
-    }
     /// The function itself, past the cache.
-    #[cfg(unix)]
     #[allow(
         dead_code,
         unreachable_pub,
@@ -65,19 +34,38 @@ impl user_profile {
     pub async fn uncached(db: &Db, id: u64) -> Result<Profile, DbError> {
         db.load(id).await
     }
+}
+#[cfg(unix)]
+#[allow(
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused,
+    clippy::all,
+    clippy::nursery,
+    clippy::pedantic
+)]
+impl user_profile {
+    #[doc(hidden)]
+    pub fn __site() -> &'static ::cache_core::__private::Site {
+        static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
+            module: ::core::module_path!(),
+            name: "user_profile",
+            kind: "",
+            file: ::core::file!(),
+            line: ::core::line!(),
+            column: ::core::column!(),
+            path: || ::core::any::type_name::<user_profile>(),
+            policy: ::cache_core::Policy::new,
+            schema: ::core::option::Option::None,
+            version: 0u64,
+            own_ttl: false,
+            late_tags: false,
+        });
+        &__CACHED_SITE
+    }
     /// Runs the function and caches what it returns, whatever is cached now.
-    #[cfg(unix)]
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     pub async fn refresh(db: &Db, id: u64) -> Result<Profile, DbError> {
         let __ticket = ::cache_core::__private::refresh::<
             Result<Profile, DbError>,
@@ -106,18 +94,7 @@ impl user_profile {
         ::cache_core::__private::load(__ticket, user_profile::uncached(db, id)).await
     }
     /// The key of a call.
-    #[cfg(unix)]
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     pub fn key(
         db: &Db,
         id: u64,
@@ -132,18 +109,7 @@ impl user_profile {
         )
     }
     /// What is cached for a call, without loading it.
-    #[cfg(unix)]
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     pub async fn peek(
         db: &Db,
         id: u64,
@@ -174,18 +140,7 @@ impl user_profile {
             .await
     }
     /// Caches a value as if the function had returned it; `false` where it is not cached.
-    #[cfg(unix)]
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     pub async fn put(db: &Db, id: u64, value: Result<Profile, DbError>) -> bool {
         let __ticket = ::cache_core::__private::refresh::<
             Result<Profile, DbError>,
@@ -214,18 +169,7 @@ impl user_profile {
         ::cache_core::__private::put(__ticket, value).await
     }
     /// Removes what is cached for a call.
-    #[cfg(unix)]
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     pub async fn invalidate(
         db: &Db,
         id: u64,
@@ -239,5 +183,25 @@ impl user_profile {
             ),
         );
         ::cache_core::__private::invalidate(::core::option::Option::None, __key).await
+    }
+    /// Makes a call for each of many arguments, so that what they load is cached.
+    #[inline]
+    pub fn warm<'__0>(
+        __items: impl ::core::iter::IntoIterator<Item = (&'__0 Db, u64)>,
+    ) -> ::cache_core::Warm<
+        impl ::core::iter::Iterator<Item = impl ::core::future::Future<Output = bool>>,
+    >
+    where
+        Db: '__0,
+    {
+        ::cache_core::__private::warm(
+            __items,
+            move |(__given_0, __given_1)| async move {
+                ::cache_core::__private::shape::Success::succeeded(
+                    ::cache_core::__private::success!(Result < Profile, DbError >),
+                    &user_profile(__given_0, __given_1).await,
+                )
+            },
+        )
     }
 }

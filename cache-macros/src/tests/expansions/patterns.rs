@@ -46,35 +46,6 @@ fn sum(__argument_0: (u32, u32), c: u32, __argument_2: u8) -> u32 {
 )]
 enum sum {}
 impl sum {
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
-    #[doc(hidden)]
-    fn __site() -> &'static ::cache_core::__private::Site {
-        static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
-            module: ::core::module_path!(),
-            name: "sum",
-            kind: "sum",
-            file: ::core::file!(),
-            line: ::core::line!(),
-            column: ::core::column!(),
-            path: || ::core::any::type_name::<sum>(),
-            policy: || ::cache_core::Policy::new(),
-            schema: ::core::option::Option::None,
-            version: 0,
-            own_ttl: false,
-            late_tags: false,
-        });
-        &__CACHED_SITE
-    }
     /// The function itself, past the cache.
     #[allow(
         dead_code,
@@ -88,18 +59,37 @@ impl sum {
     fn uncached((a, mut b): (u32, u32), mut c: u32, _: u8) -> u32 {
         a + b + c
     }
+}
+#[allow(
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused,
+    clippy::all,
+    clippy::nursery,
+    clippy::pedantic
+)]
+impl sum {
+    #[doc(hidden)]
+    fn __site() -> &'static ::cache_core::__private::Site {
+        static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
+            module: ::core::module_path!(),
+            name: "sum",
+            kind: "sum",
+            file: ::core::file!(),
+            line: ::core::line!(),
+            column: ::core::column!(),
+            path: || ::core::any::type_name::<sum>(),
+            policy: ::cache_core::Policy::new,
+            schema: ::core::option::Option::None,
+            version: 0u64,
+            own_ttl: false,
+            late_tags: false,
+        });
+        &__CACHED_SITE
+    }
     /// Runs the function and caches what it returns, whatever is cached now.
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     fn refresh(__argument_0: (u32, u32), c: u32, __argument_2: u8) -> u32 {
         #[allow(unused_variables)]
         let (a, b) = &__argument_0;
@@ -135,17 +125,7 @@ impl sum {
         )
     }
     /// The key of a call.
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     fn key(
         __argument_0: (u32, u32),
         __argument_2: u8,
@@ -160,17 +140,7 @@ impl sum {
         )
     }
     /// What is cached for a call, without loading it.
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     fn peek(__argument_0: (u32, u32), __argument_2: u8) -> ::core::option::Option<u32> {
         ::cache_core::__private::peek_blocking::<
             u32,
@@ -191,17 +161,7 @@ impl sum {
         )
     }
     /// Caches a value as if the function had returned it; `false` where it is not cached.
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     fn put(__argument_0: (u32, u32), __argument_2: u8, value: u32) -> bool {
         #[allow(unused_variables)]
         let (a, b) = &__argument_0;
@@ -234,17 +194,7 @@ impl sum {
         ::cache_core::__private::put_blocking(__ticket, value)
     }
     /// Removes what is cached for a call.
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    #[inline]
     fn invalidate(
         __argument_0: (u32, u32),
         __argument_2: u8,
@@ -258,5 +208,18 @@ impl sum {
             ),
         );
         ::cache_core::__private::invalidate_blocking(::core::option::Option::None, __key)
+    }
+    /// Makes a call for each of many arguments, so that what they load is cached.
+    #[inline]
+    fn warm(
+        __items: impl ::core::iter::IntoIterator<Item = ((u32, u32), u32, u8)>,
+    ) -> ::cache_core::Warm<impl ::core::iter::Iterator<Item = bool>> {
+        ::cache_core::__private::warm(
+            __items,
+            move |(__given_0, __given_1, __given_2)| ::cache_core::__private::shape::Success::succeeded(
+                ::cache_core::__private::success!(u32),
+                &sum(__given_0, __given_1, __given_2),
+            ),
+        )
     }
 }

@@ -45,38 +45,7 @@ where
 enum parsed {}
 #[cfg(unix)]
 impl parsed {
-    #[cfg(unix)]
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
-    #[doc(hidden)]
-    fn __site() -> &'static ::cache_core::__private::Site {
-        static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
-            module: ::core::module_path!(),
-            name: "parsed",
-            kind: "parsed",
-            file: ::core::file!(),
-            line: ::core::line!(),
-            column: ::core::column!(),
-            path: || ::core::any::type_name::<parsed>(),
-            policy: || ::cache_core::Policy::new().ttl(TTL),
-            schema: ::core::option::Option::Some(3u64),
-            version: 0,
-            own_ttl: false,
-            late_tags: false,
-        });
-        &__CACHED_SITE
-    }
     /// The function itself, past the cache.
-    #[cfg(unix)]
     #[expect(unused_variables)]
     #[allow(
         dead_code,
@@ -99,21 +68,40 @@ impl parsed {
         let _ = &name;
         { text.parse().ok() }
     }
-    /// Runs the function and caches what it returns, whatever is cached now.
-    #[cfg(unix)]
+}
+#[cfg(unix)]
+#[allow(
+    deprecated,
+    missing_docs,
+    unreachable_pub,
+    unused,
+    clippy::all,
+    clippy::nursery,
+    clippy::pedantic
+)]
+impl parsed {
+    #[doc(hidden)]
+    fn __site() -> &'static ::cache_core::__private::Site {
+        static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
+            module: ::core::module_path!(),
+            name: "parsed",
+            kind: "parsed",
+            file: ::core::file!(),
+            line: ::core::line!(),
+            column: ::core::column!(),
+            path: || ::core::any::type_name::<parsed>(),
+            policy: || ::cache_core::Policy::new().ttl(TTL),
+            schema: ::core::option::Option::Some(3u64),
+            version: 0u64,
+            own_ttl: false,
+            late_tags: false,
+        });
+        &__CACHED_SITE
+    }
     #[deprecated]
     #[allow(unused_variables)]
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    /// Runs the function and caches what it returns, whatever is cached now.
+    #[inline]
     fn refresh<'a, T: FromStr + ?Sized, const N: usize>(
         text: &'a str,
         caches: &Caches,
@@ -144,21 +132,10 @@ impl parsed {
             move || parsed::uncached::<T, N>(text, caches, name),
         )
     }
-    /// The key of a call.
-    #[cfg(unix)]
     #[deprecated]
     #[allow(unused_variables)]
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    /// The key of a call.
+    #[inline]
     fn key<'a, T: FromStr + ?Sized, const N: usize>(
         text: &'a str,
     ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error>
@@ -171,21 +148,10 @@ impl parsed {
             &(::cache_core::__private::argument(&text.trim()), &N),
         )
     }
-    /// What is cached for a call, without loading it.
-    #[cfg(unix)]
     #[deprecated]
     #[allow(unused_variables)]
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    /// What is cached for a call, without loading it.
+    #[inline]
     fn peek<'a, T: FromStr + ?Sized, const N: usize>(
         text: &'a str,
         caches: &Caches,
@@ -211,21 +177,10 @@ impl parsed {
             &(::cache_core::__private::argument(&text.trim()), &N),
         )
     }
-    /// Caches a value as if the function had returned it; `false` where it is not cached.
-    #[cfg(unix)]
     #[deprecated]
     #[allow(unused_variables)]
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    /// Caches a value as if the function had returned it; `false` where it is not cached.
+    #[inline]
     fn put<'a, T: FromStr + ?Sized, const N: usize>(
         text: &'a str,
         caches: &Caches,
@@ -254,21 +209,10 @@ impl parsed {
         );
         ::cache_core::__private::put_blocking(__ticket, value)
     }
-    /// Removes what is cached for a call.
-    #[cfg(unix)]
     #[deprecated]
     #[allow(unused_variables)]
-    #[allow(
-        dead_code,
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused_mut,
-        unused_variables,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
+    /// Removes what is cached for a call.
+    #[inline]
     fn invalidate<'a, T: FromStr + ?Sized, const N: usize>(
         text: &'a str,
         caches: &Caches,
@@ -287,6 +231,29 @@ impl parsed {
                 ::cache_core::__private::cache(&caches.get(name)),
             ),
             __key,
+        )
+    }
+    #[deprecated]
+    #[allow(unused_variables)]
+    /// Makes a call for each of many arguments, so that what they load is cached.
+    #[inline]
+    fn warm<'__1, '__0, 'a, T: FromStr + ?Sized, const N: usize>(
+        __items: impl ::core::iter::IntoIterator<
+            Item = (&'a str, &'__0 Caches, &'__1 str),
+        >,
+    ) -> ::cache_core::Warm<impl ::core::iter::Iterator<Item = bool>>
+    where
+        T: Clone,
+        str: 'a,
+        Caches: '__0,
+        str: '__1,
+    {
+        ::cache_core::__private::warm(
+            __items,
+            move |(__given_0, __given_1, __given_2)| ::cache_core::__private::shape::Success::succeeded(
+                ::cache_core::__private::success!(Option < T >),
+                &parsed::<T, N>(__given_0, __given_1, __given_2),
+            ),
         )
     }
 }

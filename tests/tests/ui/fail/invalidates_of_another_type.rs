@@ -5,7 +5,7 @@ fn user_profile(id: u64) -> u64 {
     id
 }
 
-#[invalidates(key(user_profile(name)))]
+#[invalidates(of(user_profile(name)))]
 fn save(name: &str) {
     let _ = name;
 }

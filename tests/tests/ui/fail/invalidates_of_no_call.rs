@@ -1,6 +1,6 @@
 use cache_core::invalidates;
 
-#[invalidates(key("user:{id}"))]
+#[invalidates(of("user:{id}"))]
 async fn save(_id: u64) {}
 
 fn main() {}

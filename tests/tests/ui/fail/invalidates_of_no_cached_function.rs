@@ -4,7 +4,7 @@ fn load(id: u64) -> u64 {
     id
 }
 
-#[invalidates(key(load(id)))]
+#[invalidates(of(load(id)))]
 async fn save(id: u64) {
     load(id);
 }

@@ -1,7 +1,9 @@
 //! The annotated function: its signature taken apart, its body left as it is.
 
+mod deferred;
+
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident};
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
 use syn::visit::Visit;
@@ -10,6 +12,7 @@ use syn::{
     Visibility,
 };
 
+pub(crate) use self::deferred::Deferred;
 use crate::mention::{mentions, mentions_self_type};
 
 /// A function with a body.
@@ -20,6 +23,8 @@ pub(crate) struct Function {
     pub(crate) body: Group,
     pub(crate) receiver: Option<Receiver>,
     pub(crate) params: Vec<Param>,
+    /// The future that it returns, where it is no `async fn` and does.
+    pub(crate) deferred: Option<Deferred>,
 }
 
 /// A parameter other than the receiver.
@@ -35,14 +40,17 @@ pub(crate) struct Param {
 
 impl Param {
     fn new(index: usize, attrs: Vec<Attribute>, pat: Pat, ty: Type) -> Self {
-        let (ident, binds) = match &pat {
-            Pat::Ident(PatIdent {
-                by_ref: None,
-                subpat: None,
-                ident,
-                ..
-            }) => (ident.clone(), Vec::new()),
-            _ => (format_ident!("__argument_{index}"), bindings(&pat)),
+        let (ident, binds) = if let Pat::Ident(PatIdent {
+            by_ref: None,
+            subpat: None,
+            ident,
+            ..
+        }) = &pat
+        {
+            (ident.clone(), Vec::new())
+        } else {
+            let name = format!("__argument_{index}");
+            (Ident::new(&name, Span::mixed_site()), bindings(&pat))
         };
         Self {
             ident,
@@ -94,6 +102,10 @@ impl Parse for Function {
                 ));
             }
         };
+        let deferred = match &sig.output {
+            ReturnType::Type(_, ty) if sig.asyncness.is_none() => Deferred::find(ty),
+            _ => None,
+        };
         let mut receiver = None;
         let mut params = Vec::new();
         for (index, input) in sig.inputs.iter().enumerate() {
@@ -114,6 +126,7 @@ impl Parse for Function {
             body,
             receiver,
             params,
+            deferred,
         })
     }
 }
@@ -124,12 +137,16 @@ impl Function {
         self.sig.ident.unraw().to_string()
     }
 
+    /// Whether what it returns has to be awaited.
     pub(crate) fn is_async(&self) -> bool {
-        self.sig.asyncness.is_some()
+        self.sig.asyncness.is_some() || self.deferred.is_some()
     }
 
-    /// The type it returns.
+    /// The type of what it returns, once that has been awaited.
     pub(crate) fn returned(&self) -> Type {
+        if let Some(deferred) = &self.deferred {
+            return deferred.output.clone();
+        }
         match &self.sig.output {
             ReturnType::Type(_, ty) => (**ty).clone(),
             ReturnType::Default => syn::parse_quote!(()),
@@ -167,7 +184,7 @@ impl Function {
         if idents.is_empty() {
             return TokenStream::new();
         }
-        quote::quote!(::<#(#idents),*>)
+        quote!(::<#(#idents),*>)
     }
 
     /// The names of the parameters that have one.
@@ -177,6 +194,14 @@ impl Function {
         this.into_iter()
             .chain(named.map(|param| param.ident.to_string()))
             .collect()
+    }
+
+    /// Those, and the names that patterns bind.
+    pub(crate) fn all_names(&self) -> Vec<String> {
+        let binds = self.params.iter().flat_map(|param| &param.binds);
+        let mut names = self.names();
+        names.extend(binds.map(ToString::to_string));
+        names
     }
 
     /// Another body in the place of its own. The braces stay the user's: else the compiler takes the

@@ -1,0 +1,77 @@
+//! The expansion of `#[updates(..)]`: note what the write will replace, run it, and hand what it
+//! returned to the cached functions it is the value of.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::{Expr, ExprPath};
+
+use super::body::{local, ran, wrapped};
+use super::target::{companion, companion_path, sibling};
+use crate::args::Updates;
+use crate::model::Function;
+
+/// The expansion of `#[updates(..)]`.
+pub(crate) fn updates(args: &Updates, function: &Function) -> TokenStream {
+    let Function {
+        attrs, vis, sig, ..
+    } = function;
+    let rt = args.root.runtime();
+    let (returned, output) = (function.returned(), local("__returned"));
+    let names: Vec<Ident> = (0..args.calls.len())
+        .map(|index| local(&format!("__updating_{index}")))
+        .collect();
+    let noted = args.calls.iter().zip(&names).map(|(call, name)| {
+        let updating = companion(call, "__updating");
+        quote!(let #name = #updating;)
+    });
+    let begin = if function.is_async() {
+        quote!(begin().await)
+    } else {
+        quote!(begin_blocking())
+    };
+    let finished = args.calls.iter().zip(&names).map(|(call, name)| {
+        let (outcome, updated) = (local("__outcome"), updated(call));
+        let updated = quote!(#updated(#name, #outcome));
+        let updated = if function.is_async() {
+            quote!(#updated.await)
+        } else {
+            quote!(#rt::block_on(#updated))
+        };
+        quote! {
+            let (#output, #outcome) = #rt::outcome(#rt::shape!(#returned), #output);
+            #updated;
+        }
+    });
+    let ran = ran(function);
+    let body = wrapped(
+        function,
+        quote! {
+            #(#noted)*
+            #(let #names = #names.#begin;)*
+            #[allow(clippy::redundant_closure_call)]
+            let #output: #returned = #ran;
+            #(#finished)*
+            #output
+        },
+    );
+    quote!(#(#attrs)* #vis #sig #body)
+}
+
+/// The path of the companion that takes what was written.
+fn updated(call: &Expr) -> TokenStream {
+    match call {
+        Expr::Call(call) => match &*call.func {
+            Expr::Path(path) => {
+                let path: ExprPath = companion_path(path, "__updated");
+                quote!(#path)
+            }
+            other => quote!(#other),
+        },
+        Expr::MethodCall(call) => {
+            let method = sibling(&call.method, "__updated");
+            let turbofish = &call.turbofish;
+            quote!(Self::#method #turbofish)
+        }
+        other => quote!(#other),
+    }
+}
