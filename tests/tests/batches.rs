@@ -65,7 +65,7 @@ async fn users(cache: &Cache, source: &Source, ids: &[u64]) -> Result<Users, &'s
         shape!(Found),
         elements(ids),
         |id| {
-            let shape = element::<Found, _, _, false, false>(shape!(Found));
+            let shape = element::<Found, _, _, _, _, false, false>(shape!(Found));
             lookup(
                 &SITE,
                 Instance::of::<()>(),

@@ -26,14 +26,21 @@ pub fn cache<C: Chosen<Way> + ?Sized, Way>(cache: &C) -> &Cache {
     cache.chosen()
 }
 
-/// A shape whose value can be cached.
-pub fn checked<R, S, Way>(shape: S) -> <S::Value as Copied<Way>>::Given<S>
+/// A shape whose value can be cached. Each thing that this takes is asked of what the one before gave:
+/// of a value that lacks several the first is reported.
+pub fn checked<R, S, A, B, C>(shape: S) -> Checked<S::Value, S::Carry, S, A, B, C>
 where
     S: Outline<R>,
-    S::Value: Copied<Way> + Shared<Way> + Carried<Way, S::Carry>,
+    S::Value: Copied<A>,
+    CopiedOf<S::Value, A>: Shared<B>,
+    SharedOf<S::Value, A, B>: Carried<C, S::Carry>,
 {
-    <S::Value as Copied<Way>>::given(shape)
+    <SharedOf<S::Value, A, B> as Carried<C, S::Carry>>::given(shape)
 }
+
+type CopiedOf<V, A> = <V as Copied<A>>::Given<V>;
+type SharedOf<V, A, B> = <CopiedOf<V, A> as Shared<B>>::Given<V>;
+type Checked<V, Carry, T, A, B, C> = <SharedOf<V, A, B> as Carried<C, Carry>>::Given<T>;
 
 /// What can be told apart from others of its type.
 #[diagnostic::on_unimplemented(
@@ -50,14 +57,16 @@ pub trait Keyed<Way>: Serialize {
 }
 
 /// The shape of one element of a batch that returns `R`, whose value can be cached.
-pub fn element<R, S, Way, const NONE: bool, const LOCAL: bool>(
+pub fn element<R, S, A, B, C, const NONE: bool, const LOCAL: bool>(
     _shape: S,
-) -> <ValueOf<R, S> as Copied<Way>>::Given<FallibleOptional<NONE, false, LOCAL>>
+) -> Checked<ValueOf<R, S>, Carry<LOCAL>, FallibleOptional<NONE, false, LOCAL>, A, B, C>
 where
     S: Outline<R, Value: Elements>,
-    ValueOf<R, S>: Copied<Way> + Shared<Way> + Carried<Way, Carry<LOCAL>>,
+    ValueOf<R, S>: Copied<A>,
+    CopiedOf<ValueOf<R, S>, A>: Shared<B>,
+    SharedOf<ValueOf<R, S>, A, B>: Carried<C, Carry<LOCAL>>,
 {
-    <ValueOf<R, S> as Copied<Way>>::given(FallibleOptional)
+    <SharedOf<ValueOf<R, S>, A, B> as Carried<C, Carry<LOCAL>>>::given(FallibleOptional)
 }
 
 /// The value of one element.
@@ -81,9 +90,15 @@ pub trait Copied<Way>: Clone + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be cached, since it is not `Send` and `Sync`",
     label = "a cached value is shared by threads",
-    note = "return what it is made of, or hold it in `Arc` and `Mutex` instead of `Rc` and `RefCell`; where only this call needs it, write `enabled = false`"
+    note = "hold it in `Arc` and `Mutex` instead of `Rc` and `RefCell`, or return what it is made of"
 )]
-pub trait Shared<Way>: Send + Sync {}
+pub trait Shared<Way>: Send + Sync {
+    /// `T` itself.
+    type Given<T>;
+
+    /// Gives it back.
+    fn given<T>(it: T) -> Self::Given<T>;
+}
 
 /// [`Carries`](crate::value::Carries), as something that is there or not.
 #[diagnostic::on_unimplemented(
@@ -91,7 +106,13 @@ pub trait Shared<Way>: Send + Sync {}
     label = "a value that is shared is written as bytes",
     note = "derive them: `#[derive(serde::Serialize, serde::Deserialize)]`; or write `local_only` to keep it in this process"
 )]
-pub trait Carried<Way, C> {}
+pub trait Carried<Way, C> {
+    /// `T` itself.
+    type Given<T>;
+
+    /// Gives it back.
+    fn given<T>(it: T) -> Self::Given<T>;
+}
 
 /// What `cache = expression` takes.
 #[diagnostic::on_unimplemented(
@@ -130,31 +151,33 @@ pub struct Closed;
 /// What nothing is.
 pub trait Never {}
 
-macro_rules! either_way {
-    ($name:ident for $($bound:tt)*) => {
-        impl<T: $($bound)*> $name<Open> for T {
-            type Given<U> = U;
+macro_rules! given {
+    () => {
+        type Given<U> = U;
 
-            fn given<U>(it: U) -> U {
-                it
-            }
-        }
-
-        impl<T: $($bound)* + Never> $name<Closed> for T {
-            type Given<U> = U;
-
-            fn given<U>(it: U) -> U {
-                it
-            }
+        fn given<U>(it: U) -> U {
+            it
         }
     };
 }
 
-either_way!(Keyed for Serialize + ?Sized);
-either_way!(Copied for Clone + 'static);
+macro_rules! either_way {
+    ($name:ident[$($more:ty)?] for $($bound:tt)*) => {
+        impl<T: $($bound)*> $name<Open $(, $more)?> for T {
+            given!();
+        }
 
-impl<T: Send + Sync> Shared<Open> for T {}
-impl<T: Send + Sync + Never> Shared<Closed> for T {}
-impl<T: Serialize + DeserializeOwned> Carried<Open, Carry<false>> for T {}
-impl<T: Serialize + DeserializeOwned + Never> Carried<Closed, Carry<false>> for T {}
-impl<T> Carried<Open, Carry<true>> for T {}
+        impl<T: $($bound)* + Never> $name<Closed $(, $more)?> for T {
+            given!();
+        }
+    };
+}
+
+either_way!(Keyed[] for Serialize + ?Sized);
+either_way!(Copied[] for Clone + 'static);
+either_way!(Shared[] for Send + Sync);
+either_way!(Carried[Carry<false>] for Serialize + DeserializeOwned);
+
+impl<T> Carried<Open, Carry<true>> for T {
+    given!();
+}

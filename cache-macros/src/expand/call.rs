@@ -143,7 +143,7 @@ impl<'a> Call<'a> {
         let mut probed = local("__probed");
         probed.set_span(probed.span().located_at(span));
         let rt = moved(rt, span);
-        let checked = quote_spanned!(span=> #rt::checked::<#returned, _, _>(#probed));
+        let checked = quote_spanned!(span=> #rt::checked::<#returned, _, _, _, _>(#probed));
         quote!({ let #probed = #found; #checked })
     }
 
