@@ -191,18 +191,15 @@ impl<I: Iterator<Item: Future<Output = bool>>> Warming<I> {
                 return;
             };
             let call = Some(Box::pin(call));
-            let index = match self.free.pop() {
-                Some(index) => {
-                    self.places[index].call = call;
-                    index
-                }
-                None => {
-                    let index = self.places.len();
-                    let bell = Arc::clone(&self.bell);
-                    let waker = Waker::from(Arc::new(Ringer { bell, index }));
-                    self.places.push(Place { call, waker });
-                    index
-                }
+            let index = if let Some(index) = self.free.pop() {
+                self.places[index].call = call;
+                index
+            } else {
+                let index = self.places.len();
+                let bell = Arc::clone(&self.bell);
+                let waker = Waker::from(Arc::new(Ringer { bell, index }));
+                self.places.push(Place { call, waker });
+                index
             };
             self.bell.ring(index);
         }

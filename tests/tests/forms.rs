@@ -3,18 +3,36 @@
 // The forms are written as in a library, and some take by value what they need not.
 #![allow(
     unreachable_pub,
+    clippy::many_single_char_names,
     clippy::needless_pass_by_value,
+    clippy::ptr_arg,
+    clippy::too_many_arguments,
+    clippy::trivially_copy_pass_by_ref,
+    clippy::unused_async,
+    clippy::unused_self,
     clippy::extra_unused_type_parameters
 )]
 
+#[path = "forms/arguments.rs"]
+mod arguments;
+#[path = "forms/bodies.rs"]
+mod bodies;
 #[path = "forms/free.rs"]
 mod free;
+#[path = "forms/futures.rs"]
+mod futures;
 #[path = "forms/generic.rs"]
 mod generic;
 #[path = "forms/invalidating.rs"]
 mod invalidating;
 #[path = "forms/methods.rs"]
 mod methods;
+#[path = "forms/options.rs"]
+mod options;
+#[path = "forms/warming.rs"]
+mod warming;
+
+use std::future::Future;
 
 use cache_core::Error;
 
@@ -44,4 +62,29 @@ fn methods_and_traits() -> Result<(), Error> {
 #[test]
 fn invalidating_functions() -> Result<(), Error> {
     invalidating::main()
+}
+
+#[test]
+fn arguments_of_every_sort() -> Result<(), Error> {
+    arguments::main()
+}
+
+#[test]
+fn bodies_of_every_sort() -> Result<(), Error> {
+    bodies::main()
+}
+
+#[test]
+fn functions_that_return_futures() -> Result<(), Error> {
+    futures::main()
+}
+
+#[test]
+fn every_option() -> Result<(), Error> {
+    options::main()
+}
+
+#[test]
+fn warming_up() {
+    warming::main();
 }

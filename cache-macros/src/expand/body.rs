@@ -40,7 +40,8 @@ pub(super) fn promised(function: &Function, statements: TokenStream) -> TokenStr
         Some(deferred) if deferred.boxed => {
             quote!(::std::boxed::Box::pin(async move { #statements }))
         }
-        Some(_) => quote!(async move { #statements }),
+        // Not bare: it would look like something to be written as an `async fn`.
+        Some(_) => quote!(::core::convert::identity(async move { #statements })),
     }
 }
 

@@ -102,7 +102,8 @@ impl Call<'_> {
                 #load
             },
         );
-        quote!(#(#attrs)* #vis #sig #body)
+        let unused = self.unused();
+        quote!(#(#attrs)* #unused #vis #sig #body)
     }
 
     /// All in one function, which may stand where nothing else may be declared.
@@ -133,7 +134,15 @@ impl Call<'_> {
                 #load
             },
         );
-        quote!(#(#attrs)* #vis #sig #body)
+        let unused = self.unused();
+        quote!(#(#attrs)* #unused #vis #sig #body)
+    }
+
+    /// An argument that the body doesn't use is handed to it all the same.
+    fn unused(&self) -> Option<TokenStream> {
+        let unused = |param: &Param| param.ident.to_string().starts_with('_');
+        let any = self.function.params.iter().any(unused);
+        any.then(|| quote!(#[allow(clippy::used_underscore_binding)]))
     }
 
     /// The body as a block, since only there it can use `self` and `Self`.

@@ -10,7 +10,13 @@ pub(crate) async fn user_profile(db: &Db, id: u64) -> Result<Profile, DbError> {
         ::cache_core::__private::Instance::of::<()>(),
         {
             let __probed = ::cache_core::__private::shape!(Result < Profile, DbError >);
-            ::cache_core::__private::checked::<Result<Profile, DbError>, _, _>(__probed)
+            ::cache_core::__private::checked::<
+                Result<Profile, DbError>,
+                _,
+                _,
+                _,
+                _,
+            >(__probed)
         },
         ::core::option::Option::None,
         &(::cache_core::__private::argument(&id),),
@@ -41,6 +47,7 @@ pub(crate) async fn user_profile(db: &Db, id: u64) -> Result<Profile, DbError> {
 pub(crate) enum user_profile {}
 impl user_profile {
     /// The function itself, past the cache.
+    #[inline]
     #[allow(
         dead_code,
         unreachable_pub,
@@ -65,6 +72,7 @@ impl user_profile {
 )]
 impl user_profile {
     #[doc(hidden)]
+    #[inline]
     pub(crate) fn __site() -> &'static ::cache_core::__private::Site {
         static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
             module: ::core::module_path!(),
@@ -101,6 +109,8 @@ impl user_profile {
                 );
                 ::cache_core::__private::checked::<
                     Result<Profile, DbError>,
+                    _,
+                    _,
                     _,
                     _,
                 >(__probed)
@@ -150,6 +160,8 @@ impl user_profile {
                         Result<Profile, DbError>,
                         _,
                         _,
+                        _,
+                        _,
                     >(__probed)
                 },
                 ::core::option::Option::None,
@@ -173,6 +185,8 @@ impl user_profile {
                 );
                 ::cache_core::__private::checked::<
                     Result<Profile, DbError>,
+                    _,
+                    _,
                     _,
                     _,
                 >(__probed)

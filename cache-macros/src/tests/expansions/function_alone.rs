@@ -32,7 +32,7 @@ fn sum<T: Number>(a: T, b: T) -> T {
                     false,
                     false,
                 >;
-                ::cache_core::__private::checked::<T, _, _>(__probed)
+                ::cache_core::__private::checked::<T, _, _, _, _>(__probed)
             },
             ::core::option::Option::None,
             &(

@@ -33,6 +33,8 @@ impl Users {
                         Result<Profile, Error>,
                         _,
                         _,
+                        _,
+                        _,
                     >(__probed)
                 },
                 ::core::option::Option::None,

@@ -9,7 +9,7 @@ impl Users {
             ::cache_core::__private::Instance::of::<Self>(),
             {
                 let __probed = ::cache_core::__private::shape!(Option < Profile >);
-                ::cache_core::__private::checked::<Option<Profile>, _, _>(__probed)
+                ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)
             },
             ::core::option::Option::None,
             &(
@@ -24,6 +24,7 @@ impl Users {
         ::cache_core::__private::load(__ticket, Self::profile_uncached(self, id)).await
     }
     /// The function itself, past the cache.
+    #[inline]
     #[allow(
         dead_code,
         unreachable_pub,
@@ -46,6 +47,7 @@ impl Users {
         clippy::pedantic
     )]
     #[doc(hidden)]
+    #[inline]
     pub fn __profile_site() -> &'static ::cache_core::__private::Site {
         enum __Here {}
         static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
@@ -85,7 +87,7 @@ impl Users {
             ::cache_core::__private::Instance::of::<Self>(),
             {
                 let __probed = ::cache_core::__private::shape!(Option < Profile >);
-                ::cache_core::__private::checked::<Option<Profile>, _, _>(__probed)
+                ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)
             },
             ::core::option::Option::None,
             &(
@@ -144,7 +146,13 @@ impl Users {
                 ::cache_core::__private::Instance::of::<Self>(),
                 {
                     let __probed = ::cache_core::__private::shape!(Option < Profile >);
-                    ::cache_core::__private::checked::<Option<Profile>, _, _>(__probed)
+                    ::cache_core::__private::checked::<
+                        Option<Profile>,
+                        _,
+                        _,
+                        _,
+                        _,
+                    >(__probed)
                 },
                 ::core::option::Option::None,
                 &(
@@ -175,7 +183,7 @@ impl Users {
             ::cache_core::__private::Instance::of::<Self>(),
             {
                 let __probed = ::cache_core::__private::shape!(Option < Profile >);
-                ::cache_core::__private::checked::<Option<Profile>, _, _>(__probed)
+                ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)
             },
             ::core::option::Option::None,
             &(

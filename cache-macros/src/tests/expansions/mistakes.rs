@@ -22,6 +22,7 @@ pub enum user_profile {}
 #[cfg(unix)]
 impl user_profile {
     /// The function itself, past the cache.
+    #[inline]
     #[allow(
         dead_code,
         unreachable_pub,
@@ -47,6 +48,7 @@ impl user_profile {
 )]
 impl user_profile {
     #[doc(hidden)]
+    #[inline]
     pub fn __site() -> &'static ::cache_core::__private::Site {
         static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
             module: ::core::module_path!(),
@@ -80,6 +82,8 @@ impl user_profile {
                 );
                 ::cache_core::__private::checked::<
                     Result<Profile, DbError>,
+                    _,
+                    _,
                     _,
                     _,
                 >(__probed)
@@ -129,6 +133,8 @@ impl user_profile {
                         Result<Profile, DbError>,
                         _,
                         _,
+                        _,
+                        _,
                     >(__probed)
                 },
                 ::core::option::Option::None,
@@ -155,6 +161,8 @@ impl user_profile {
                 );
                 ::cache_core::__private::checked::<
                     Result<Profile, DbError>,
+                    _,
+                    _,
                     _,
                     _,
                 >(__probed)

@@ -1,3 +1,4 @@
+#[allow(clippy::used_underscore_binding)]
 fn sum(__argument_0: (u32, u32), c: u32, __argument_2: u8) -> u32 {
     #[allow(unused_variables)]
     let (a, b) = &__argument_0;
@@ -10,7 +11,7 @@ fn sum(__argument_0: (u32, u32), c: u32, __argument_2: u8) -> u32 {
         ::cache_core::__private::Instance::of::<()>(),
         {
             let __probed = ::cache_core::__private::shape!(u32);
-            ::cache_core::__private::checked::<u32, _, _>(__probed)
+            ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
         },
         ::core::option::Option::None,
         &(
@@ -47,6 +48,7 @@ fn sum(__argument_0: (u32, u32), c: u32, __argument_2: u8) -> u32 {
 enum sum {}
 impl sum {
     /// The function itself, past the cache.
+    #[inline]
     #[allow(
         dead_code,
         unreachable_pub,
@@ -71,6 +73,7 @@ impl sum {
 )]
 impl sum {
     #[doc(hidden)]
+    #[inline]
     fn __site() -> &'static ::cache_core::__private::Site {
         static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
             module: ::core::module_path!(),
@@ -102,7 +105,7 @@ impl sum {
             ::cache_core::__private::Instance::of::<()>(),
             {
                 let __probed = ::cache_core::__private::shape!(u32);
-                ::cache_core::__private::checked::<u32, _, _>(__probed)
+                ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
             },
             ::core::option::Option::None,
             &(
@@ -151,7 +154,7 @@ impl sum {
             ::cache_core::__private::Instance::of::<()>(),
             {
                 let __probed = ::cache_core::__private::shape!(u32);
-                ::cache_core::__private::checked::<u32, _, _>(__probed)
+                ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
             },
             ::core::option::Option::None,
             &(
@@ -174,7 +177,7 @@ impl sum {
             ::cache_core::__private::Instance::of::<()>(),
             {
                 let __probed = ::cache_core::__private::shape!(u32);
-                ::cache_core::__private::checked::<u32, _, _>(__probed)
+                ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
             },
             ::core::option::Option::None,
             &(

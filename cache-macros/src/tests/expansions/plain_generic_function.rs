@@ -18,7 +18,7 @@ where
         ::cache_core::__private::Instance::of::<T>(),
         {
             let __probed = ::cache_core::__private::shape!(Option < T >);
-            ::cache_core::__private::checked::<Option<T>, _, _>(__probed)
+            ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
         },
         ::core::option::Option::Some(::cache_core::__private::cache(&caches.get(name))),
         &(::cache_core::__private::argument(&text.trim()), &N),
@@ -47,6 +47,7 @@ enum parsed {}
 impl parsed {
     /// The function itself, past the cache.
     #[expect(unused_variables)]
+    #[inline]
     #[allow(
         dead_code,
         unreachable_pub,
@@ -81,6 +82,7 @@ impl parsed {
 )]
 impl parsed {
     #[doc(hidden)]
+    #[inline]
     fn __site() -> &'static ::cache_core::__private::Site {
         static __CACHED_SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(::cache_core::__private::Spec {
             module: ::core::module_path!(),
@@ -119,7 +121,7 @@ impl parsed {
             ::cache_core::__private::Instance::of::<T>(),
             {
                 let __probed = ::cache_core::__private::shape!(Option < T >);
-                ::cache_core::__private::checked::<Option<T>, _, _>(__probed)
+                ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
             },
             ::core::option::Option::Some(
                 ::cache_core::__private::cache(&caches.get(name)),
@@ -169,7 +171,7 @@ impl parsed {
             ::cache_core::__private::Instance::of::<T>(),
             {
                 let __probed = ::cache_core::__private::shape!(Option < T >);
-                ::cache_core::__private::checked::<Option<T>, _, _>(__probed)
+                ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
             },
             ::core::option::Option::Some(
                 ::cache_core::__private::cache(&caches.get(name)),
@@ -199,7 +201,7 @@ impl parsed {
             ::cache_core::__private::Instance::of::<T>(),
             {
                 let __probed = ::cache_core::__private::shape!(Option < T >);
-                ::cache_core::__private::checked::<Option<T>, _, _>(__probed)
+                ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
             },
             ::core::option::Option::Some(
                 ::cache_core::__private::cache(&caches.get(name)),
