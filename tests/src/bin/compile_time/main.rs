@@ -96,7 +96,10 @@ fn measure(rounds: usize, folder: Option<PathBuf>) -> Result<bool, Failed> {
 /// A workspace with both crates. They have the same dependencies, of the versions that are used here.
 fn write(folder: &Path) -> Result<(), Failed> {
     fs::create_dir_all(folder)?;
-    fs::copy(Path::new(ROOT).join("Cargo.lock"), folder.join("Cargo.lock"))?;
+    fs::copy(
+        Path::new(ROOT).join("Cargo.lock"),
+        folder.join("Cargo.lock"),
+    )?;
     let core = fs::canonicalize(Path::new(ROOT).join("cache-core"))?;
     fs::write(
         folder.join("Cargo.toml"),
