@@ -4,7 +4,9 @@
 // Functions are written as users write them.
 #![allow(clippy::unused_async)]
 
-use cache_core::{Cache, Invalidation, cached};
+use cache_core::memory::MemoryServer;
+use cache_core::{Cache, Env, Invalidation, cached};
+use cache_tests::gate::{Op, gated};
 use cache_tests::source::Source;
 use cache_tests::world::World;
 
@@ -161,6 +163,28 @@ async fn a_later_call_does_not_share_what_was_invalidated_by_a_tag_of_the_value(
         assert_eq!(first.unwrap().revision, 1, "{name}");
         assert_eq!(second.unwrap().revision, 2, "{name}");
     }
+}
+
+/// The same, between the check of the tags and the end of the flight.
+#[tokio::test]
+async fn a_later_call_does_not_share_what_was_invalidated_while_it_was_stored() {
+    let (store, gates) = gated(MemoryServer::new(Env::system()).store());
+    let (cache, source) = (Cache::builder().shared(store).build(), Source::new(1));
+    settled(&cache, &source, 8).await;
+    gates.hold_replies(Op::Fill);
+    let held = gates.held_so_far(Op::Fill);
+    let (first, second) = tokio::join!(order(&cache, &source, 7), async {
+        gates.held(Op::Fill, held + 1).await;
+        source.set(2);
+        cache.invalidate_tag(CUSTOMER).await.unwrap();
+        let go = async {
+            tokio::task::yield_now().await;
+            gates.open(Op::Fill);
+        };
+        tokio::join!(order(&cache, &source, 7), go).0
+    });
+    assert_eq!(first.unwrap().revision, 1);
+    assert_eq!(second.unwrap().revision, 2);
 }
 
 #[tokio::test]
