@@ -43,6 +43,23 @@ const CACHED: Known = Known {
         "crate",
     ],
     repeatable: &[],
+    elsewhere: &[
+        ("name", "kind"),
+        ("time", "ttl"),
+        ("time_to_live", "ttl"),
+        ("expires", "ttl"),
+        ("ttl_secs", "ttl"),
+        ("convert", "key"),
+        ("ignore", "skip"),
+        ("unless", "cache_if"),
+        ("condition", "cache_if"),
+        ("option", "cache_none"),
+        ("result", "cache_err"),
+        ("size", "capacity"),
+        ("max_capacity", "capacity"),
+        ("max_size", "capacity"),
+        ("refresh", "stale_while_revalidate"),
+    ],
     aside: &[
         "kind",
         "ttl",
@@ -70,6 +87,7 @@ const TIMEOUT: Known = Known {
     owner: "`timeout`",
     names: &["soft", "hard"],
     repeatable: &[],
+    elsewhere: &[],
     aside: &["soft", "hard"],
 };
 

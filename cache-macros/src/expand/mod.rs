@@ -12,11 +12,12 @@ mod updates;
 mod warm;
 
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{FnArg, Signature};
 
 use self::attributes::Attributes;
-use self::body::{edge, local, put_off, wrapped};
+use self::body::{edge, local, located, put_off, wrapped};
 use self::call::{CALL, Call};
 use crate::args::Cached;
 use crate::layout::Layout;
@@ -222,9 +223,10 @@ impl Call<'_> {
             return ticket;
         };
         let (rt, place, returned) = (&self.runtime, self.place(), self.returned());
-        let on = local("__enabled");
+        let (on, span) = (local("__enabled"), located(enabled.span()));
+        let asked = quote_spanned!(span=> let #on: bool = #enabled;);
         quote!({
-            let #on: bool = #enabled;
+            #asked
             if #on { #ticket } else { #rt::bypass::<#returned, _>(#place) }
         })
     }
