@@ -14,7 +14,12 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// `` (did you mean `name`?)``, with a space before it, where one is near enough.
 pub(crate) fn meant(name: &str, known: &[&str]) -> String {
-    nearest(name, known).map_or_else(String::new, |meant| format!(" (did you mean `{meant}`?)"))
+    nearest(name, known).map_or_else(String::new, did_you_mean)
+}
+
+/// The same of a name that is known.
+pub(crate) fn did_you_mean(meant: &str) -> String {
+    format!(" (did you mean `{meant}`?)")
 }
 
 /// `` `a`, `b` and `c` ``.

@@ -15,6 +15,8 @@
 
 #[path = "forms/arguments.rs"]
 mod arguments;
+#[path = "forms/batches.rs"]
+mod batches;
 #[path = "forms/bodies.rs"]
 mod bodies;
 #[path = "forms/free.rs"]
@@ -87,4 +89,9 @@ fn every_option() -> Result<(), Error> {
 #[test]
 fn warming_up() {
     warming::main();
+}
+
+#[test]
+fn batches_of_elements() -> Result<(), Error> {
+    batches::main()
 }

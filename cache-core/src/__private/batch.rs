@@ -71,6 +71,15 @@ where
     items.into_iter().cloned().collect()
 }
 
+/// What a look at one element gave, its ticket told its terms. A function, since the compiler knows
+/// the type of what is expected here before it reads closures over the value.
+pub fn told<R, S: Shape<R>>(
+    looked: Result<R, Ticket<R, S>>,
+    terms: impl FnOnce(Ticket<R, S>) -> Ticket<R, S>,
+) -> Result<R, Ticket<R, S>> {
+    looked.map_err(terms)
+}
+
 /// Calls a function for many elements. `look` looks one up; `body` runs the function for some.
 pub async fn batch<R, S, M, K, E, B, F>(
     shape: S,

@@ -26,7 +26,7 @@ pub mod shape {
     pub use crate::shape::*;
 }
 
-pub use self::batch::{Each, Elements, Failed, batch, batch_blocking, elements};
+pub use self::batch::{Each, Elements, Failed, batch, batch_blocking, elements, told};
 pub use self::bounds::{argument, cache, checked, element};
 pub use self::invalidates::{Armed, Plan};
 pub use self::terms::{IntoTag, IntoTtl};

@@ -35,6 +35,8 @@ const CACHED: Known = Known {
         "consistency",
         "capacity",
         "enabled",
+        "each",
+        "entries_of",
         "schema",
         "version",
         "returns",
@@ -43,6 +45,23 @@ const CACHED: Known = Known {
         "crate",
     ],
     repeatable: &[],
+    elsewhere: &[
+        ("name", "kind"),
+        ("time", "ttl"),
+        ("time_to_live", "ttl"),
+        ("expires", "ttl"),
+        ("ttl_secs", "ttl"),
+        ("convert", "key"),
+        ("ignore", "skip"),
+        ("unless", "cache_if"),
+        ("condition", "cache_if"),
+        ("option", "cache_none"),
+        ("result", "cache_err"),
+        ("size", "capacity"),
+        ("max_capacity", "capacity"),
+        ("max_size", "capacity"),
+        ("refresh", "stale_while_revalidate"),
+    ],
     aside: &[
         "kind",
         "ttl",
@@ -70,6 +89,7 @@ const TIMEOUT: Known = Known {
     owner: "`timeout`",
     names: &["soft", "hard"],
     repeatable: &[],
+    elsewhere: &[],
     aside: &["soft", "hard"],
 };
 
@@ -130,6 +150,10 @@ pub(crate) struct Cached {
     pub(crate) skip: Vec<Ident>,
     pub(crate) cache: Option<Expr>,
     pub(crate) enabled: Option<Expr>,
+    /// The argument whose elements are calls of their own.
+    pub(crate) each: Option<Ident>,
+    /// The function whose entries they are.
+    pub(crate) entries_of: Option<Expr>,
     /// The options' own tokens, where they are on.
     pub(crate) cache_none: Option<Ident>,
     pub(crate) cache_err: Option<Ident>,
@@ -193,6 +217,14 @@ impl Cached {
             }
             "cache" => self.cache = Some(value(name, input, "cache = expression")?),
             "enabled" => self.enabled = Some(value(name, input, "enabled = expression")?),
+            "each" => {
+                let Name(each) = value(name, input, "each = ids")?;
+                self.each = Some(each);
+            }
+            "entries_of" => {
+                self.kind_written = true;
+                self.entries_of = Some(value(name, input, "entries_of = user")?);
+            }
             "local_only" => self.local_only = flag(name, input)?,
             "schema" => {
                 let expr = value(name, input, "schema = 2")?;

@@ -1,7 +1,8 @@
 //! Options that are closures over the cached value: `cache_if = |value| ..` and its kin.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use syn::parse::ParseStream;
+use syn::spanned::Spanned as _;
 use syn::{Block, Expr, ExprClosure, ExprLit, Lit, Stmt};
 
 use super::options::{bare, value};
@@ -68,6 +69,14 @@ impl TagsWith {
             return Ok(Self::Templates(Box::new(closure.clone()), templates));
         }
         Ok(Self::Expr(Box::new(expr)))
+    }
+
+    /// Where it was written.
+    pub(crate) fn span(&self) -> Span {
+        match self {
+            Self::Expr(expr) => expr.span(),
+            Self::Templates(closure, _) => closure.inputs.span(),
+        }
     }
 
     /// A closure that uses what this one does.

@@ -24,6 +24,7 @@ const INVALIDATES: Known = Known {
         "crate",
     ],
     repeatable: &["kind"],
+    elsewhere: &[("key", "of"), ("keys", "of"), ("calls", "of")],
     aside: &[],
 };
 

@@ -17,6 +17,8 @@ pub(crate) struct Known {
     pub(crate) names: &'static [&'static str],
     /// Those that may be given more than once.
     pub(crate) repeatable: &'static [&'static str],
+    /// What others call them.
+    pub(crate) elsewhere: &'static [(&'static str, &'static str)],
     /// Those that companions don't depend on.
     pub(crate) aside: &'static [&'static str],
 }
@@ -68,7 +70,7 @@ impl Known {
                 name.span(),
                 format!(
                     "unknown option `{text}`{}: {} takes {}",
-                    suggest::meant(&text, self.names),
+                    self.meant(&text),
                     self.owner,
                     suggest::list(self.names)
                 ),
@@ -87,6 +89,15 @@ impl Known {
 }
 
 impl Known {
+    /// What an unknown name was meant to be, if that can be guessed.
+    fn meant(&self, name: &str) -> String {
+        let mut elsewhere = self.elsewhere.iter();
+        match elsewhere.find(|(theirs, _)| *theirs == name) {
+            Some((_, ours)) => suggest::did_you_mean(ours),
+            None => suggest::meant(name, self.names),
+        }
+    }
+
     /// Whether the option that comes next, as it is or as it was meant, can be wrong without harm
     /// to anything else.
     fn is_aside(&self, input: ParseStream<'_>) -> bool {

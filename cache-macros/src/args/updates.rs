@@ -13,6 +13,7 @@ const UPDATES: Known = Known {
     owner: "#[updates]",
     names: &["cache", "crate"],
     repeatable: &[],
+    elsewhere: &[],
     aside: &[],
 };
 

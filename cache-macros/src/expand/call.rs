@@ -9,7 +9,8 @@ use syn::{Expr, ExprReference, PatIdent, Type};
 
 use super::body::{local, located, moved};
 use super::policy::policy;
-use crate::args::{Cached, Piece, Returns, Root, TagsWith, Template};
+use super::target::companion_path;
+use crate::args::{Cached, Piece, Returns, Root, TagsWith, Template, bare};
 use crate::layout::Layout;
 use crate::model::{Function, Param};
 
@@ -63,6 +64,10 @@ impl<'a> Call<'a> {
 
     /// A reference to the site.
     pub(crate) fn site(&self) -> TokenStream {
+        if let Some(Expr::Path(of)) = self.args.entries_of.as_ref().map(bare) {
+            let of = companion_path(of, "__site");
+            return quote!(#of());
+        }
         let name = self.site_name();
         let function = &self.function.sig.ident;
         match self.layout {

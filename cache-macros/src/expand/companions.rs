@@ -76,7 +76,15 @@ impl Call<'_> {
 
     /// All companions but `uncached`, the site's accessor among them.
     pub(super) fn companions(&self, attributes: &Attributes) -> TokenStream {
-        let (accessor, refresh) = (self.accessor(attributes), self.refresh(attributes));
+        let accessor = self.args.entries_of.is_none();
+        let accessor = accessor.then(|| self.accessor(attributes));
+        if self.batch().is_some() {
+            // What each element is to the cache; for the value of one there is no type to be named.
+            let [key, invalidate] = [self.key_companion(), self.invalidate()]
+                .map(|companion| self.write(&companion, attributes));
+            return quote!(#accessor #key #invalidate);
+        }
+        let refresh = self.refresh(attributes);
         let rest = [
             self.key_companion(),
             self.peek(),
@@ -161,7 +169,11 @@ impl Call<'_> {
         let mut sig = self.outer_signature();
         sig.ident = self.companion("refresh");
         let (vis, ticket, scope) = (&self.function.vis, local("__ticket"), self.scope(CALL));
-        let refreshed = self.if_enabled(self.refreshed());
+        let (rt, place, returned) = (&self.runtime, self.place(), self.returned());
+        let refreshed = self.if_enabled(
+            self.refreshed(),
+            || quote!(#rt::bypass::<#returned, _>(#place)),
+        );
         let load = self.load(&self.uncached_call());
         let body = promised(
             self.function,
@@ -301,13 +313,25 @@ impl Call<'_> {
             (companion.waits && asynchronous).then(|| quote_spanned!(self.asked_for()=> async));
         let this = self.function.receiver.as_ref().filter(|_| companion.method);
         let this = this.map(|_| quote!(&self,));
-        let params = params.iter().map(
-            |Param {
-                 ident, attrs, ty, ..
-             }| quote!(#(#attrs)* #ident: #ty,),
-        );
+        let batch = self.batch();
+        let params = params.iter().map(|param| {
+            let Param {
+                ident, attrs, ty, ..
+            } = param;
+            let ty = match &batch {
+                Some((each, batch)) if each.ident == *ident => batch.element,
+                _ => ty,
+            };
+            quote!(#(#attrs)* #ident: #ty,)
+        });
+        // In the options it is a reference to one.
+        let element = batch.as_ref().map(|(each, _)| {
+            let each = &each.ident;
+            quote!(let #each = &#each;)
+        });
         let shell = quote_spanned! {self.asked_for()=>
             #vis #asyncness fn #name #generics(#this #(#params)* #more) #output #bounds {
+                #element
                 #body
             }
         };

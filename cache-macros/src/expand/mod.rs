@@ -5,6 +5,7 @@ mod attributes;
 mod body;
 mod call;
 mod companions;
+mod each;
 mod invalidates;
 mod policy;
 mod target;
@@ -12,11 +13,12 @@ mod updates;
 mod warm;
 
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{FnArg, Signature};
 
 use self::attributes::Attributes;
-use self::body::{edge, local, put_off, wrapped};
+use self::body::{edge, local, located, put_off, wrapped};
 use self::call::{CALL, Call};
 use crate::args::Cached;
 use crate::layout::Layout;
@@ -92,16 +94,9 @@ impl Call<'_> {
             &self.function.vis,
             self.outer_signature(),
         );
-        let (scope, lookup, ticket) = (self.scope(CALL), self.lookup(), local("__ticket"));
-        let load = self.load(&self.uncached_call());
-        let body = wrapped(
-            self.function,
-            quote! {
-                #scope
-                let #ticket = #lookup;
-                #load
-            },
-        );
+        let scope = self.scope(CALL);
+        let called = self.called(&scope, &self.uncached_call());
+        let body = wrapped(self.function, called);
         let unused = self.unused();
         quote!(#(#attrs)* #unused #vis #sig #body)
     }
@@ -113,29 +108,37 @@ impl Call<'_> {
             &self.function.vis,
             self.outer_signature(),
         );
-        let (scope, lookup, ticket) = (self.scope(CALL), self.lookup(), local("__ticket"));
+        let scope = self.scope(CALL);
         let site = self.site_static(&quote!(__Here));
         let (items, body) = if self.method {
             (None, self.inline_body())
         } else {
             self.nested_body()
         };
-        let load = self.load(&body);
-        let body = wrapped(
-            self.function,
-            quote! {
-                #items
-                let #ticket = {
-                    enum __Here {}
-                    #site
-                    #scope
-                    #lookup
-                };
-                #load
-            },
-        );
+        let within = quote!(enum __Here {} #site #scope);
+        let called = self.called(&within, &body);
+        let body = wrapped(self.function, quote!(#items #called));
         let unused = self.unused();
         quote!(#(#attrs)* #unused #vis #sig #body)
+    }
+
+    /// Looks, and runs the body where that finds nothing. `within`: what looking takes.
+    fn called(&self, within: &TokenStream, body: &TokenStream) -> TokenStream {
+        if let Some((param, batch)) = self.batch() {
+            let batched = self.batched(param, &batch, body);
+            return quote!(#within #batched);
+        }
+        let (lookup, load, ticket) = (self.lookup(), self.load(body), local("__ticket"));
+        let lookup = match self.layout {
+            Layout::Inline => quote!({ #within #lookup }),
+            _ => lookup,
+        };
+        let before = (self.layout != Layout::Inline).then_some(within);
+        quote! {
+            #before
+            let #ticket = #lookup;
+            #load
+        }
     }
 
     /// An argument that the body doesn't use is handed to it all the same.
@@ -201,12 +204,13 @@ impl Call<'_> {
     fn lookup(&self) -> TokenStream {
         let (rt, ticket, found) = (&self.runtime, local("__ticket"), local("__found"));
         let (place, key, tags, returned) = (self.place(), self.key(), self.tags(), self.returned());
-        self.if_enabled(quote! {
+        let looked = quote! {
             match #rt::lookup::<#returned, _, _>(#place, #key, #tags) {
                 ::core::result::Result::Ok(#found) => return #found,
                 ::core::result::Result::Err(#ticket) => #ticket,
             }
-        })
+        };
+        self.if_enabled(looked, || quote!(#rt::bypass::<#returned, _>(#place)))
     }
 
     /// A ticket past what is cached.
@@ -217,15 +221,20 @@ impl Call<'_> {
     }
 
     /// A ticket, where `enabled` says so, and otherwise one past the cache.
-    fn if_enabled(&self, ticket: TokenStream) -> TokenStream {
+    fn if_enabled(
+        &self,
+        ticket: TokenStream,
+        otherwise: impl FnOnce() -> TokenStream,
+    ) -> TokenStream {
         let Some(enabled) = &self.args.enabled else {
             return ticket;
         };
-        let (rt, place, returned) = (&self.runtime, self.place(), self.returned());
-        let on = local("__enabled");
+        let otherwise = otherwise();
+        let (on, span) = (local("__enabled"), located(enabled.span()));
+        let asked = quote_spanned!(span=> let #on: bool = #enabled;);
         quote!({
-            let #on: bool = #enabled;
-            if #on { #ticket } else { #rt::bypass::<#returned, _>(#place) }
+            #asked
+            if #on { #ticket } else { #otherwise }
         })
     }
 

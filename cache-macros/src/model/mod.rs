@@ -1,5 +1,6 @@
 //! The annotated function: its signature taken apart, its body left as it is.
 
+mod batch;
 mod deferred;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
@@ -12,6 +13,7 @@ use syn::{
     Visibility,
 };
 
+pub(crate) use self::batch::Batch;
 pub(crate) use self::deferred::Deferred;
 use crate::mention::{mentions, mentions_self_type};
 

@@ -135,6 +135,74 @@ fn a_function_alone() {
 }
 
 #[test]
+fn a_function_with_many_options() {
+    cached(
+        "many_options",
+        quote!(
+            kind = "orders",
+            ttl = TTL * 2,
+            ttl_with = |order| order.expires_in,
+            tags_with = |order| ["customer:{order.customer}"],
+            cache_none = "10s",
+            cache_err,
+            cache_if = Order::keep,
+            stale_if_error = "1h",
+            jitter = 0.1,
+            early = false,
+            timeout(hard = "2s"),
+            consistency = "strict",
+            version = 2,
+            enabled = id > 0,
+            companions = false,
+            crate = crate::reexported::cache_core
+        ),
+        &quote! {
+            fn order(id: u64) -> Result<Option<Order>, DbError> {
+                find(id)
+            }
+        },
+    );
+}
+
+#[test]
+fn a_method_of_async_trait() {
+    cached_method(
+        "async_trait_method",
+        quote!(kind = "profile", key(self.tenant, id)),
+        &quote! {
+            fn profile<'life0, 'async_trait>(
+                &'life0 self,
+                id: u64,
+            ) -> ::core::pin::Pin<Box<dyn ::core::future::Future<Output = Option<Profile>> + ::core::marker::Send + 'async_trait>>
+            where
+                'life0: 'async_trait,
+                Self: 'async_trait,
+            {
+                Box::pin(async move {
+                    let __self = self;
+                    let id = id;
+                    let __ret: Option<Profile> = { __self.find(id).await };
+                    __ret
+                })
+            }
+        },
+    );
+}
+
+#[test]
+fn a_batch() {
+    cached(
+        "batch",
+        quote!(entries_of = user, each = ids, tags("user:{ids}"), skip(db)),
+        &quote! {
+            async fn users(db: &Db, ids: &[u64]) -> Result<HashMap<u64, User>, DbError> {
+                db.users(ids).await
+            }
+        },
+    );
+}
+
+#[test]
 fn an_invalidating_async_function() {
     golden(
         "invalidating_async_function",

@@ -1,6 +1,7 @@
 //! The rules across options and function. Each mistake is reported where it was made.
 
 mod arguments;
+mod each;
 mod options;
 mod returned;
 mod writes;
@@ -36,6 +37,7 @@ pub(crate) fn cached(args: &Cached, function: &Function, errors: &mut Errors) {
     unnamed(args, function, errors);
     patterns(args, function, errors);
     options::cached(args, function, errors);
+    each::each(args, function, errors);
 }
 
 fn qualifiers(attribute: &str, function: &Function, errors: &mut Errors) {

@@ -32,8 +32,8 @@ pub(crate) fn invalidates(args: &Invalidates, function: &Function, errors: &mut 
             );
         }
         if let Some(closure) = &args.tags_with {
-            errors.on(
-                closure.used(),
+            errors.at(
+                closure.span(),
                 "the value is there only after the function has run: add `after`, or remove `before`",
             );
         }

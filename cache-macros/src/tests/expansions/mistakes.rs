@@ -2,7 +2,7 @@
     "the kind `User` must start with a letter from a to z, such as `kind = \"user_profile\"`"
 }
 ::core::compile_error! {
-    "unknown option `tll` (did you mean `ttl`?): #[cached] takes `kind`, `ttl`, `ttl_with`, `tags`, `tags_with`, `key`, `skip`, `cache`, `cache_none`, `cache_err`, `cache_if`, `local_only`, `stale_while_revalidate`, `stale_if_error`, `outage_ttl`, `jitter`, `early`, `timeout`, `consistency`, `capacity`, `enabled`, `schema`, `version`, `returns`, `companions`, `method` and `crate`"
+    "unknown option `tll` (did you mean `ttl`?): #[cached] takes `kind`, `ttl`, `ttl_with`, `tags`, `tags_with`, `key`, `skip`, `cache`, `cache_none`, `cache_err`, `cache_if`, `local_only`, `stale_while_revalidate`, `stale_if_error`, `outage_ttl`, `jitter`, `early`, `timeout`, `consistency`, `capacity`, `enabled`, `each`, `entries_of`, `schema`, `version`, `returns`, `companions`, `method` and `crate`"
 }
 #[cfg(unix)]
 pub async fn user_profile(db: &Db, id: u64) -> Result<Profile, DbError> {

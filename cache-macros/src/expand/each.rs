@@ -1,0 +1,109 @@
+//! The expansion of `each = ids`: every element is a call like any other, and the function runs once
+//! for those that are missing.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::Type;
+use syn::spanned::Spanned as _;
+
+use super::body::{local, located, moved};
+use super::call::Call;
+use crate::model::{Batch, Param};
+
+impl<'a> Call<'a> {
+    /// The argument whose elements are calls of their own.
+    pub(super) fn batch(&self) -> Option<(&'a Param, Batch<'a>)> {
+        let each = self.args.each.as_ref()?;
+        let mut params = self.function.params.iter();
+        let param = params.find(|param| param.ident == *each)?;
+        Some((param, Batch::of(&param.ty)?))
+    }
+
+    /// Looks all elements up and runs the function, whose `body` is given, for the others.
+    pub(super) fn batched(
+        &self,
+        param: &Param,
+        batch: &Batch<'_>,
+        body: &TokenStream,
+    ) -> TokenStream {
+        let (rt, each, returned) = (&self.runtime, &param.ident, self.returned());
+        let (missing, ticket) = (local("__missing"), local("__ticket"));
+        let elements = if batch.borrowed {
+            quote!(#rt::elements(#each))
+        } else {
+            quote!(#rt::elements(&#each))
+        };
+        let (identity, shape, cache) = (self.identity(), self.element(&returned), self.cache());
+        let (key, tags, terms) = (self.key(), self.tags(), self.terms());
+        let again = self.again(param);
+        let given = given(param, batch, &quote!(#missing));
+        let (verb, wait, run) = if self.function.is_async() {
+            (
+                quote!(batch),
+                Some(quote!(.await)),
+                quote!(async move { #given #body.await }),
+            )
+        } else {
+            (quote!(batch_blocking), None, quote!({ #given #body }))
+        };
+        let place = quote!(#identity, #shape, #cache);
+        let looked = quote!(#rt::lookup(#place, #key, #tags));
+        let look = self.if_enabled(
+            if terms.is_empty() {
+                looked
+            } else {
+                quote!(#rt::told(#looked, |#ticket| #ticket #terms))
+            },
+            || quote!(::core::result::Result::Err(#rt::bypass(#place))),
+        );
+        let generics = if self.function.is_async() {
+            quote!(::<#returned, _, _, _, _, _, _>)
+        } else {
+            quote!(::<#returned, _, _, _, _>)
+        };
+        quote! {
+            #rt::#verb #generics(
+                #rt::shape!(#returned),
+                #elements,
+                |#each| #look,
+                |#missing: ::std::vec::Vec<_>| { #again #run },
+            ) #wait
+        }
+    }
+
+    /// The shape of one element.
+    fn element(&self, returned: &Type) -> TokenStream {
+        let (span, rt) = (
+            located(returned.span()),
+            moved(&self.runtime, returned.span()),
+        );
+        let (none, local_only) = (self.args.cache_none.is_some(), self.args.local_only);
+        quote_spanned! {span=>
+            #rt::element::<#returned, _, _, _, _, #none, #local_only>(#rt::shape!(#returned))
+        }
+    }
+
+    /// The other arguments, for one of several runs.
+    fn again(&self, each: &Param) -> TokenStream {
+        let others =
+            self.function.params.iter().filter(|param| {
+                param.ident != each.ident && !matches!(&param.ty, Type::Reference(_))
+            });
+        let others = others.map(|param| &param.ident);
+        quote!(#(let #others = ::core::clone::Clone::clone(&#others);)*)
+    }
+}
+
+/// The argument again, with the elements that are missing.
+fn given(param: &Param, batch: &Batch<'_>, missing: &TokenStream) -> TokenStream {
+    let (each, container) = (&param.ident, batch.container);
+    if matches!(container, Type::Slice(_)) {
+        return quote!(let #each = &#missing[..];);
+    }
+    let all = quote!(#missing.into_iter().collect::<#container>());
+    if batch.borrowed {
+        quote!(let #each = &#all;)
+    } else {
+        quote!(let #each = #all;)
+    }
+}

@@ -1,0 +1,15 @@
+use std::collections::HashMap;
+
+use cache_core::cached;
+
+fn user(id: u64) -> Option<u64> {
+    Some(id)
+}
+
+#[cached(entries_of = user, each = ids)]
+fn users(ids: &[u64]) -> HashMap<u64, u64> {
+    let _ = ids;
+    HashMap::new()
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use cache_core::invalidates;
+
+#[invalidates(tags("user:{id}"), before = 1)]
+fn save(id: u64) -> Result<u64, String> {
+    Ok(id)
+}
+
+fn main() {}

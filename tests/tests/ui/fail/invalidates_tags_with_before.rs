@@ -1,0 +1,8 @@
+use cache_core::invalidates;
+
+#[invalidates(tags_with = |saved| ["user:{saved}"], before)]
+fn save(id: u64) -> Result<u64, String> {
+    Ok(id)
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use cache_core::cached;
+
+#[cached(kind = "user_profile", ttl_with = |value| value.len())]
+fn user_profile(id: u64) -> Option<String> {
+    Some(id.to_string())
+}
+
+fn main() {}
