@@ -40,6 +40,8 @@ pub struct Policy {
     pub(crate) wait: Option<Duration>,
     #[serde(default)]
     pub(crate) max_bytes: Option<usize>,
+    #[serde(default)]
+    pub(crate) capacity: Option<usize>,
     #[serde(default, deserialize_with = "span")]
     pub(crate) stale_while_revalidate: Option<Duration>,
     #[serde(default, deserialize_with = "span")]
@@ -132,6 +134,15 @@ impl Policy {
         self
     }
 
+    /// The most entries that each function of the kind may have in this process; those that were not
+    /// asked for lately make room. All entries together are bounded in bytes besides
+    /// ([`CacheBuilder::capacity`](crate::CacheBuilder::capacity)). Default: no bound but that one.
+    #[must_use]
+    pub fn capacity(mut self, entries: usize) -> Self {
+        self.capacity = Some(entries);
+        self
+    }
+
     /// How long past its ttl a value may still be served while one call, in the whole fleet, loads a
     /// new one. That call waits for its load, since the function may borrow its arguments; the others
     /// don't. Default: zero.
@@ -213,6 +224,7 @@ impl Policy {
             codec: self.codec.or(other.codec),
             wait: self.wait.or(other.wait),
             max_bytes: self.max_bytes.or(other.max_bytes),
+            capacity: self.capacity.or(other.capacity),
             stale_while_revalidate: self.stale_while_revalidate.or(other.stale_while_revalidate),
             stale_if_error: self.stale_if_error.or(other.stale_if_error),
             early: self.early.or(other.early),
@@ -286,6 +298,13 @@ impl Policy {
                     .to_owned(),
             );
         }
+        if self.capacity == Some(0) {
+            return refused(
+                "capacity = 0 lets this process keep nothing: leave it out for no bound of its own, \
+                 or write enabled = false"
+                    .to_owned(),
+            );
+        }
         if self.max_bytes == Some(0) {
             return Err(Error::new(
                 ErrorKind::Config,
@@ -310,6 +329,8 @@ pub(crate) struct Settings {
     pub(crate) codec: Option<Codec>,
     pub(crate) wait: Duration,
     pub(crate) max_bytes: usize,
+    /// How many entries may be local.
+    pub(crate) capacity: Option<usize>,
     /// How long a lease lasts unless it is renewed.
     pub(crate) lease: Duration,
     pub(crate) stale_while_revalidate: Duration,
@@ -346,6 +367,7 @@ impl Settings {
             codec: policy.codec,
             wait: policy.wait.unwrap_or(Duration::from_secs(30)),
             max_bytes: policy.max_bytes.unwrap_or(8 << 20),
+            capacity: policy.capacity,
             lease: Duration::from_secs(10),
             stale_while_revalidate: policy.stale_while_revalidate.unwrap_or_default(),
             stale_if_error: policy.stale_if_error.unwrap_or_default(),
@@ -483,7 +505,7 @@ mod tests {
     fn a_policy_file_is_read() {
         let policies = read(
             "[kinds.shift_data]\nttl = \"15m\"\ncodec = \"messagepack\"\n\
-             [kinds.settings]\nttl = 7200\nenabled = false\n\
+             [kinds.settings]\nttl = 7200\nenabled = false\ncapacity = 1000\n\
              [kinds.rates]\nstale_if_error = \"1h\"\nstale_while_revalidate = 0\njitter = 0.1\n\
              soft_timeout = \"200ms\"\nconsistency = \"strict\"\n",
         )
@@ -496,7 +518,10 @@ mod tests {
         );
         assert_eq!(
             policies.of("settings"),
-            Policy::new().ttl(Duration::from_hours(2)).enabled(false)
+            Policy::new()
+                .ttl(Duration::from_hours(2))
+                .enabled(false)
+                .capacity(1_000)
         );
         assert_eq!(
             policies.of("rates"),
@@ -532,6 +557,8 @@ mod tests {
             ("[kinds.\"A b\"]\nttl = 5", "A b"),
             ("[kind.a]\nttl = 5", "kind"),
             ("[kinds.a]\nmax_bytes = 0", "max_bytes"),
+            ("[kinds.a]\ncapacity = 0", "enabled = false"),
+            ("[kinds.a]\ncapacity = -1", "line 2"),
             ("[kinds.a]\ncodec = \"json\"", "json"),
             ("[kinds.a]\nstale_if_error = 99999999999", "366 days"),
             ("[kinds.a]\njitter = 1.0", "0 to 0.9"),

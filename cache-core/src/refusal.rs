@@ -12,6 +12,12 @@ impl Refusal {
     pub(crate) fn new(message: impl Display) -> Self {
         Self(message.to_string().into())
     }
+
+    /// Whether a visitor has refused what it was given for its type alone, as serde words it: a flag
+    /// beside the text would make every `Result` with it wider.
+    pub(crate) fn is_of_type(&self) -> bool {
+        self.0.starts_with("invalid type: ")
+    }
 }
 
 impl Display for Refusal {

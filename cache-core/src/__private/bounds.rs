@@ -13,12 +13,15 @@ use serde::de::DeserializeOwned;
 
 use super::batch::Elements;
 use crate::Cache;
+use crate::key::Argument;
 use crate::shape::{FallibleOptional, Outline};
 use crate::value::Carry;
 
 /// An argument of the key.
-pub fn argument<T: Keyed<Way> + ?Sized, Way>(argument: &T) -> <T as Keyed<Way>>::Given<&T> {
-    <T as Keyed<Way>>::given(argument)
+pub fn argument<T: Keyed<Way> + ?Sized, Way>(
+    argument: &T,
+) -> Argument<<T as Keyed<Way>>::Given<&T>> {
+    Argument(<T as Keyed<Way>>::given(argument))
 }
 
 /// The reference in a `cache = expression` option.

@@ -32,6 +32,7 @@ pub use self::invalidates::{Armed, Plan};
 pub use self::terms::{IntoTag, IntoTtl};
 pub use self::ticket::Ticket;
 use self::ticket::{Way, copy};
+pub use crate::key::Argument;
 pub use crate::registry::{Instance, Site, Spec};
 pub use crate::tag::Part;
 pub use crate::{__shape as shape, __success as success};

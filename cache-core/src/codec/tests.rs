@@ -39,7 +39,7 @@ struct Node {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct List(Option<Box<List>>);
+struct List(u8, Option<Box<List>>);
 
 fn shape() -> impl Strategy<Value = Shape> {
     let leaf = prop_oneof![
@@ -268,9 +268,75 @@ fn messagepack_carries_what_the_others_cannot() {
     }
 }
 
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Unit;
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Maybe<T>(Option<T>);
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Held<T> {
+    before: u8,
+    it: Option<T>,
+    after: u8,
+}
+
+/// Comes back as it was, or does not go in.
+#[track_caller]
+fn is_kept_or_refused<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(
+    value: T,
+    refusing: &[Codec],
+) {
+    for codec in Codec::ALL {
+        let encoded = codec.encode(&value, LIMIT);
+        if refusing.contains(&codec) {
+            let error = encoded.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Encode);
+            assert!(error.to_string().contains("Some(None)"), "{error}");
+        } else {
+            let decoded: T = codec.decode(&encoded.unwrap(), LIMIT).unwrap();
+            assert_eq!(decoded, value, "{codec}");
+        }
+    }
+}
+
+#[test]
+fn an_option_of_nothing_is_never_read_back_as_none() {
+    let lossy = &[Codec::MessagePack];
+    is_kept_or_refused(Some(None::<u8>), lossy);
+    is_kept_or_refused(Some(()), lossy);
+    is_kept_or_refused(Some(Some(None::<u8>)), lossy);
+    is_kept_or_refused(Some(Maybe(None::<u8>)), lossy);
+    is_kept_or_refused(vec![(1_u8, Some(Maybe(Some(()))))], lossy);
+    is_kept_or_refused(Ok::<_, u8>(Some(None::<u8>)), lossy);
+    let held = |it| Held {
+        before: 1,
+        it,
+        after: 2,
+    };
+    is_kept_or_refused(held(Some(None::<u8>)), lossy);
+    is_kept_or_refused(held(Some(Some(3_u8))), &[]);
+    is_kept_or_refused(held(None::<Option<u8>>), &[]);
+
+    is_kept_or_refused(None::<Option<u8>>, &[]);
+    is_kept_or_refused(Some(Some(1_u8)), &[]);
+    is_kept_or_refused(Some(Unit), &[]);
+    is_kept_or_refused(Some(vec![None::<u8>, Some(1)]), &[]);
+    is_kept_or_refused(Some((None::<u8>, ())), &[]);
+    is_kept_or_refused(Some([()]), &[]);
+    is_kept_or_refused(Some(BTreeMap::from([(1_u8, None::<u8>)])), &[]);
+    is_kept_or_refused(Some(Shape::Dot), &[]);
+    is_kept_or_refused(Some(Ok::<(), ()>(())), &[]);
+    is_kept_or_refused(Err::<u8, Option<String>>(None), &[]);
+    assert!(
+        Codec::MessagePack
+            .encode(&Some(json!(null)), LIMIT)
+            .is_err()
+    );
+}
+
 #[test]
 fn what_decoding_would_refuse_is_not_encoded() {
-    let list = |levels: u32| (0..levels).fold(List(None), |inner, _| List(Some(Box::new(inner))));
+    let list =
+        |levels: u32| (0..levels).fold(List(0, None), |inner, _| List(1, Some(Box::new(inner))));
     let tree = |levels: u32| {
         (0..levels).fold(Node::default(), |inner, value| Node {
             value: value.to_le_bytes()[0],

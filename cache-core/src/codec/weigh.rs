@@ -13,17 +13,20 @@ use super::Cause;
 use super::fuel::DEPTH;
 use crate::refusal::Refusal;
 
-/// How many values decoding will be asked for, about. With `skips`, fields may be left out.
+/// How many values decoding will be asked for, about. `named`: the codec writes fields with their
+/// names, and an option without a mark of its own.
 ///
 /// # Errors
-/// Where the value nests too deep, or leaves out a field that the codec cannot leave out:
-/// bincode and postcard would give the next field's value to it.
-pub(super) fn weigh<T: Serialize>(value: &T, skips: bool) -> Result<usize, Cause> {
+/// Where the value nests too deep, leaves out a field that the codec cannot leave out (bincode and
+/// postcard would give the next field's value to it), or holds a `Some` that would be read back as
+/// `None`.
+pub(super) fn weigh<T: Serialize>(value: &T, named: bool) -> Result<usize, Cause> {
     let steps = Cell::new(0);
     value.serialize(Scale {
         steps: &steps,
         depth: 0,
-        skips,
+        named,
+        some: false,
     })?;
     Ok(steps.get())
 }
@@ -32,7 +35,9 @@ pub(super) fn weigh<T: Serialize>(value: &T, skips: bool) -> Result<usize, Cause
 struct Scale<'s> {
     steps: &'s Cell<usize>,
     depth: u32,
-    skips: bool,
+    named: bool,
+    /// Whether this is what a `Some` holds.
+    some: bool,
 }
 
 impl<'s> Scale<'s> {
@@ -49,9 +54,28 @@ impl<'s> Scale<'s> {
         }
         Ok(Self {
             depth: self.depth + 1,
+            some: false,
             ..self
         })
     }
+
+    /// What `None` and `()` are in MessagePack: nothing at all, and no less inside of a `Some`.
+    #[inline]
+    fn nothing(self) -> Result<(), Refusal> {
+        self.step();
+        if self.named && self.some {
+            return Err(lost_some());
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn lost_some() -> Refusal {
+    Refusal::new(
+        "it holds `Some(None)`, `Some(())` or the like, which would be read back as `None`: use an \
+         enum with a variant for each case",
+    )
 }
 
 #[cold]
@@ -97,8 +121,6 @@ impl<'s> Serializer for Scale<'s> {
         serialize_char(char)
         serialize_str(&str)
         serialize_bytes(&[u8])
-        serialize_none()
-        serialize_unit()
         serialize_unit_struct(&'static str)
         serialize_unit_variant(&'static str, u32, &'static str)
     }
@@ -109,8 +131,21 @@ impl<'s> Serializer for Scale<'s> {
     }
 
     #[inline]
+    fn serialize_none(self) -> Result<(), Refusal> {
+        self.nothing()
+    }
+
+    #[inline]
+    fn serialize_unit(self) -> Result<(), Refusal> {
+        self.nothing()
+    }
+
+    #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refusal> {
-        value.serialize(self.inside()?)
+        value.serialize(Self {
+            some: true,
+            ..self.inside()?
+        })
     }
 
     #[inline]
@@ -119,7 +154,12 @@ impl<'s> Serializer for Scale<'s> {
         _: &'static str,
         value: &T,
     ) -> Result<(), Refusal> {
-        value.serialize(self.inside()?)
+        // Nothing is written around it.
+        let some = self.some;
+        value.serialize(Self {
+            some,
+            ..self.inside()?
+        })
     }
 
     #[inline]
@@ -231,7 +271,7 @@ macro_rules! named {
             }
 
             fn skip_field(&mut self, name: &'static str) -> Result<(), Refusal> {
-                if self.skips {
+                if self.named {
                     return Ok(());
                 }
                 Err(Refusal::new(format_args!(

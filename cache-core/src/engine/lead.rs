@@ -286,7 +286,8 @@ impl Call {
 
     fn insert(&self, held: Arc<dyn Held>, epoch: u64) {
         let engine = &self.engine;
-        for evicted in engine.local.insert(held, engine.env.coarse(), epoch) {
+        let (now, capacity) = (engine.env.coarse(), self.function.settings.capacity);
+        for evicted in engine.local.insert(held, now, epoch, capacity) {
             if let Some(function) = engine.functions.get(evicted) {
                 function.kind.counters.count(Count::Evicted);
             }

@@ -1,5 +1,5 @@
-//! The values with parts: sequences, tuples and structs, which are written as they come, and
-//! maps, which are sorted first, so that a `HashMap`'s order does not matter.
+//! The values with parts: sequences, tuples and structs, which are written as they come, and maps
+//! and sets, which are sorted first, so that a `HashMap`'s order does not matter.
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -42,8 +42,16 @@ impl<'s, S: Sink> Parts<'s, S> {
     }
 
     /// The one part there is.
-    pub(super) fn only<T: Serialize + ?Sized>(mut self, value: &T) -> Result<(), Refusal> {
-        self.part(value)?;
+    pub(super) fn only<T: Serialize + ?Sized>(
+        self,
+        value: &T,
+        unordered: bool,
+    ) -> Result<(), Refusal> {
+        value.serialize(Text {
+            sink: &mut *self.text.sink,
+            depth: self.text.depth,
+            unordered,
+        })?;
         self.finish();
         Ok(())
     }
@@ -63,6 +71,7 @@ impl<'s, S: Sink> Parts<'s, S> {
         value.serialize(Text {
             sink: &mut *self.text.sink,
             depth: self.text.depth,
+            unordered: false,
         })
     }
 
@@ -114,7 +123,6 @@ macro_rules! unnamed {
 }
 
 unnamed!(
-    SerializeSeq::serialize_element,
     SerializeTuple::serialize_element,
     SerializeTupleStruct::serialize_field,
     SerializeTupleVariant::serialize_field
@@ -144,6 +152,53 @@ macro_rules! named {
 
 named!(SerializeStruct, SerializeStructVariant);
 
+/// A sequence being written, or a set being collected: each element's text.
+pub(super) enum Seq<'s, S> {
+    Written(Parts<'s, S>),
+    Sorted(Text<'s, S>, Vec<Vec<u8>>),
+}
+
+impl<S: Sink> SerializeSeq for Seq<'_, S> {
+    type Ok = ();
+    type Error = Refusal;
+
+    #[inline]
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
+        match self {
+            Self::Written(parts) => parts.part(value),
+            Self::Sorted(text, elements) => {
+                let mut element = Vec::new();
+                value.serialize(Text {
+                    sink: &mut element,
+                    depth: text.depth,
+                    unordered: false,
+                })?;
+                elements.push(element);
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Refusal> {
+        match self {
+            Self::Written(parts) => parts.finish(),
+            Self::Sorted(text, mut elements) => {
+                elements.sort_unstable();
+                text.sink.put(b"[");
+                for (at, element) in elements.iter().enumerate() {
+                    if at > 0 {
+                        text.sink.put(b",");
+                    }
+                    text.sink.put(element);
+                }
+                text.sink.put(b"]");
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A map being collected: each entry's text, and where in it the key ends.
 pub(super) struct Map<'s, S> {
     text: Text<'s, S>,
@@ -165,6 +220,7 @@ impl<'s, S: Sink> Map<'s, S> {
         value.serialize(Text {
             sink: into,
             depth: self.text.depth,
+            unordered: false,
         })
     }
 }

@@ -13,8 +13,10 @@ mod sink;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unordered;
 
 pub(crate) use sink::Sink;
+pub use unordered::Argument;
 
 use sink::Short;
 use text::Text;

@@ -197,6 +197,27 @@ fn the_order_of_a_map_does_not_matter() {
 }
 
 #[test]
+fn a_sets_order_matters_inside_of_other_types_only() {
+    let set: HashSet<u8> = (0..50).collect();
+    let sorted = text(&(Argument(&set),));
+    assert!(sorted.starts_with("[0u8,10u8,11u8,"), "{sorted}");
+    let listed: Vec<u8> = set.iter().copied().collect();
+    assert_ne!(
+        text(&(Argument(&listed),)),
+        sorted,
+        "a list keeps its order"
+    );
+    assert_eq!(text(&(Argument(&Some(&set)),)), format!("some({sorted})"));
+    assert_eq!(text(&(Argument(&None::<&HashSet<u8>>),)), "none");
+    assert_eq!(text(&(Argument(&HashSet::<u8>::new()),)), "[]");
+    // What is in a set is written as it is anywhere else.
+    let lists = HashSet::from([vec![2_u8, 1]]);
+    assert_eq!(text(&(Argument(&lists),)), "[[2u8,1u8]]");
+    let options = HashSet::from([None, Some(vec!['b', 'a'])]);
+    assert_eq!(text(&(Argument(&options),)), "[none,some([c'b',c'a'])]");
+}
+
+#[test]
 fn long_arguments_are_hashed_over_all_of_their_text() {
     let at = |len: usize| args_text(&("x".repeat(len),)).unwrap();
     assert_eq!(at(94).as_str(), format!("'{}'", "x".repeat(94)));
@@ -327,6 +348,32 @@ proptest! {
     ) {
         let (a, b) = (Value::Tuple(a), Value::Tuple(b));
         prop_assert_eq!(text(&a) == text(&b), a.canonical() == b.canonical());
+    }
+
+    /// As maps do, sets have one key whatever their order and their hasher, and two different ones
+    /// have two.
+    #[test]
+    fn a_set_has_one_text(
+        elements in proptest::collection::vec(".{0,4}", 0..12),
+        others in proptest::collection::hash_set(".{0,4}", 0..12),
+    ) {
+        type Fixed = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+        let one: HashSet<String> = elements.iter().cloned().collect();
+        let other: HashSet<&str, Fixed> = elements.iter().rev().map(String::as_str).collect();
+        let key = text(&(Argument(&one), Argument(&7_u64)));
+        prop_assert_eq!(&text(&(Argument(&other), Argument(&7_u64))), &key);
+        prop_assert_eq!(text(&(Argument(&others), Argument(&7_u64))) == key, others == one);
+    }
+
+    #[test]
+    fn a_map_has_one_text_however_deep(
+        entries in proptest::collection::vec((".{0,4}", any::<u16>()), 0..12),
+    ) {
+        let unique: BTreeMap<String, u16> = entries.into_iter().collect();
+        let one: HashMap<&String, &u16> = unique.iter().collect();
+        let other: HashMap<&String, &u16> = unique.iter().rev().collect();
+        let deep = |map| text(&(Some(vec![(1_u8, HashMap::from([("a", map)]))]),));
+        prop_assert_eq!(deep(one), deep(other));
     }
 
     /// Two values that differ in one place are close enough to meet, where random ones are not.

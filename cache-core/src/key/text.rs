@@ -11,8 +11,9 @@ use std::fmt::{self, Display, Write as _};
 use serde::ser::{Serialize, Serializer};
 
 use super::DEPTH;
-use super::compound::{Close, Map, Parts};
+use super::compound::{Close, Map, Parts, Seq};
 use super::sink::Sink;
+use super::unordered::UNORDERED;
 use crate::refusal::Refusal;
 
 /// Writes one value into a sink. At depth 0 it is the tuple of all arguments, whose elements are
@@ -20,11 +21,17 @@ use crate::refusal::Refusal;
 pub(super) struct Text<'s, S> {
     pub(super) sink: &'s mut S,
     pub(super) depth: u32,
+    /// Whether the value is a set, whose order means nothing.
+    pub(super) unordered: bool,
 }
 
 impl<'s, S: Sink> Text<'s, S> {
     pub(super) fn new(sink: &'s mut S) -> Self {
-        Self { sink, depth: 0 }
+        Self {
+            sink,
+            depth: 0,
+            unordered: false,
+        }
     }
 
     /// The writer for what is inside this value.
@@ -66,7 +73,7 @@ impl<'s, S: Sink> Text<'s, S> {
 impl<'s, S: Sink> Serializer for Text<'s, S> {
     type Ok = ();
     type Error = Refusal;
-    type SerializeSeq = Parts<'s, S>;
+    type SerializeSeq = Seq<'s, S>;
     type SerializeTuple = Parts<'s, S>;
     type SerializeTupleStruct = Parts<'s, S>;
     type SerializeTupleVariant = Parts<'s, S>;
@@ -175,7 +182,9 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refusal> {
-        self.opened("some(", Close::Bracket)?.only(value)
+        let unordered = self.unordered;
+        let parts = self.opened("some(", Close::Bracket)?;
+        parts.only(value, unordered)
     }
 
     fn serialize_unit(self) -> Result<(), Refusal> {
@@ -196,8 +205,14 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
         name: &'static str,
         value: &T,
     ) -> Result<(), Refusal> {
+        if name == UNORDERED {
+            return value.serialize(Text {
+                unordered: true,
+                ..self
+            });
+        }
         put_name(self.sink, name);
-        self.opened("(", Close::Bracket)?.only(value)
+        self.opened("(", Close::Bracket)?.only(value, false)
     }
 
     fn serialize_unit_variant(
@@ -218,11 +233,14 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
         value: &T,
     ) -> Result<(), Refusal> {
         put_variant(self.sink, name, variant);
-        self.opened("(", Close::Bracket)?.only(value)
+        self.opened("(", Close::Bracket)?.only(value, false)
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Parts<'s, S>, Refusal> {
-        self.opened("[", Close::Square)
+    fn serialize_seq(self, _: Option<usize>) -> Result<Seq<'s, S>, Refusal> {
+        if self.unordered {
+            return Ok(Seq::Sorted(self.inside()?, Vec::new()));
+        }
+        self.opened("[", Close::Square).map(Seq::Written)
     }
 
     #[inline]

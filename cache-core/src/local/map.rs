@@ -12,6 +12,7 @@ use papaya::{Equivalent, Guard, HashMap};
 use super::cells::Cell;
 use super::eviction::Eviction;
 use super::life::{Age, Life};
+use super::limit::{Asked, Limit, address};
 use super::parting::Kept;
 use crate::entry::EntryId;
 use crate::store::Stamp;
@@ -208,6 +209,7 @@ pub(crate) struct Local {
 pub(crate) struct Size {
     pub(crate) entries: AtomicUsize,
     pub(crate) bytes: AtomicUsize,
+    limit: Limit,
 }
 
 impl Local {
@@ -249,8 +251,15 @@ impl Local {
     }
 
     /// Puts an entry in. Who calls this holds the key's flight shard (guard G7). Returns the
-    /// functions whose entries had to make room, once for each.
-    pub(crate) fn insert(&self, entry: Arc<dyn Held>, now: Duration, epoch: u64) -> Vec<u32> {
+    /// functions whose entries had to make room, once for each. `capacity`: how many entries the
+    /// entry's own function may have.
+    pub(crate) fn insert(
+        &self,
+        entry: Arc<dyn Held>,
+        now: Duration,
+        epoch: u64,
+        capacity: Option<usize>,
+    ) -> Vec<u32> {
         if entry.head().bytes > self.eviction.largest() {
             // It would push everything else out.
             self.remove(entry.head().key.borrowed());
@@ -265,6 +274,13 @@ impl Local {
         }
         drop(guard);
         let mut evicted = Vec::new();
+        if let Some(capacity) = capacity {
+            self.limit(&entry, capacity, |victim| {
+                if victim.holds(epoch, now) {
+                    evicted.push(victim.key.function);
+                }
+            });
+        }
         for victim in self.eviction.admit(entry, now) {
             let key = victim.head().key.clone();
             // Only if it is still this very entry: another may have taken its place.
@@ -281,6 +297,41 @@ impl Local {
             }
         }
         evicted
+    }
+
+    /// Makes room for an entry, which is in the map already, among those of its function.
+    fn limit(&self, entry: &Arc<dyn Held>, capacity: usize, mut evicted: impl FnMut(&Head)) {
+        let size = self.size_of(entry);
+        size.limit.admit(
+            entry,
+            || size.entries.load(Ordering::Relaxed) > capacity,
+            |key, at, at_last| {
+                let guard = self.map.guard();
+                let Some(held) = self.map.get(key, &guard).filter(|held| address(held) == at)
+                else {
+                    return Asked::Gone;
+                };
+                let used = held.head().used.load(Ordering::Relaxed);
+                if used > 0 && !at_last {
+                    held.head().used.store(used - 1, Ordering::Relaxed);
+                    return Asked::Used;
+                }
+                // Only if it is still this very entry: another may have taken its place.
+                let removed = self
+                    .map
+                    .remove_if(key, |_, held| address(held) == at, &guard);
+                let Ok(Some((_, victim))) = removed else {
+                    return Asked::Gone;
+                };
+                self.forget(victim, &guard);
+                evicted(victim.head());
+                Asked::Left
+            },
+        );
+        size.limit.tidy(capacity, |key, at| {
+            let map = self.map.pin();
+            map.get(key).is_some_and(|held| address(held) == at)
+        });
     }
 
     /// Takes an entry out. Who calls this holds the key's flight shard (guard G7).
@@ -314,9 +365,7 @@ impl Local {
     }
 
     fn account(&self, entry: &Arc<dyn Held>, added: bool) {
-        let head = entry.head();
-        let sizes = self.sizes.pin();
-        let size = sizes.get_or_insert_with(head.key.function, Arc::default);
+        let (head, size) = (entry.head(), self.size_of(entry));
         if added {
             size.entries.fetch_add(1, Ordering::Relaxed);
             size.bytes.fetch_add(head.bytes, Ordering::Relaxed);
@@ -324,6 +373,12 @@ impl Local {
             size.entries.fetch_sub(1, Ordering::Relaxed);
             size.bytes.fetch_sub(head.bytes, Ordering::Relaxed);
         }
+    }
+
+    /// What the function of an entry has.
+    fn size_of(&self, entry: &Arc<dyn Held>) -> Arc<Size> {
+        let sizes = self.sizes.pin();
+        Arc::clone(sizes.get_or_insert_with(entry.head().key.function, Arc::default))
     }
 }
 

@@ -3,6 +3,7 @@
 mod cells;
 mod eviction;
 mod life;
+mod limit;
 mod map;
 mod parting;
 

@@ -25,6 +25,8 @@ struct Seen {
 #[derive(Clone, Default)]
 struct Variant {
     explored: bool,
+    /// It was offered to a type that takes anything, which does not take this.
+    refused: bool,
     /// The enums met inside of it: as long as they are incomplete, it is visited again.
     inside: HashSet<Identity>,
 }
@@ -84,6 +86,22 @@ impl Memory {
         let seen = self.enums.entry(identity).or_default();
         seen.variants.resize(count, Variant::default());
         !std::mem::replace(&mut seen.variants[at].explored, true)
+    }
+
+    /// Notes that there is no such variant; says whether this is new.
+    pub(super) fn refuse(&mut self, identity: Identity, count: usize, at: usize) -> bool {
+        let seen = self.enums.entry(identity).or_default();
+        seen.variants.resize(count, Variant::default());
+        seen.variants[at].explored = true;
+        !std::mem::replace(&mut seen.variants[at].refused, true)
+    }
+
+    pub(super) fn is_refused(&self, identity: &Identity, at: usize) -> bool {
+        let variant = self
+            .enums
+            .get(identity)
+            .and_then(|seen| seen.variants.get(at));
+        variant.is_some_and(|variant| variant.refused)
     }
 
     pub(super) fn nest(&mut self, outer: Identity, at: usize, inner: Identity) {

@@ -52,6 +52,8 @@ pub(super) struct Run<'m> {
     place: Option<&'static str>,
     fatal: Option<String>,
     self_describing: bool,
+    /// Whether the refusal has shown what a type that takes anything does not take.
+    learnt: bool,
 }
 
 impl<'m> Run<'m> {
@@ -70,6 +72,7 @@ impl<'m> Run<'m> {
             place: None,
             fatal: None,
             self_describing: false,
+            learnt: false,
         }
     }
 
@@ -185,7 +188,12 @@ impl<'m> Run<'m> {
                 .memory
                 .finished(&identity)
                 .or_else(|| own.map(|(_, at)| *at));
-            let fresh = || (0..count).find(|at| !self.active.contains(&(identity, *at)));
+            let fresh = || {
+                (0..count).find(|at| {
+                    !self.active.contains(&(identity, *at))
+                        && !self.memory.is_refused(&identity, *at)
+                })
+            };
             match known.or_else(fresh) {
                 Some(at) => at,
                 None => return Err(self.give_up("it contains itself without an end".to_owned())),
@@ -201,6 +209,11 @@ impl<'m> Run<'m> {
         {
             self.finished.push(done);
         }
+    }
+
+    /// What a type that takes anything was given, it does not take.
+    pub(super) fn refused_one(&mut self, identity: Identity, count: usize, at: usize) {
+        self.learnt |= self.memory.refuse(identity, count, at);
     }
 
     /// Notes where a refusal came from; the innermost place counts.
@@ -256,9 +269,13 @@ impl<'m> Run<'m> {
         news
     }
 
-    /// The choices for the next try: the last one that has an alternative is made differently.
+    /// The choices for the next try: the last one that has an alternative is made differently, but
+    /// all are made once more where what was refused will not be offered again.
     pub(super) fn next_script(mut self) -> Option<Vec<Choice>> {
         self.script.truncate(self.next);
+        if self.learnt {
+            return Some(self.script);
+        }
         while let Some(last) = self.script.last_mut() {
             last.tried += 1;
             if last.tried < last.count {

@@ -405,3 +405,67 @@ fn self_describing_types_are_known() {
         assert!(reason.contains("schema = 1"), "{reason}");
     }
 }
+
+/// Takes numbers and texts, as many types of money do; or, with `false`, texts and lists of two.
+struct Loose<const NUMBERS: bool>;
+
+impl<'de, const NUMBERS: bool> Deserialize<'de> for Loose<NUMBERS> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de, const NUMBERS: bool> Visitor<'de> for Loose<NUMBERS> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an amount")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self, E> {
+        if NUMBERS {
+            Ok(self)
+        } else {
+            Err(E::invalid_type(
+                serde::de::Unexpected::Unsigned(number),
+                &self,
+            ))
+        }
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        if NUMBERS {
+            let list = serde::de::Unexpected::Seq;
+            return Err(serde::de::Error::invalid_type(list, &self));
+        }
+        match seq.next_element::<u8>()? {
+            Some(_) => Ok(self),
+            None => Err(serde::de::Error::invalid_length(0, &self)),
+        }
+    }
+}
+
+#[test]
+fn a_type_that_takes_many_things_is_known_by_those() {
+    assert!(matches!(
+        trace::<Loose<true>>(),
+        Schema::Traced {
+            self_describing: true,
+            ..
+        }
+    ));
+    assert_ne!(
+        fingerprint::<(u8, Loose<true>)>(),
+        fingerprint::<(u8, serde_json::Value)>()
+    );
+    assert_eq!(
+        fingerprint::<Vec<Option<Loose<true>>>>(),
+        fingerprint::<Vec<Option<Loose<true>>>>()
+    );
+    // A list of two would be taken, but what is in it cannot be seen.
+    untraceable::<Loose<false>>();
+}

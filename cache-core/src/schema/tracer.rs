@@ -366,16 +366,21 @@ impl<'de> Deserializer<'de> for Tracer<'_, '_> {
             ));
         }
         self.variant(identity, visitor, |inside, at, visitor| {
-            match ANYTHING[at] {
-                "unit" => visitor.visit_unit(),
-                "bool" => visitor.visit_bool(false),
-                "u64" => visitor.visit_u64(1),
-                "i64" => visitor.visit_i64(-1),
-                "f64" => visitor.visit_f64(0.5),
-                "str" => visitor.visit_borrowed_str("a"),
-                "seq" => visitor.visit_seq(Items::new(inside, 0)),
-                _ => visitor.visit_map(Entries::any(inside, 0)),
+            let (taken, leaf) = match ANYTHING[at] {
+                "unit" => (visitor.visit_unit(), true),
+                "bool" => (visitor.visit_bool(false), true),
+                "u64" => (visitor.visit_u64(1), true),
+                "i64" => (visitor.visit_i64(-1), true),
+                "f64" => (visitor.visit_f64(0.5), true),
+                "str" => (visitor.visit_borrowed_str("a"), true),
+                "seq" => (visitor.visit_seq(Items::new(inside, 0)), false),
+                _ => (visitor.visit_map(Entries::any(inside, 0)), false),
+            };
+            // A list or a map that is refused for what it holds could have been taken with more.
+            if taken.as_ref().is_err_and(|no| leaf || no.is_of_type()) {
+                self.run().refused_one(identity, ANYTHING.len(), at);
             }
+            taken
         })
     }
 

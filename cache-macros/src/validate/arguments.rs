@@ -4,7 +4,7 @@ use proc_macro2::Span;
 use quote::ToTokens as _;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
-use syn::{Expr, PatReference};
+use syn::{Expr, GenericArgument, PatReference, PathArguments, PathSegment, Type};
 
 use super::find_impl;
 use crate::args::Cached;
@@ -131,6 +131,80 @@ pub(super) fn unnamed(args: &Cached, function: &Function, errors: &mut Errors) {
                 ),
             );
         }
+    }
+}
+
+/// A set as an argument is sorted; one inside of another type looks to serde like any list, so its
+/// order, which differs from set to set, would be part of the key.
+pub(super) fn sets(args: &Cached, function: &Function, errors: &mut Errors) {
+    struct Sets(Vec<Span>);
+
+    impl<'ast> Visit<'ast> for Sets {
+        fn visit_path_segment(&mut self, segment: &'ast PathSegment) {
+            if segment.ident == "HashSet" {
+                self.0.push(segment.ident.span());
+            }
+            visit::visit_path_segment(self, segment);
+        }
+    }
+
+    // What `key(..)` makes of an argument may be in order.
+    if args.key.is_some() {
+        return;
+    }
+    for param in &function.params {
+        if args.skips(&param.ident) {
+            continue;
+        }
+        let mut sets = Sets(Vec::new());
+        match outermost(&param.ty) {
+            Type::Path(path)
+                if path
+                    .path
+                    .segments
+                    .last()
+                    .is_some_and(|last| last.ident == "HashSet") =>
+            {
+                // Of what is in it, another set would be as bad.
+                if let Some(last) = path.path.segments.last() {
+                    sets.visit_path_arguments(&last.arguments);
+                }
+            }
+            ty => sets.visit_type(ty),
+        }
+        for span in sets.0 {
+            errors.at(
+                span,
+                "a `HashSet` inside of another type has no order that calls agree on: write `BTreeSet`",
+            );
+        }
+    }
+}
+
+/// The type behind references, pointers and `Option`.
+fn outermost(ty: &Type) -> &Type {
+    match ty {
+        Type::Reference(reference) => outermost(&reference.elem),
+        Type::Paren(paren) => outermost(&paren.elem),
+        Type::Group(group) => outermost(&group.elem),
+        Type::Path(path) => {
+            let Some(last) = path.path.segments.last() else {
+                return ty;
+            };
+            let around = ["Option", "Box", "Arc", "Rc", "Cow"];
+            let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+                return ty;
+            };
+            let mut types = arguments.args.iter().filter_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(ty),
+                _ => None,
+            });
+            match types.next() {
+                Some(inside) if around.iter().any(|name| last.ident == name) => outermost(inside),
+                _ => ty,
+            }
+        }
+        _ => ty,
     }
 }
 

@@ -11,7 +11,7 @@ use quote::ToTokens as _;
 use syn::visit::Visit;
 use syn::{Type, TypeImplTrait};
 
-use self::arguments::{patterns, receiver, skipped, unknown, unnamed};
+use self::arguments::{patterns, receiver, sets, skipped, unknown, unnamed};
 use self::returned::returned;
 pub(crate) use self::writes::{invalidates, updates};
 use crate::args::Cached;
@@ -35,6 +35,7 @@ pub(crate) fn cached(args: &Cached, function: &Function, errors: &mut Errors) {
     receiver(args, function, errors);
     unknown(args, function, errors);
     unnamed(args, function, errors);
+    sets(args, function, errors);
     patterns(args, function, errors);
     options::cached(args, function, errors);
     each::each(args, function, errors);
