@@ -185,8 +185,8 @@ async fn a_block_that_is_dropped_may_have_committed() {
             _ = block => panic!("{name}: it goes on for ever"),
             () = settle() => {}
         }
-        // Where each call asks the shared tier, it is there once that has been told, in the background.
-        while !world.told && cache.snapshot().invalidations_applied == 0 {
+        // Nobody was told that it holds: the shared tier learns of it in the background.
+        while cache.snapshot().invalidations_applied == 0 {
             tokio::task::yield_now().await;
         }
         let seen = balance(cache, &source, 7).await;
