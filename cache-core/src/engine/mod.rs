@@ -21,8 +21,10 @@ mod queue;
 mod recent;
 mod solo;
 mod trust;
+mod update;
 mod within;
 mod worth;
+mod written;
 
 use std::any::type_name;
 use std::collections::{BTreeMap, HashMap};
@@ -48,6 +50,8 @@ use recent::Recent;
 pub(crate) use solo::Solo;
 use solo::Solos;
 use trust::Trust;
+pub(crate) use update::Update;
+use update::Writers;
 pub(crate) use within::Within;
 
 use crate::env::Env;
@@ -98,6 +102,7 @@ pub(crate) struct Engine {
     epoch: AtomicU64,
     lapses: Lapses,
     solos: Solos,
+    writers: Writers,
     store_timeout: Duration,
     local_trust: Duration,
     policies: Policies,
@@ -141,6 +146,7 @@ impl Engine {
             epoch: AtomicU64::new(0),
             lapses: Lapses::default(),
             solos: Solos::new(),
+            writers: Writers::default(),
             store_timeout: parts.store_timeout,
             local_trust: parts.local_trust,
             policies: parts.policies,
