@@ -47,7 +47,9 @@ impl SimKey {
         lane_of(&self.name(), lanes)
     }
 
-    fn name(self) -> String {
+    /// Its name on the server.
+    #[must_use]
+    pub(super) fn name(self) -> String {
         let kind = KINDS[self.kind()];
         format!("{kind}:{kind}:{}:{}", self.id(), self.group())
     }
@@ -58,6 +60,11 @@ impl SimKey {
 pub(super) fn lane_of(key: &str, lanes: usize) -> usize {
     let sum: usize = key.bytes().map(usize::from).sum();
     sum % lanes
+}
+
+/// The keys that carry a tag of this one's own: what a write of it ends.
+pub(super) fn beside(key: SimKey) -> impl Iterator<Item = SimKey> {
+    SimKey::all().filter(move |other| other.id() == key.id() || other.group() == key.group())
 }
 
 /// What an invalidation names.

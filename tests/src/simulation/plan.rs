@@ -27,6 +27,7 @@ pub(super) enum Mode {
 pub(super) struct Shares {
     pub(super) invalidations: u64,
     pub(super) saves: u64,
+    pub(super) updates: u64,
     pub(super) peeks: u64,
     pub(super) puts: u64,
     pub(super) refreshes: u64,
@@ -133,6 +134,7 @@ impl Plan {
         let shares = Shares {
             invalidations: 60 + some(800, 250),
             saves: some(300, 60),
+            updates: some(400, 120),
             peeks: some(400, 100),
             puts: some(300, 60),
             refreshes: some(300, 80),
@@ -202,6 +204,7 @@ impl Plan {
         self.shares = Shares {
             invalidations: random.below(30..250),
             saves: 0,
+            updates: [0, random.below(0..200)][random.index(2)],
             peeks: random.below(0..100),
             puts: random.below(0..120),
             refreshes: random.below(0..250),
@@ -258,6 +261,7 @@ impl Plan {
                 // filling.
                 self.wait + self.store_timeout * 4 + Duration::from_millis(200)
             },
+            store: self.store_timeout,
             single: self.is_calm() && quiet,
             kinds: self.kinds,
             lanes: self.lanes,
