@@ -24,6 +24,7 @@ mod trust;
 mod update;
 mod within;
 mod worth;
+mod writers;
 mod written;
 
 use std::any::type_name;
@@ -51,8 +52,8 @@ pub(crate) use solo::Solo;
 use solo::Solos;
 use trust::Trust;
 pub(crate) use update::Update;
-use update::Writers;
 pub(crate) use within::Within;
+use writers::Writers;
 
 use crate::env::Env;
 use crate::flight::{Flights, Note};

@@ -136,6 +136,13 @@ impl Node {
         self.outage.raise(key, floor);
     }
 
+    /// It has been told to invalidate in the background: that holds after so long, carried out or
+    /// queued.
+    pub(super) fn will_know(&mut self, key: SimKey, floor: Floor, after: Duration) {
+        self.usual.later(key, floor, None, after);
+        self.outage.later(key, floor, None, after);
+    }
+
     /// What was loaded before is void on the server. A node that trusts the events it gets knows
     /// it once it has handled what was sent until now over the key's connection, and after the bound
     /// B in any case; another one at once, or after the span for which it trusts what was confirmed.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::executor::Executor;
 use super::history::{History, What};
 use super::judge::Came;
-use super::keys::{SimKey, Target, beside};
+use super::keys::{LABELLED, SimKey, Target, beside};
 
 /// What is loaded: which key, which version, by which load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,13 @@ pub(super) struct Value {
     pub(super) version: u64,
     /// The load's number.
     pub(super) load: u64,
+}
+
+impl Value {
+    /// What it is tagged with.
+    fn label(&self) -> u64 {
+        SimKey(self.key).label()
+    }
 }
 
 /// The same, of a type that can't be read back, and so can't be traced: its values stay local.
@@ -182,6 +189,7 @@ impl Source {
         match self.key.kind() {
             0 => alpha(self, id, group).await,
             1 => beta(self, id, group).await,
+            LABELLED => delta(self, id, group).await,
             _ => gamma(self, id, group).await.map(|loose| loose.0),
         }
     }
@@ -192,6 +200,7 @@ impl Source {
         match self.key.kind() {
             0 => alpha::refresh(self, id, group).await,
             1 => beta::refresh(self, id, group).await,
+            LABELLED => delta::refresh(self, id, group).await,
             _ => gamma::refresh(self, id, group).await.map(|loose| loose.0),
         }
     }
@@ -202,6 +211,7 @@ impl Source {
         match self.key.kind() {
             0 => alpha::peek(id, group).await,
             1 => beta::peek(id, group).await,
+            LABELLED => delta::peek(id, group).await,
             _ => gamma::peek(id, group)
                 .await
                 .map(|loose| loose.map(|loose| loose.0)),
@@ -215,6 +225,7 @@ impl Source {
         match self.key.kind() {
             0 => alpha::put(id, group, Ok(value)).await,
             1 => beta::put(id, group, Ok(value)).await,
+            LABELLED => delta::put(id, group, Ok(value)).await,
             _ => gamma::put(id, group, Ok(Loose(value))).await,
         }
     }
@@ -236,6 +247,17 @@ async fn beta(source: &Source, id: u64, group: u64) -> Result<Value, Failure> {
 async fn gamma(source: &Source, id: u64, group: u64) -> Result<Loose, Failure> {
     let _ = (id, group);
     source.load().await.map(Loose)
+}
+
+#[cached(
+    kind = "delta",
+    tags("user:{id}", "group:{group}"),
+    tags_with = |value| ["label:{value.label()}"],
+    skip(source)
+)]
+async fn delta(source: &Source, id: u64, group: u64) -> Result<Value, Failure> {
+    let _ = (id, group);
+    source.load().await
 }
 
 /// A write whose value becomes the cached one: the commit is somewhere in the middle.
@@ -318,6 +340,7 @@ impl Write {
         match self.source.key.kind() {
             0 => save_alpha(self, ends, id, group).await,
             1 => save_beta(self, ends, id, group).await,
+            LABELLED => save_delta(self, ends, id, group).await,
             _ => save_gamma(self, ends, id, group).await.map(|loose| loose.0),
         }
     }
@@ -325,7 +348,7 @@ impl Write {
 
 /// What `#[updates(function(id, group))]` makes of a write.
 macro_rules! save {
-    ($name:ident, $function:ident: $value:ty, $wrap:expr) => {
+    ($name:ident, $function:ident: $value:ty, $wrap:expr $(, $tags:expr)?) => {
         async fn $name(
             write: &Write,
             ends: &mut Vec<(SimKey, u64)>,
@@ -347,7 +370,10 @@ macro_rules! save {
             let updating = updating.begin().await;
             let returned = write.run(ends).await.map($wrap);
             let (returned, outcome) = outcome(shape!(Result<$value, Failure>), returned);
-            updated::<Result<$value, Failure>, _>(updating, shape, outcome, |ticket| ticket).await;
+            updated::<Result<$value, Failure>, _>(updating, shape, outcome, |ticket| {
+                ticket$(.tags_with($tags))?
+            })
+            .await;
             returned
         }
     };
@@ -356,6 +382,7 @@ macro_rules! save {
 save!(save_alpha, alpha: Value, std::convert::identity);
 save!(save_beta, beta: Value, std::convert::identity);
 save!(save_gamma, gamma: Loose, Loose);
+save!(save_delta, delta: Value, std::convert::identity, |value| [format!("label:{}", value.label())]);
 
 /// A write, as users write one: the commit is somewhere in the middle.
 #[invalidates(tags("user:{id}"))]
@@ -391,6 +418,7 @@ pub(super) fn key_of(key: SimKey) -> Key {
     match key.kind() {
         0 => alpha::key(id, group),
         1 => beta::key(id, group),
+        LABELLED => delta::key(id, group),
         _ => gamma::key(id, group),
     }
     .expect("two numbers make a key")
@@ -401,6 +429,7 @@ pub(super) async fn invalidate(cache: &Cache, target: Target) -> bool {
     let outcome = match target {
         Target::User(id) => cache.invalidate_tag(&format!("user:{id}")).await,
         Target::Group(group) => cache.invalidate_tag(&format!("group:{group}")).await,
+        Target::Label(label) => cache.invalidate_tag(&format!("label:{label}")).await,
         Target::Key(key) => Ok(cache.invalidate_key(key_of(key)).await),
         Target::Kind(kind) => cache.invalidate_kind(super::keys::KINDS[kind]).await,
         Target::All => Ok(cache.clear().await),

@@ -287,6 +287,24 @@ impl History {
         }
     }
 
+    /// A write was given up after it may have reached the database: its node invalidates in the
+    /// background.
+    pub(super) fn write_given_up(&self, node: usize, begun: &[(SimKey, u64)]) {
+        let now = self.executor.now();
+        let mut state = self.lock();
+        let Some(of) = state.nodes.get_mut(&node) else {
+            return;
+        };
+        for (key, version) in begun {
+            let floor = Floor {
+                version: *version,
+                since: now,
+                own: Some(node),
+            };
+            of.will_know(*key, floor, SETTLED);
+        }
+    }
+
     /// A call begins; names it.
     pub(super) fn call_begins(&self, node: usize, key: SimKey, what: &'static str) -> u64 {
         let now = self.executor.now();

@@ -1,7 +1,11 @@
 //! The keys of the simulated world, the tags they carry, and which of them a name concerns.
 
-/// The kinds: two whose values are shared as bytes, and one whose values stay local.
-pub(super) const KINDS: [&str; 3] = ["alpha", "beta", "gamma"];
+/// The kinds: two whose values are shared as bytes, one whose values stay local, and one whose values
+/// have a tag that only they know of.
+pub(super) const KINDS: [&str; 4] = ["alpha", "beta", "gamma", "delta"];
+/// Which of them stays local, and which has the tag.
+pub(super) const LOCAL: usize = 2;
+pub(super) const LABELLED: usize = 3;
 /// How many keys each kind has.
 pub(super) const IDS: usize = 3;
 /// How many keys there are.
@@ -38,7 +42,13 @@ impl SimKey {
     /// Whether its values are in the shared tier.
     #[must_use]
     pub(super) fn is_shared(self) -> bool {
-        self.kind() < 2
+        self.kind() != LOCAL
+    }
+
+    /// What its value is tagged with, where the arguments don't tell.
+    #[must_use]
+    pub(super) fn label(self) -> u64 {
+        self.id() / 2
     }
 
     /// Which of a node's data connections it uses.
@@ -73,6 +83,7 @@ pub(super) fn beside(key: SimKey) -> impl Iterator<Item = SimKey> {
 pub(super) enum Target {
     User(u64),
     Group(u64),
+    Label(u64),
     Key(SimKey),
     Kind(usize),
     All,
@@ -84,6 +95,7 @@ impl Target {
         SimKey::all().filter(move |key| match self {
             Self::User(id) => key.id() == id,
             Self::Group(group) => key.group() == group,
+            Self::Label(label) => key.kind() == LABELLED && key.label() == label,
             Self::Key(target) => *key == target,
             Self::Kind(kind) => key.kind() == kind,
             Self::All => true,
@@ -110,7 +122,12 @@ pub(super) fn ended_by(name: &str) -> Vec<SimKey> {
             // The tag of one key, or of one kind.
             Some((_, rest)) if rest.contains(':') => !key.is_shared() && key.name() == rest,
             Some((_, kind)) => KINDS[key.kind()] == kind,
-            None => tag == format!("user:{}", key.id()) || tag == format!("group:{}", key.group()),
+            None => {
+                let labelled = key.kind() == LABELLED && tag == format!("label:{}", key.label());
+                labelled
+                    || tag == format!("user:{}", key.id())
+                    || tag == format!("group:{}", key.group())
+            }
         },
         _ => name == "*",
     };

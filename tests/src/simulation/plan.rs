@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::functions::End;
 use super::judge::Promises;
-use super::keys::{IDS, KINDS, SimKey, Target};
+use super::keys::{IDS, KINDS, LABELLED, LOCAL, SimKey, Target};
 use super::network::Slowness;
 use super::random::Random;
 use super::settings::Settings;
@@ -196,7 +196,8 @@ impl Plan {
     fn crowd(&mut self, random: &mut Random) {
         self.modes = vec![Mode::Tracked; [2, 2, 3][random.index(3)]];
         let id = random.index(IDS);
-        self.keys = vec![SimKey(id), SimKey(IDS + id)];
+        let other = [1, 1, LABELLED][random.index(3)];
+        self.keys = vec![SimKey(id), SimKey(other * IDS + id)];
         self.keys.truncate([1, 2, 2][random.index(3)]);
         self.operations = random.below(100..400);
         self.slow_loads = 0;
@@ -283,6 +284,9 @@ impl Plan {
     /// Something to invalidate that concerns one of the run's keys.
     pub(super) fn target(&self, random: &mut Random) -> Target {
         let key = self.key(random);
+        if key.kind() == LABELLED && random.chance(400) {
+            return Target::Label(key.label());
+        }
         let [user, group, one, kind] = self.targets;
         match random.below(0..100) {
             pick if pick < user => Target::User(key.id()),
@@ -330,10 +334,10 @@ fn keys(random: &mut Random) -> Vec<SimKey> {
     (0..count)
         .map(|_| {
             let id = random.index(IDS);
-            let kind = if random.chance(150) {
-                KINDS.len() - 1
-            } else {
-                random.index(2)
+            let kind = match random.below(0..100) {
+                0..15 => LOCAL,
+                15..35 => LABELLED,
+                _ => random.index(2),
             };
             SimKey(kind * IDS + id)
         })

@@ -195,6 +195,8 @@ impl Client {
             // What was loaded before the write ended is void on this node; on the others once it is on
             // the server.
             self.history.invalidation_ends(self.node, &ends, false);
+        } else {
+            self.history.write_given_up(self.node, &ends);
         }
         self.history.call_ends(call, came, false);
         let keys: Vec<SimKey> = beside(key).collect();
