@@ -102,6 +102,26 @@ write!(write_profile, profile_begun, profile_ended, profile: Read, ["user:"]);
 write!(write_plain, plain_begun, plain_ended, plain: Read, []);
 write!(write_loose, loose_begun, loose_ended, loose: Result<Loose, String>, ["user:"]);
 
+fn badge_begun(id: u64) -> Updating {
+    let shape = checked::<Read, _, _, _, _>(shape!(Read));
+    let args = (argument(&id),);
+    updating::<Read, _, _>(
+        badge::__site(),
+        Instance::of::<()>(),
+        shape,
+        None,
+        &args,
+        |tags| {
+            tags.tag(&[Part::Text("user:"), Part::Value(&id)]);
+        },
+    )
+}
+
+async fn badge_ended(updating: Updating, outcome: Outcome<Read>) {
+    let shape = checked::<Read, _, _, _, _>(shape!(Read));
+    updated(updating, shape, outcome, |ticket| ticket).await;
+}
+
 /// A write that sets the source, and returns what `profile` would load then.
 async fn save(cache: &Cache, source: &Source, id: u64, value: u64) -> Read {
     let body = async {
@@ -276,6 +296,58 @@ async fn a_write_that_an_invalidation_overtakes_stores_nothing() {
             "{}",
             world.name
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_write_updates_two_functions_under_one_tag() {
+    for world in worlds() {
+        let (source, first) = (Source::new(1), &world.caches[0]);
+        for cache in &world.caches {
+            read(cache, &source, 7).await;
+            read_badge(cache, &source, 7).await;
+        }
+        let (loads, both) = (source.loads(), async || {
+            let profile = profile_begun(7).begin().await;
+            let badge = badge_begun(7).beside(&profile).begin().await;
+            (profile, badge)
+        });
+        let (profile, badge) = first.scope(both()).await;
+        source.set(20);
+        profile_ended(profile, Outcome::Value(Ok(27))).await;
+        badge_ended(badge, Outcome::Value(Ok(720))).await;
+        reads(&world, &source, 7, 27).await;
+        for cache in &world.caches {
+            until("the other one is there too", async || {
+                read_badge(cache, &source, 7).await == 720
+            })
+            .await;
+        }
+        assert_eq!(source.loads(), loads, "{}: nothing was loaded", world.name);
+
+        // Another write that comes in between refuses both, or whichever has not ended.
+        let last = world.caches.last().expect("one at least");
+        for ended in [0, 1] {
+            let (profile, badge) = first.scope(both()).await;
+            source.set(30 + ended);
+            if ended == 1 {
+                profile_ended(profile, Outcome::Value(Ok(27))).await;
+                last.invalidate_tag("user:7").await.expect("a tag");
+            } else {
+                last.invalidate_tag("user:7").await.expect("a tag");
+                profile_ended(profile, Outcome::Value(Ok(27))).await;
+            }
+            badge_ended(badge, Outcome::Value(Ok(720))).await;
+            reads(&world, &source, 7, 37 + ended).await;
+            for cache in &world.caches {
+                assert_eq!(
+                    read_badge(cache, &source, 7).await,
+                    730 + ended,
+                    "{}",
+                    world.name
+                );
+            }
+        }
     }
 }
 

@@ -26,6 +26,12 @@ use crate::tag::Tag;
 pub struct Updating(Update);
 
 impl Updating {
+    /// One write updates both: what either ends, the other does not take for another write. To be said
+    /// before this one begins.
+    pub fn beside(self, other: &Self) -> Self {
+        Self(self.0.beside(&other.0))
+    }
+
     /// Readies the key, right before the body runs.
     pub async fn begin(self) -> Self {
         Self(self.0.begin().await)

@@ -1,6 +1,7 @@
 //! The engine: what a call does, step by step (DESIGN 4). One per cache; it decides everything, and
 //! takes time, random numbers, tasks and the shared tier from outside.
 
+mod beside;
 mod call;
 mod complaints;
 mod fallback;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::beside::Beside;
 use super::fetch::Tagged;
 use super::hearing::Hearing;
 use super::invalidate::{Targets, own_tag};
@@ -32,8 +33,8 @@ pub(crate) struct Update {
     claim: Claim,
     /// When the write began.
     point: u64,
-    /// What is left of the time that the write may be delayed by.
-    left: Duration,
+    /// What the other updates of the same write have done.
+    beside: Arc<Beside>,
     /// Whether the write may have happened.
     armed: bool,
 }
@@ -62,9 +63,18 @@ impl Update {
             targets,
             claim: Claim::Nothing,
             point: 0,
-            left: engine.store_timeout,
+            beside: Arc::new(Beside::new(engine.store_timeout)),
             armed: false,
         }
+    }
+
+    /// This update and another are of one write: what either ends, the other need not take for
+    /// somebody else's doing.
+    pub(crate) fn beside(mut self, other: &Self) -> Self {
+        if Arc::ptr_eq(&self.engine, &other.engine) {
+            self.beside = Arc::clone(&other.beside);
+        }
+        self
     }
 
     /// Takes the lease by force and notes the stamps. Whatever comes of that, the write goes ahead.
@@ -78,11 +88,11 @@ impl Update {
             self.claim = match self.engine.store.clone() {
                 None => claim_locally(call),
                 Some(store) if self.engine.outage.usable() => {
-                    // What comes after the write needs the rest.
-                    let mut half = self.left / 2;
-                    let spent = half;
-                    let claim = claim(call, &store, &mut half).await;
-                    self.left -= spent.saturating_sub(half);
+                    // What comes after the write needs the other half.
+                    let half = self.engine.store_timeout / 2;
+                    let mut left = self.beside.left().saturating_sub(half);
+                    let claim = claim(call, &store, &mut left).await;
+                    self.beside.has_left(left + half);
                     claim
                 }
                 Some(_) => Claim::Nothing,
@@ -111,7 +121,9 @@ impl Update {
         if let Some(call) = &self.call {
             call.count(Count::UpdateRefused);
         }
-        let answer = self.engine.start_invalidation_within(targets, self.left);
+        let answer = self
+            .engine
+            .start_invalidation_within(targets, self.beside.left());
         if let Some(answer) = answer {
             // Queued or applied: the function's own result stands, and the metrics tell.
             let _ = answer.await;
@@ -141,7 +153,7 @@ impl Update {
             (Some(call), Claim::Local { note, kept }) => {
                 self.armed = false;
                 let value = Incoming::of(&call, value, ttl, late);
-                call.store_locally(&self.targets, note, &kept, value);
+                call.store_locally(&self.targets, (note, &kept), &self.beside, value);
             }
             (
                 Some(call),
@@ -161,7 +173,9 @@ impl Update {
                     lease,
                     stamps,
                     note: Note::default(),
-                    left: self.left,
+                    kept: 0,
+                    left: self.beside.left(),
+                    beside: Arc::clone(&self.beside),
                 };
                 writing.carried_out().await;
             }
@@ -291,20 +305,28 @@ impl Call {
     /// Guard G9: each cell compares and moves in one step, so that of two updates that cross, under
     /// one tag or at one key, neither leaves its value behind; what moves after that ends the entry by
     /// its cell.
-    fn store_locally(&self, targets: &Targets, note: Note, kept: &[Stamp], value: Incoming) {
+    fn store_locally(
+        &self,
+        targets: &Targets,
+        (note, kept): (Note, &[Stamp]),
+        beside: &Beside,
+        value: Incoming,
+    ) {
         let engine = &self.engine;
         let epoch = engine.epoch();
         for tag in &targets.tags {
             // Guard G8: a load may bring a value that carries it.
             engine.cells.remember(tag, engine.flights.call_begins());
         }
-        let mut unmoved = note.holds(epoch) || removed(Guard::G9);
+        let mut unmoved = note.epoch == epoch || removed(Guard::G9);
         let mut deps = Vec::new();
         for (at, (cell, noted)) in note.cells.into_iter().enumerate() {
-            let point = engine.flights.call_begins();
             let stamp = match kept.get(at) {
-                Some(stamp) => Some(*stamp),
-                None => cell.restamp(noted, point, || engine.env.draw()),
+                Some(stamp) => {
+                    let unmoved = cell.moved() == noted && noted != Cell::KILLED;
+                    (unmoved || removed(Guard::G9)).then_some(*stamp)
+                }
+                None => self.restamped(&cell, noted, beside),
             };
             match stamp {
                 Some(stamp) => deps.push(Dependency { cell, stamp }),
@@ -323,6 +345,22 @@ impl Call {
         engine.sweep_flights();
         self.count_update(stored);
         engine.count_invalidation(targets, super::Invalidation::Applied);
+    }
+
+    /// The stamp of a cell that a write ends: a new one, or that of another update of the same write.
+    fn restamped(&self, cell: &Cell, noted: u64, beside: &Beside) -> Option<Stamp> {
+        let of_other = beside.made(cell.tag(), noted);
+        if let Some(made) = of_other
+            && cell.moved() == noted + 1
+            && cell.stamp() == Some(made)
+        {
+            return Some(made);
+        }
+        let env = &self.engine.env;
+        let point = self.engine.flights.call_begins();
+        let made = cell.restamp(noted, point, || env.draw())?;
+        beside.has_made(cell.tag(), noted, made);
+        Some(made)
     }
 
     /// Counts what became of a write's value.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::beside::Beside;
 use super::fetch::Tagged;
 use super::invalidate::{Invalidation, Targets};
 use super::lease::LeaseGuard;
@@ -121,9 +122,12 @@ pub(super) struct Writing {
     /// As they were noted, in the order of the call's tags.
     pub(super) stamps: Vec<Stamp>,
     pub(super) value: Incoming,
-    /// The cells, as they were when the update was sent.
+    /// The cells, as they were when the update was sent: those whose stamps are kept come first.
     pub(super) note: Note,
+    /// How many are kept.
+    pub(super) kept: usize,
     pub(super) left: Duration,
+    pub(super) beside: Arc<Beside>,
 }
 
 /// What a write's invalidation came to.
@@ -194,9 +198,30 @@ impl Writing {
         let engine = &self.call.engine;
         let key = self.call.shared_key();
         let Tagged { tags: own, cells } = engine.tagged(&self.call, &key);
+        let of_all = kept(&own);
+        let tags_noted = own.into_iter().zip(cells).zip(&self.stamps).enumerate();
+        let mut noted: Vec<_> = tags_noted
+            .map(|(at, ((tag, cell), stamp))| {
+                // What another update of this write has ended already is not to be ended again.
+                let made = self.beside.made(&tag, *stamp).filter(|_| at >= of_all);
+                let kept = at < of_all || made.is_some();
+                (!kept, tag, cell, made.unwrap_or(*stamp))
+            })
+            .collect();
+        noted.sort_by_key(|(ends, ..)| *ends);
+        self.kept = noted.iter().filter(|(ends, ..)| !ends).count();
+        let (own, cells, stamps) = noted.into_iter().fold(
+            (Vec::new(), Vec::new(), Vec::new()),
+            |(mut tags, mut cells, mut stamps), (_, tag, cell, stamp)| {
+                tags.push(tag);
+                cells.push(cell);
+                stamps.push(stamp);
+                (tags, cells, stamps)
+            },
+        );
         self.note = engine.note(&cells);
-        let update = Update::new(&key, self.lease.token, &own, &self.stamps)
-            .kept(kept(&own))
+        let update = Update::new(&key, self.lease.token, &own, &stamps)
+            .kept(self.kept)
             .life(self.call.function.settings.longest());
         // What the update itself does not name: its key under another process's name, and the tag of
         // the key, where another version of the program keeps its values local.
@@ -218,7 +243,14 @@ impl Writing {
             .flatten()
             .collect();
         let stamps = match updated {
-            Ok(updated) if updated.matched => updated.stamps.into_iter().collect(),
+            Ok(updated) if updated.matched => {
+                let made: Option<Vec<Stamp>> = updated.stamps.into_iter().collect();
+                let ended = own.iter().zip(&stamps).zip(made.iter().flatten());
+                for ((tag, noted), made) in ended.skip(self.kept) {
+                    self.beside.has_made(tag, *noted, *made);
+                }
+                made
+            }
             Ok(_) => None,
             Err(error) if error.kind() == ErrorKind::Rejected => {
                 // Nothing of it was carried out: a store that is full still removes.
@@ -264,8 +296,7 @@ impl Writing {
         let token = self.lease.token;
         if call.function.carrier == Carrier::None {
             // Nowhere else can it be kept.
-            let kept = kept(&call.tags);
-            for ((cell, noted), stamp) in self.note.cells.iter().zip(stamps).skip(kept) {
+            for ((cell, noted), stamp) in self.note.cells.iter().zip(stamps).skip(self.kept) {
                 // Guard G1: nothing has moved it since the update was sent, but its own local effect.
                 let point = engine.flights.call_begins();
                 cell.learn(noted.saturating_add(1), Some(*stamp), true, point);
@@ -275,6 +306,10 @@ impl Writing {
             let Some(held) = self.value.held(&call, (epoch, token), deps) else {
                 return (call, false);
             };
+            // Of a stamp that another update of this write has made nothing may be known here.
+            if !held.head().was_left_alone() {
+                return (call, false);
+            }
             let lease = engine.flights.touch(&call.key, || call.insert(held, epoch));
             if let Some(token) = lease {
                 engine.release_later(key.to_owned(), token);

@@ -110,7 +110,7 @@ pub(super) struct Node {
 
 impl Node {
     /// A node that starts, where this much is void on the server.
-    pub(super) fn new(mode: Mode, void: [(u64, Duration); KEYS]) -> Self {
+    pub(super) fn new(mode: Mode, void: &[(u64, Duration); KEYS]) -> Self {
         let floors = void.map(|(version, since)| Floor {
             version,
             since,

@@ -126,7 +126,7 @@ impl History {
     /// A node is there.
     pub(super) fn node_starts(&self, node: usize, mode: Mode) {
         let mut state = self.lock();
-        let started = Node::new(mode, state.void);
+        let started = Node::new(mode, &state.void);
         state.nodes.insert(node, started);
     }
 
