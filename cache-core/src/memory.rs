@@ -10,7 +10,7 @@ use crate::entry::{EntryId, ID};
 use crate::env::Env;
 use crate::store::{
     Attachment, Begin, Beginning, BoxFuture, Event, Fill, Found, Read, Reading, Stamp, Store,
-    Token, Turn,
+    Token, Turn, Update, Updated,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -442,6 +442,49 @@ impl Store for MemoryStore {
             state.tell(Some(client.number), Event::Entry, &key);
             state.tell(Some(client.number), Event::Lease, &key);
             true
+        })
+    }
+
+    fn update<'a>(&'a self, request: Update<'a>) -> BoxFuture<'a, Result<Updated>> {
+        self.call(true, move |state, client, now| {
+            let key = client.name(request.key);
+            // Guard G9: compared and changed in one step.
+            let ours = state.lease(&key, now).map(|(token, _)| token) == Some(request.token);
+            let unmoved = request.noted().all(|(tag, noted, _)| {
+                noted.is_some() && state.stamp(&client.name(tag), now) == noted
+            });
+            let matched = ours && unmoved;
+            let stamps = request.noted().map(|(tag, noted, kept)| {
+                if kept {
+                    return noted;
+                }
+                let name = client.name(tag);
+                let removed = state.stamps.remove(&name).is_some();
+                let made = matched.then(|| client.env.draw().max(1));
+                if let Some(value) = made {
+                    let stamp = Expiring {
+                        value,
+                        until: now + request.life * 2,
+                        number: 0,
+                    };
+                    state.stamps.insert(name.clone(), stamp);
+                }
+                if removed || matched {
+                    state.tell(Some(client.number), Event::Tag, &name);
+                }
+                made
+            });
+            let stamps: Vec<_> = stamps.collect();
+            if state.take(&key) {
+                state.tell(Some(client.number), Event::Entry, &key);
+            }
+            if matched {
+                return Updated::matched(stamps);
+            }
+            if state.leases.remove(&key).is_some() {
+                state.tell(Some(client.number), Event::Lease, &key);
+            }
+            Updated::refused()
         })
     }
 

@@ -11,6 +11,7 @@ pub enum Guard {
     G6,
     G7,
     G8,
+    G9,
     G10,
     G11,
     G12,

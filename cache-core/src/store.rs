@@ -35,6 +35,11 @@ pub type Token = EntryId;
 ///    is sent with new numbers (guard G15). A stamp that is there is never overwritten by `begin`.
 /// 4. `fill` stores only while the lease's token is the caller's, gives the lease up in the same
 ///    step, and reads the entry's id back (guard G3).
+///    `update` compares before it makes stamps (guard G9): only while the lease is the caller's and
+///    every stamp is as it was noted. Otherwise it removes what it would have re-stamped, and the
+///    lease with it, so that of two updates that cross neither stores. The entry goes in any case. A
+///    stamp counts as made only if it is read back as it was made: one that was removed at once, and
+///    made again by somebody else, is newer than the write.
 /// 5. `remove` takes entry and lease together, so that a load under way cannot store (section 4,
 ///    invalidate).
 /// 6. What the store cannot do is an error, in bounded time where it can tell by itself; the engine
@@ -76,6 +81,15 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Returns whether it was stored.
     fn fill<'a>(&'a self, request: Fill<'a>) -> BoxFuture<'a, Result<bool>>;
+
+    /// Ends what was stored before a write, and readies the key for the write's own value: where
+    /// nobody has come in between, the tags have new stamps and the lease still stands.
+    ///
+    /// A store whose names are on one server does all of it in one step. One that is spread over
+    /// several may act on one name at a time: first on each tag, where comparing and changing are one
+    /// step, and then on entry and lease; what was re-stamped when a later part did not match is
+    /// removed again.
+    fn update<'a>(&'a self, request: Update<'a>) -> BoxFuture<'a, Result<Updated>>;
 
     /// Prolongs a lease by `lease` from now, if it is still the caller's; returns whether it is.
     fn renew<'a>(
@@ -386,6 +400,91 @@ pub enum Turn {
     Held(Duration),
     /// Nobody's: an entry is there that the caller had not seen.
     Entry(Found),
+}
+
+/// A request to end what was stored before a write, and to go on with the lease that was taken before
+/// it (`#[updates]`).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Update<'a> {
+    /// The entry's key.
+    pub key: &'a str,
+    /// The token of the lease, which [`Store::begin`] has granted by force before the write.
+    pub token: Token,
+    /// The tags whose stamps were noted then.
+    pub tags: &'a [String],
+    /// Their stamps, as `begin` has read them back. What is missing at the end matches nothing.
+    pub stamps: &'a [Stamp],
+    /// How many of the tags, from the first, are compared and left as they are. The others are given
+    /// new stamps.
+    pub kept: usize,
+    /// The longest life of an entry stored under these stamps, as in [`Begin::life`].
+    pub life: Duration,
+}
+
+impl<'a> Update<'a> {
+    /// A request for `key`, under the lease `token` and the stamps noted of `tags`: all of the tags
+    /// are given new stamps, for entries of an hour.
+    pub fn new(key: &'a str, token: Token, tags: &'a [String], stamps: &'a [Stamp]) -> Self {
+        Self {
+            key,
+            token,
+            tags,
+            stamps,
+            kept: 0,
+            life: Duration::from_hours(1),
+        }
+    }
+
+    /// Leaves the first so many tags as they are. Default: 0.
+    #[must_use]
+    pub fn kept(mut self, kept: usize) -> Self {
+        self.kept = kept;
+        self
+    }
+
+    /// Sets the longest life of an entry under these stamps. Default: 1 h.
+    #[must_use]
+    pub fn life(mut self, life: Duration) -> Self {
+        self.life = life;
+        self
+    }
+
+    /// The tags, each with its stamp as it was noted, and whether it is left as it is.
+    pub fn noted(&self) -> impl Iterator<Item = (&'a String, Option<Stamp>, bool)> + use<'a> {
+        let (stamps, kept) = (self.stamps, self.kept);
+        let tags = self.tags.iter().enumerate();
+        tags.map(move |(at, tag)| (tag, stamps.get(at).copied(), at < kept))
+    }
+}
+
+/// What [`Store::update`] came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Updated {
+    /// Whether lease and stamps were as noted: the lease is still the caller's, and it may fill.
+    pub matched: bool,
+    /// Where they were, the stamps in the order of the request's tags: of those that were kept as
+    /// noted, of the others as made; `None` where one was removed again at once. Else nothing.
+    pub stamps: Vec<Option<Stamp>>,
+}
+
+impl Updated {
+    /// They were as noted, and these are the stamps.
+    pub fn matched(stamps: Vec<Option<Stamp>>) -> Self {
+        Self {
+            matched: true,
+            stamps,
+        }
+    }
+
+    /// They were not.
+    pub fn refused() -> Self {
+        Self {
+            matched: false,
+            stamps: Vec::new(),
+        }
+    }
 }
 
 /// A request to store an entry.

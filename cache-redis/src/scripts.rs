@@ -1,4 +1,5 @@
-//! What runs inside Redis: each script acts on the keys of one slot, in one step.
+//! What runs inside Redis: each script acts on the keys of one slot, in one step. `update` is the one
+//! that names more, and says how it comes apart.
 //!
 //! A key of another type than ours (`pcall` returns a table then) counts as absent and is
 //! overwritten: it is in our namespace, and nothing else would ever remove it.
@@ -20,6 +21,12 @@ pub(crate) static STAMP: Body = Body::new(include_str!("scripts/stamp.lua"), || 
 /// Keys: entry, lease. Arguments: token, bytes, their life.
 pub(crate) static FILL: Body = Body::new(include_str!("scripts/fill.lua"), || {
     digest(include_str!("scripts/fill.lua"))
+});
+
+/// Keys: entry, lease, stamps. Arguments: token, how many stamps are kept, the life of one, the stamps
+/// as noted, fresh ones for those that are not kept.
+pub(crate) static UPDATE: Body = Body::new(include_str!("scripts/update.lua"), || {
+    digest(include_str!("scripts/update.lua"))
 });
 
 /// Key: lease. Arguments: token, its life.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cache_core::store::{
-    Attachment, Begin, Beginning, BoxFuture, Fill, Read, Reading, Store, Token,
+    Attachment, Begin, Beginning, BoxFuture, Fill, Read, Reading, Store, Token, Update, Updated,
 };
 use cache_core::{Env, Error, ErrorKind, Result};
 
@@ -176,6 +176,10 @@ impl Store for RedisStore {
 
     fn fill<'a>(&'a self, request: Fill<'a>) -> BoxFuture<'a, Result<bool>> {
         Box::pin(async move { self.told(self.fill_now(&request).await) })
+    }
+
+    fn update<'a>(&'a self, request: Update<'a>) -> BoxFuture<'a, Result<Updated>> {
+        Box::pin(async move { self.told(self.update_now(&request).await) })
     }
 
     fn renew<'a>(

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cache_core::store::{
-    Attachment, Begin, Event, Fill, Found, Observer, Read, Stamp, Store, Token, Turn,
+    Attachment, Begin, Event, Fill, Found, Observer, Read, Stamp, Store, Token, Turn, Update,
+    Updated,
 };
 use cache_core::{EntryId, Env, ErrorKind};
 
@@ -145,6 +146,20 @@ impl Client {
         made.expect("with Granted each stamp is there")
     }
 
+    /// Takes the lease by force, and notes the stamps.
+    async fn claim(&self, key: &str, tags: &[String]) -> (Token, Vec<Stamp>) {
+        let token = token();
+        let begin = Begin::new(key, token, tags).force(true).lease(MINUTE);
+        let answer = self.store.begin(begin).await.expect("a begin");
+        assert_eq!(answer.turn, Turn::Granted);
+        let stamps: Option<Vec<Stamp>> = answer.stamps.into_iter().collect();
+        (token, stamps.expect("with Granted each stamp is there"))
+    }
+
+    async fn update(&self, request: Update<'_>) -> Updated {
+        self.store.update(request).await.expect("an update")
+    }
+
     async fn invalidate(&self, tags: &[&str]) {
         let tags = names(tags);
         self.store.invalidate(&tags).await.expect("an invalidation");
@@ -172,6 +187,8 @@ pub async fn run(server: &impl Server) {
     releases(server).await;
     removals(server).await;
     invalidations(server).await;
+    updates(server).await;
+    crossing_updates(server).await;
     expiry(server).await;
     hostile_names(server).await;
     any_bytes(server).await;
@@ -179,6 +196,7 @@ pub async fn run(server: &impl Server) {
     cancelled_calls(server).await;
     contenders(server).await;
     events(server).await;
+    events_of_updates(server).await;
 }
 
 /// `attach` binds once; before it nothing works, and nothing panics.
@@ -189,6 +207,10 @@ async fn attach(server: &impl Server) {
         store.read(Read::new("k", &tags)).await.err(),
         store.begin(Begin::new("k", token(), &tags)).await.err(),
         store.fill(Fill::new("k", token(), b"", MINUTE)).await.err(),
+        store
+            .update(Update::new("k", token(), &[], &[]))
+            .await
+            .err(),
         store.renew("k", token(), MINUTE).await.err(),
         store.release("k", token()).await.err(),
         store.remove(&tags).await.err(),
@@ -483,6 +505,116 @@ async fn invalidations(server: &impl Server) {
     two.invalidate(&[]).await;
 }
 
+/// `update`: where lease and stamps are as noted, the entry ends, all tags but those kept have new
+/// stamps, and the lease stands.
+async fn updates(server: &impl Server) {
+    let (one, two) = (Client::of(server), Client::of(server));
+    let names = ["u:kind", "u:a", "u:b"];
+    let tags = self::names(&names);
+    one.store("update", b"before").await;
+    let (ours, noted) = one.claim("update", &tags).await;
+    assert!(
+        matches!(two.entry("update").await, Found::Bytes(_)),
+        "before the write it is as good as ever"
+    );
+    let request = Update::new("update", ours, &tags, &noted).kept(1);
+    let updated = one.update(request).await;
+    assert!(updated.matched);
+    assert_eq!(updated.stamps.len(), 3);
+    assert_eq!(updated.stamps[0], Some(noted[0]), "it was kept");
+    for at in 1..3 {
+        let stamp = updated.stamps[at].expect("nobody has removed it");
+        assert!(stamp != 0 && !noted.contains(&stamp), "{stamp:x}");
+    }
+    assert_eq!(two.stamps(&names).await, updated.stamps);
+    assert_eq!(two.entry("update").await, Found::Nothing);
+    let held = two.begin("update", token()).await;
+    assert!(matches!(held, Turn::Held(_)), "the lease stands: {held:?}");
+    let stored = entry(ours, b"after");
+    assert!(one.fill("update", ours, &stored).await);
+    assert_eq!(two.entry("update").await, bytes(&stored));
+
+    // Without tags, the lease alone decides; and whose it is not, ends what is there.
+    let (ours, _) = one.claim("update", &[]).await;
+    assert!(
+        one.update(Update::new("update", ours, &[], &[]))
+            .await
+            .matched
+    );
+    assert!(one.fill("update", ours, &entry(ours, b"")).await);
+    let gone = Update::new("update", ours, &[], &[]);
+    assert_eq!(two.update(gone).await, Updated::refused());
+    assert_eq!(one.entry("update").await, Found::Nothing);
+
+    // The stamps it makes live as long as those of `begin`.
+    let life = Duration::from_millis(400);
+    let (ours, noted) = one.claim("update", &tags).await;
+    let updated = one
+        .update(Update::new("update", ours, &tags, &noted).life(life))
+        .await;
+    server.pass(Duration::from_millis(600)).await;
+    assert_eq!(two.stamps(&names).await, updated.stamps);
+    server.pass(Duration::from_millis(400)).await;
+    assert_eq!(two.stamps(&names).await, [None; 3]);
+}
+
+/// Guard G9: whoever comes in between, the value of an update is not stored, and the tags that it
+/// would have re-stamped, the entry and the lease are gone.
+async fn crossing_updates(server: &impl Server) {
+    let (one, two) = (Client::of(server), Client::of(server));
+    let names = ["x:kind", "x:own"];
+    let tags = self::names(&names);
+    let refused = async |what: &str, ours: Token, noted: &[Stamp]| {
+        let kind = two.stamps(&names[..1]).await;
+        let request = Update::new("cross", ours, &tags, noted).kept(1);
+        assert_eq!(one.update(request).await, Updated::refused(), "{what}");
+        let stamps = two.stamps(&names).await;
+        assert_eq!(stamps, [kind[0], None], "{what}: only what was kept stays");
+        assert_eq!(two.entry("cross").await, Found::Nothing, "{what}");
+        assert!(!one.fill("cross", ours, &entry(ours, b"")).await, "{what}");
+    };
+
+    // Another update that has not ended yet: neither stores.
+    let (ours, noted) = one.claim("cross", &tags).await;
+    let (theirs, their_noted) = two.claim("cross", &tags).await;
+    assert_eq!(noted, their_noted);
+    refused("another update's lease", ours, &noted).await;
+    assert!(!two.fill("cross", theirs, &entry(theirs, b"")).await);
+    let request = Update::new("cross", theirs, &tags, &their_noted).kept(1);
+    assert_eq!(two.update(request).await, Updated::refused());
+
+    // Another one of a key under the same tag, that has.
+    let (ours, noted) = one.claim("cross", &tags).await;
+    let (theirs, their_noted) = two.claim("cross:other", &tags).await;
+    let request = Update::new("cross:other", theirs, &tags, &their_noted).kept(1);
+    assert!(two.update(request).await.matched);
+    refused("a new stamp", ours, &noted).await;
+
+    // Invalidations of whatever it is about.
+    let (ours, noted) = one.claim("cross", &tags).await;
+    two.invalidate(&["x:own"]).await;
+    refused("an invalidated tag", ours, &noted).await;
+    let (ours, noted) = one.claim("cross", &tags).await;
+    two.invalidate(&["x:own"]).await;
+    two.make_stamps(&["x:own"]).await;
+    refused("a tag that was invalidated and read again", ours, &noted).await;
+    let (ours, noted) = one.claim("cross", &tags).await;
+    two.invalidate(&["x:kind"]).await;
+    refused("an invalidated kind", ours, &noted).await;
+    let (ours, noted) = one.claim("cross", &tags).await;
+    two.remove(&["cross"]).await;
+    refused("a removed key", ours, &noted).await;
+
+    // What was stored meanwhile by force is not left there either.
+    let (ours, noted) = one.claim("cross", &tags).await;
+    two.store("cross", b"put").await;
+    refused("a put", ours, &noted).await;
+
+    // What is no stamp of the tag matches nothing.
+    let (ours, noted) = one.claim("cross", &tags).await;
+    refused("one stamp too few", ours, &noted[..1]).await;
+}
+
 /// Leases and entries end by themselves.
 async fn expiry(server: &impl Server) {
     let (one, two) = (Client::of(server), Client::of(server));
@@ -700,4 +832,31 @@ async fn events(server: &impl Server) {
     server.pass(Duration::from_millis(200)).await;
     one.entry("events").await;
     assert_eq!(two.told().await, [entry()]);
+}
+
+/// Who has updated goes on to be told, although its own write has ended what it was told before.
+async fn events_of_updates(server: &impl Server) {
+    let (one, two) = (Client::of(server), Client::of(server));
+    one.entry("events").await;
+    let proven = |event: &Event| matches!(event, Event::Proven { .. });
+    if !one.events.take().iter().any(proven) {
+        return;
+    }
+    let tag = || Event::Tag("events:u".to_owned());
+    let tags = names(&["events:u"]);
+    one.store("events:u", b"before").await;
+    let (ours, noted) = one.claim("events:u", &tags).await;
+    two.entry("events:u").await;
+    two.stamps(&["events:u"]).await;
+    two.told().await;
+    let updated = one
+        .update(Update::new("events:u", ours, &tags, &noted))
+        .await;
+    assert!(updated.matched);
+    let told = two.told().await;
+    let entry = Event::Entry("events:u".to_owned());
+    assert!(told.contains(&entry) && told.contains(&tag()), "{told:?}");
+    one.told().await;
+    two.invalidate(&["events:u"]).await;
+    assert_eq!(one.told().await, [tag()]);
 }

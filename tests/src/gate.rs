@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use cache_core::store::{
-    Attachment, Begin, Beginning, BoxFuture, Fill, Read, Reading, Store, Token,
+    Attachment, Begin, Beginning, BoxFuture, Fill, Read, Reading, Store, Token, Update, Updated,
 };
 use cache_core::{Error, ErrorKind, Result};
 use tokio::sync::watch;
@@ -17,6 +17,7 @@ pub enum Op {
     Read,
     Begin,
     Fill,
+    Update,
     Renew,
     Release,
     Remove,
@@ -162,6 +163,10 @@ impl<S: Store> Store for Gated<S> {
 
     fn fill<'a>(&'a self, request: Fill<'a>) -> BoxFuture<'a, Result<bool>> {
         Box::pin(self.gates.pass(Op::Fill, self.store.fill(request)))
+    }
+
+    fn update<'a>(&'a self, request: Update<'a>) -> BoxFuture<'a, Result<Updated>> {
+        Box::pin(self.gates.pass(Op::Update, self.store.update(request)))
     }
 
     fn renew<'a>(

@@ -6,6 +6,7 @@ mod bounds;
 mod invalidates;
 mod terms;
 mod ticket;
+mod updates;
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::cache::{Transaction, with_current};
-use crate::driver::{self, block_on};
+use crate::driver;
 use crate::engine::{Call, Engine, Function, Solo, Targets};
 use crate::key::{ArgsText, args_text};
 use crate::metrics::Count;
@@ -32,6 +33,7 @@ pub use self::invalidates::{Armed, Plan};
 pub use self::terms::{IntoTag, IntoTtl};
 pub use self::ticket::Ticket;
 use self::ticket::{Way, copy};
+pub use self::updates::{Joins, Outcome, Updating, block_on, outcome, updated, updating};
 pub use crate::key::Argument;
 pub use crate::registry::{Instance, Site, Spec};
 pub use crate::tag::Part;
@@ -284,7 +286,7 @@ pub fn peek_blocking<R, S: Shape<R>, A: Serialize>(
     if driver::is_here() {
         return None;
     }
-    block_on(peek(site, instance, shape, cache, args))
+    driver::block_on(peek(site, instance, shape, cache, args))
 }
 
 /// Removes the entry at a key.
@@ -296,5 +298,5 @@ pub async fn invalidate(cache: Option<&Cache>, key: Result<Key>) -> Result<Inval
 
 /// [`invalidate`] for a plain function.
 pub fn invalidate_blocking(cache: Option<&Cache>, key: Result<Key>) -> Result<Invalidation> {
-    block_on(invalidate(cache, key))
+    driver::block_on(invalidate(cache, key))
 }

@@ -89,6 +89,17 @@ impl<R, S: Shape<R>> Ticket<R, S> {
         self
     }
 
+    /// What its terms say of a value that a call stores: how long it is fresh, and its own tags. `None`:
+    /// it is not cached.
+    pub(super) fn terms_of(
+        &self,
+        value: &S::Value,
+        call: &Call,
+    ) -> Option<(Duration, Vec<String>)> {
+        let usual = call.usual_ttl(self.shape.class(value));
+        self.terms.of(value, usual)
+    }
+
     /// The value is given: no function runs that could be counted or timed.
     pub(super) fn given(mut self) -> Self {
         if let Way::Call(call) = &mut self.way {
@@ -222,7 +233,7 @@ impl<R, S: Shape<R>> Ticket<R, S> {
 
 impl Call {
     /// How long a value of a class is fresh.
-    fn usual_ttl(&self, class: Class) -> Duration {
+    pub(super) fn usual_ttl(&self, class: Class) -> Duration {
         let settings = &self.function.settings;
         match class {
             Class::Value => None,

@@ -353,6 +353,12 @@ impl<'a> Search<'a> {
                     None => Step::Again,
                 });
             }
+            Turn::Held(_) if self.engine.writers.hold(self.call) => {
+                // By a write of this node, which may be what calls: it must not wait for itself.
+                lease.gone();
+                let spare = self.spare.take();
+                return Ok(Step::Done(Fetched::Bare { spare }));
+            }
             Turn::Held(lasts) => {
                 lease.gone();
                 return Ok(Step::Wait(lasts));

@@ -1,5 +1,7 @@
 //! Invalidation: here at once, in the shared tier before it returns, or queued.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 
 use super::Engine;
@@ -67,7 +69,7 @@ impl Targets {
 
     /// The tags to remove in the shared tier: those named, and the tag of each key, which values
     /// carry that are not stored as bytes.
-    fn shared_tags(&self) -> Vec<String> {
+    pub(super) fn shared_tags(&self) -> Vec<String> {
         let of_keys = self
             .keys
             .iter()
@@ -111,6 +113,15 @@ impl Engine {
         &self,
         targets: Targets,
     ) -> Option<oneshot::Receiver<Invalidation>> {
+        self.start_invalidation_within(targets, self.store_timeout)
+    }
+
+    /// The same, for a caller that will not wait as long for the store.
+    pub(super) fn start_invalidation_within(
+        &self,
+        targets: Targets,
+        limit: Duration,
+    ) -> Option<oneshot::Receiver<Invalidation>> {
         if targets.is_empty() {
             return None;
         }
@@ -133,8 +144,10 @@ impl Engine {
                 }
                 // Before it is sent: what is on its way when the connection breaks is among it.
                 engine.recent.note(engine.env.now(), &tags, &keys);
-                let tags_done = engine.bounded(Asking::Aside, store.invalidate(&tags));
-                let keys_done = engine.bounded(Asking::Aside, store.remove(&keys));
+                let mut left = [limit; 2];
+                let [of_tags, of_keys] = &mut left;
+                let tags_done = engine.bounded_by(of_tags, Asking::Aside, store.invalidate(&tags));
+                let keys_done = engine.bounded_by(of_keys, Asking::Aside, store.remove(&keys));
                 // In any order: nobody is told before both are done.
                 let (tags_done, keys_done) = tokio::join!(tags_done, keys_done);
                 for error in [&tags_done, &keys_done]
@@ -195,7 +208,7 @@ impl Engine {
         self.sweep_flights();
     }
 
-    fn count_invalidation(&self, targets: &Targets, outcome: Invalidation) {
+    pub(super) fn count_invalidation(&self, targets: &Targets, outcome: Invalidation) {
         let count = match outcome {
             Invalidation::Applied => Count::InvalidationApplied,
             Invalidation::Queued => Count::InvalidationQueued,

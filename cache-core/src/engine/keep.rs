@@ -7,7 +7,6 @@ use super::lease::LeaseGuard;
 use super::outage::{Asking, unit};
 use super::plan::Plan;
 use super::{Call, Carrier};
-use crate::Codec;
 use crate::entry::{self, EntryId, Header};
 use crate::flight::Seat;
 use crate::local::{Dependency, Head, Held};
@@ -15,6 +14,7 @@ use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Fill, Stamp};
 use crate::value::Value;
+use crate::{Codec, Result};
 
 /// The epoch of what was loaded while the shared tier did not answer, which is never the current one:
 /// once it answers again, if only a moment later, nobody tells this node of the end of an entry that
@@ -120,8 +120,18 @@ impl Call {
 
     /// The bytes of an entry, unless the value can't be written.
     fn encode(&self, value: &dyn Value, header: &Header, codec: Codec) -> Option<Vec<u8>> {
-        let payload = value.encode(codec, self.function.settings.max_bytes);
-        match payload.and_then(|payload| entry::write(header, &payload)) {
+        let payload = self.payload(value, codec)?;
+        self.written(entry::write(header, &payload))
+    }
+
+    /// The bytes of a value, unless it can't be written.
+    pub(super) fn payload(&self, value: &dyn Value, codec: Codec) -> Option<Vec<u8>> {
+        self.written(value.encode(codec, self.function.settings.max_bytes))
+    }
+
+    /// What was written; where it could not be, that is counted, and told.
+    pub(super) fn written(&self, written: Result<Vec<u8>>) -> Option<Vec<u8>> {
+        match written {
             Ok(bytes) => Some(bytes),
             Err(error) => {
                 self.count(Count::FillRefused);

@@ -42,12 +42,30 @@ impl Call {
         // From here on whatever ends one of them makes the flight dirty, so that nobody who calls
         // later shares its value.
         seat.depend_on(&cells);
-        let deps = match plan {
-            Plan::Shared { .. } => cells
+        match plan {
+            Plan::Shared { .. } => self.proven(tags, cells, point, true),
+            Plan::Local { .. } => self.proven(tags, cells, point, false),
+            Plan::Outage { .. } | Plan::Bare | Plan::Elsewhere => None,
+        }
+    }
+
+    /// The dependencies on tags of which nobody knew before `point`, where none of them was invalidated
+    /// since. `shared`: the store makes their stamps.
+    pub(super) fn proven(
+        &self,
+        tags: Vec<String>,
+        cells: Vec<Arc<Cell>>,
+        point: u64,
+        shared: bool,
+    ) -> Option<Vec<Dependency>> {
+        let engine = &self.engine;
+        let stamps = if shared {
+            cells
                 .iter()
                 .map(|cell| cell.known_before(point).or_else(|| unguarded(cell)))
-                .collect::<Option<Vec<_>>>(),
-            Plan::Local { .. } => cells
+                .collect::<Option<Vec<_>>>()
+        } else {
+            cells
                 .iter()
                 .map(|cell| {
                     let now = engine.flights.call_begins();
@@ -58,12 +76,11 @@ impl Call {
                         || removed(Guard::G8);
                     proven.then_some(made)
                 })
-                .collect(),
-            Plan::Outage { .. } | Plan::Bare | Plan::Elsewhere => return None,
+                .collect()
         };
-        let Some(stamps) = deps else {
+        let Some(stamps) = stamps else {
             self.count(Count::FillRefused);
-            if matches!(plan, Plan::Shared { .. }) {
+            if shared {
                 engine.learn_later(&self.function, &self.shared_key(), tags, &cells);
             }
             return None;

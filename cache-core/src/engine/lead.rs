@@ -284,7 +284,7 @@ impl Call {
         let _ = told.await;
     }
 
-    fn insert(&self, held: Arc<dyn Held>, epoch: u64) {
+    pub(super) fn insert(&self, held: Arc<dyn Held>, epoch: u64) {
         let engine = &self.engine;
         let (now, capacity) = (engine.env.coarse(), self.function.settings.capacity);
         for evicted in engine.local.insert(held, now, epoch, capacity) {

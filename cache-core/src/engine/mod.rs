@@ -1,6 +1,7 @@
 //! The engine: what a call does, step by step (DESIGN 4). One per cache; it decides everything, and
 //! takes time, random numbers, tasks and the shared tier from outside.
 
+mod beside;
 mod call;
 mod complaints;
 mod fallback;
@@ -21,8 +22,11 @@ mod queue;
 mod recent;
 mod solo;
 mod trust;
+mod update;
 mod within;
 mod worth;
+mod writers;
+mod written;
 
 use std::any::type_name;
 use std::collections::{BTreeMap, HashMap};
@@ -48,7 +52,9 @@ use recent::Recent;
 pub(crate) use solo::Solo;
 use solo::Solos;
 use trust::Trust;
+pub(crate) use update::Update;
 pub(crate) use within::Within;
+use writers::Writers;
 
 use crate::env::Env;
 use crate::flight::{Flights, Note};
@@ -98,6 +104,7 @@ pub(crate) struct Engine {
     epoch: AtomicU64,
     lapses: Lapses,
     solos: Solos,
+    writers: Writers,
     store_timeout: Duration,
     local_trust: Duration,
     policies: Policies,
@@ -141,6 +148,7 @@ impl Engine {
             epoch: AtomicU64::new(0),
             lapses: Lapses::default(),
             solos: Solos::new(),
+            writers: Writers::default(),
             store_timeout: parts.store_timeout,
             local_trust: parts.local_trust,
             policies: parts.policies,

@@ -144,6 +144,24 @@ impl Cell {
         Some(stamp)
     }
 
+    /// The tag was invalidated by a write whose own value lives on under the stamp that is returned:
+    /// `None` where it has moved since `noted`, which was before the write.
+    ///
+    /// Guard G9, where there is no shared tier: comparing and moving are one step.
+    pub(crate) fn restamp(&self, noted: u64, point: u64, draw: impl Fn() -> u64) -> Option<Stamp> {
+        let killed = self.lock();
+        if *killed {
+            return None;
+        }
+        let unmoved = self.moved.load(Ordering::Acquire) == noted || removed(Guard::G9);
+        let stamp = unmoved.then(|| draw().max(1));
+        self.former.store(0, Ordering::Release);
+        self.learnt.store(point, Ordering::Release);
+        self.stamp.store(stamp.unwrap_or(0), Ordering::Release);
+        self.moved.fetch_add(1, Ordering::AcqRel);
+        stamp
+    }
+
     /// The tag was invalidated.
     pub(crate) fn advance(&self) {
         self.step(false);
@@ -417,6 +435,19 @@ mod tests {
             !cells.left_alone_since("c", 5),
             "what was forgotten may be any"
         );
+    }
+
+    #[test]
+    fn of_two_updates_that_cross_the_later_finds_the_cell_moved() {
+        let cell = Cell::new("a");
+        cell.stamp_or_make(0, || 5);
+        let noted = cell.moved();
+        assert_eq!(cell.restamp(noted, 0, || 6), Some(6));
+        assert_eq!(cell.stamp(), Some(6), "the one that came first lives on");
+        assert_eq!(cell.restamp(noted, 0, || 7), None);
+        assert_eq!(cell.stamp(), None, "and ends with the other");
+        cell.kill();
+        assert_eq!(cell.restamp(cell.moved(), 0, || 8), None);
     }
 
     #[test]

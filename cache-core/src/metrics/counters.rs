@@ -22,6 +22,8 @@ pub(crate) enum Count {
     Refresh,
     Rescued,
     FillRefused,
+    Update,
+    UpdateRefused,
     InvalidationApplied,
     InvalidationQueued,
     StoreError,

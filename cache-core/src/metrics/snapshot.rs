@@ -108,6 +108,13 @@ pub struct KindSnapshot {
     pub load_time: Distribution,
     /// Loads whose value was not stored, because the lease was gone by then.
     pub fills_refused: u64,
+    /// Writes whose value was stored (`#[updates]`).
+    #[serde(default)]
+    pub updates: u64,
+    /// Writes whose value was not stored: something moved meanwhile, it is none that is cached, or the
+    /// store could not be reached. What there was before them was invalidated.
+    #[serde(default)]
+    pub updates_refused: u64,
     /// Invalidations that took effect everywhere before they returned.
     pub invalidations_applied: u64,
     /// Invalidations that were kept for when the store can be reached.
@@ -143,6 +150,8 @@ impl KindSnapshot {
             rescued: counters.sum(Count::Rescued),
             load_time: loads.distribution(),
             fills_refused: counters.sum(Count::FillRefused),
+            updates: counters.sum(Count::Update),
+            updates_refused: counters.sum(Count::UpdateRefused),
             invalidations_applied: counters.sum(Count::InvalidationApplied),
             invalidations_queued: counters.sum(Count::InvalidationQueued),
             store_errors: counters.sum(Count::StoreError),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cache_core::store::{Begin, Beginning, Fill, Found, Read, Reading, Token, Turn};
+use cache_core::store::{
+    Begin, Beginning, Fill, Found, Read, Reading, Stamp, Token, Turn, Update, Updated,
+};
 use redis::{Pipeline, Value};
 
 use super::{Attached, RedisStore};
@@ -16,11 +18,12 @@ use crate::scripts::{self, Sending};
 impl RedisStore {
     /// Sends what `build` makes; where a script turns out to be missing, sends it all once more,
     /// with the scripts in full and with new random numbers (guard G15). Every part bears that: it
-    /// reads, or makes a stamp where none is, or asks for a lease that is the caller's already.
+    /// reads, or makes a stamp where none is, or asks for a lease that is the caller's already. `update`
+    /// does not, and needs not: it is one script, which has run or has not.
     async fn run(
         &self,
         link: &Link,
-        build: impl Fn(Sending) -> Pipeline,
+        mut build: impl FnMut(Sending) -> Pipeline,
     ) -> Result<Replies<'_>, Failure> {
         let mut answers = link.call(&build(Sending::Digest)).await?;
         if answers.0.iter().any(is_no_script) {
@@ -174,6 +177,58 @@ impl RedisStore {
         let stored = replies.flag()?;
         let id = replies.bytes(ID.len())?.unwrap_or_default();
         Ok(stored && Some(&*id) == id_of(request.bytes))
+    }
+
+    pub(super) async fn update_now(&self, request: &Update<'_>) -> Result<Updated, Failure> {
+        let attached = self.attached()?;
+        let Attached { keys, env, .. } = attached;
+        let data = attached.data(request.key);
+        let (entry, lease) = (keys.entry(request.key), keys.lease(request.key));
+        let token = token_text(request.token);
+        let kept = request.kept.min(request.tags.len());
+        let names: Vec<String> = [entry.clone(), lease]
+            .into_iter()
+            .chain(request.tags.iter().map(|tag| keys.stamp(tag)))
+            .collect();
+        let mut made: Vec<Stamp> = Vec::new();
+        let mut replies = self
+            .run(data, |sending| {
+                // Guard G15: a sending of which nothing has run is followed by one with new numbers.
+                made = request.tags[kept..]
+                    .iter()
+                    .map(|_| env.draw().max(1))
+                    .collect();
+                let mut commands = Pipeline::new();
+                let script = scripts::UPDATE.start(&mut commands, sending, &names);
+                script
+                    .arg(&token)
+                    .arg(kept)
+                    .arg(millis(request.life).saturating_mul(2));
+                for (_, noted, _) in request.noted() {
+                    // What is no stamp matches none.
+                    script.arg(noted.map(stamp_text).unwrap_or_default());
+                }
+                for fresh in &made {
+                    script.arg(stamp_text(*fresh));
+                }
+                // Read back (guard G2): the node's own write has ended what it was told about them.
+                range(&mut commands, &entry, ID.start, ID.end - 1);
+                stamps(&mut commands, keys, &request.tags[kept..]);
+                commands
+            })
+            .await?;
+        let matched = replies.flag()?;
+        replies.bytes(ID.len())?;
+        let back = replies.stamps(made.len())?;
+        if !matched {
+            return Ok(Updated::refused());
+        }
+        let made = made.iter().zip(back).map(|(made, back)| {
+            // Removed at once, and made again by somebody else, it would be newer than the write.
+            back.filter(|back| back == made)
+        });
+        let kept = request.stamps.iter().take(kept).copied().map(Some);
+        Ok(Updated::matched(kept.chain(made).collect()))
     }
 
     pub(super) async fn renew_now(

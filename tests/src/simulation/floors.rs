@@ -110,7 +110,7 @@ pub(super) struct Node {
 
 impl Node {
     /// A node that starts, where this much is void on the server.
-    pub(super) fn new(mode: Mode, void: [(u64, Duration); KEYS]) -> Self {
+    pub(super) fn new(mode: Mode, void: &[(u64, Duration); KEYS]) -> Self {
         let floors = void.map(|(version, since)| Floor {
             version,
             since,
@@ -134,6 +134,13 @@ impl Node {
     pub(super) fn knows(&mut self, key: SimKey, floor: Floor) {
         self.usual.raise(key, floor);
         self.outage.raise(key, floor);
+    }
+
+    /// It has been told to invalidate in the background: that holds after so long, carried out or
+    /// queued.
+    pub(super) fn will_know(&mut self, key: SimKey, floor: Floor, after: Duration) {
+        self.usual.later(key, floor, None, after);
+        self.outage.later(key, floor, None, after);
     }
 
     /// What was loaded before is void on the server. A node that trusts the events it gets knows

@@ -5,13 +5,14 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cache_core::__private::{Instance, Part, argument, checked, outcome, shape, updated, updating};
 use cache_core::{Cache, Invalidation, Key, cached, invalidates};
 use serde::{Deserialize, Serialize};
 
 use super::executor::Executor;
-use super::history::History;
+use super::history::{History, What};
 use super::judge::Came;
-use super::keys::{SimKey, Target};
+use super::keys::{LABELLED, SimKey, Target, beside};
 
 /// What is loaded: which key, which version, by which load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,13 @@ pub(super) struct Value {
     pub(super) version: u64,
     /// The load's number.
     pub(super) load: u64,
+}
+
+impl Value {
+    /// What it is tagged with.
+    fn label(&self) -> u64 {
+        SimKey(self.key).label()
+    }
 }
 
 /// The same, of a type that can't be read back, and so can't be traced: its values stay local.
@@ -126,7 +134,7 @@ impl Source {
     async fn load(&self) -> Result<Value, Failure> {
         let mut loading = Loading {
             source: self,
-            load: self.history.load_begins(self.call, self.key, false),
+            load: self.history.load_begins(self.call, self.key, What::Load),
             began: self.executor.now(),
             came: Came::Nothing,
         };
@@ -163,7 +171,7 @@ impl Source {
 
     /// What a put stores: the version of this moment.
     fn value_now(&self) -> Value {
-        let load = self.history.load_begins(self.call, self.key, true);
+        let load = self.history.load_begins(self.call, self.key, What::Put);
         let version = self.history.version(self.key);
         let came = Came::Value(self.key, version, load);
         let now = self.executor.now();
@@ -181,6 +189,7 @@ impl Source {
         match self.key.kind() {
             0 => alpha(self, id, group).await,
             1 => beta(self, id, group).await,
+            LABELLED => delta(self, id, group).await,
             _ => gamma(self, id, group).await.map(|loose| loose.0),
         }
     }
@@ -191,6 +200,7 @@ impl Source {
         match self.key.kind() {
             0 => alpha::refresh(self, id, group).await,
             1 => beta::refresh(self, id, group).await,
+            LABELLED => delta::refresh(self, id, group).await,
             _ => gamma::refresh(self, id, group).await.map(|loose| loose.0),
         }
     }
@@ -201,6 +211,7 @@ impl Source {
         match self.key.kind() {
             0 => alpha::peek(id, group).await,
             1 => beta::peek(id, group).await,
+            LABELLED => delta::peek(id, group).await,
             _ => gamma::peek(id, group)
                 .await
                 .map(|loose| loose.map(|loose| loose.0)),
@@ -214,6 +225,7 @@ impl Source {
         match self.key.kind() {
             0 => alpha::put(id, group, Ok(value)).await,
             1 => beta::put(id, group, Ok(value)).await,
+            LABELLED => delta::put(id, group, Ok(value)).await,
             _ => gamma::put(id, group, Ok(Loose(value))).await,
         }
     }
@@ -237,6 +249,141 @@ async fn gamma(source: &Source, id: u64, group: u64) -> Result<Loose, Failure> {
     source.load().await.map(Loose)
 }
 
+#[cached(
+    kind = "delta",
+    tags("user:{id}", "group:{group}"),
+    tags_with = |value| ["label:{value.label()}"],
+    skip(source)
+)]
+async fn delta(source: &Source, id: u64, group: u64) -> Result<Value, Failure> {
+    let _ = (id, group);
+    source.load().await
+}
+
+/// A write whose value becomes the cached one: the commit is somewhere in the middle.
+pub(super) struct Write {
+    /// The write's own call, its time and its end.
+    pub(super) source: Source,
+    /// Whether it looks at what it will change, in a call of its own, as which node.
+    pub(super) looks: Option<usize>,
+}
+
+/// Ends a call within a write, if only by being dropped.
+struct Look<'a> {
+    history: &'a History,
+    call: u64,
+    came: Came,
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        // Whether what it got was for want of the store, nobody asks here.
+        self.history.call_ends(self.call, self.came, true);
+    }
+}
+
+impl Write {
+    /// Writes. What it ends at the latest when it returns, it adds to `ends`.
+    async fn run(&self, ends: &mut Vec<(SimKey, u64)>) -> Result<Value, Failure> {
+        let Source {
+            history, call, key, ..
+        } = &self.source;
+        let _stirs = Stirs(history, beside(*key).collect());
+        let mut loading = Loading {
+            source: &self.source,
+            load: history.load_begins(*call, *key, What::Write),
+            began: self.source.executor.now(),
+            came: Came::Nothing,
+        };
+        if let Some(node) = self.looks {
+            let mut look = Look {
+                history,
+                call: history.call_begins(node, *key, "call"),
+                came: Came::Nothing,
+            };
+            let source = Source {
+                executor: Arc::clone(&self.source.executor),
+                history: Arc::clone(history),
+                call: look.call,
+                end: End::Value,
+                ..self.source
+            };
+            look.came = match source.call().await {
+                Ok(value) => Came::Value(SimKey(value.key), value.version, value.load),
+                Err(Failure(call)) => Came::Failed(call),
+            };
+        }
+        self.source.pause(self.source.takes[0]).await;
+        if self.source.end == End::Failure {
+            loading.came = Came::Failed(*call);
+            return Err(Failure(*call));
+        }
+        let (version, written) = history.write_one(*call, *key);
+        *ends = written;
+        self.source.pause(self.source.takes[1]).await;
+        if self.source.end == End::Panic {
+            loading.came = Came::Panicked;
+            drop(loading);
+            resume_unwind(Box::new("a simulated panic"))
+        }
+        loading.came = Came::Value(*key, version, loading.load);
+        Ok(Value {
+            key: key.0,
+            version,
+            load: loading.load,
+        })
+    }
+
+    /// Writes, and has the function's value be what was written.
+    pub(super) async fn save(&self, ends: &mut Vec<(SimKey, u64)>) -> Result<Value, Failure> {
+        let (id, group) = (self.source.key.id(), self.source.key.group());
+        match self.source.key.kind() {
+            0 => save_alpha(self, ends, id, group).await,
+            1 => save_beta(self, ends, id, group).await,
+            LABELLED => save_delta(self, ends, id, group).await,
+            _ => save_gamma(self, ends, id, group).await.map(|loose| loose.0),
+        }
+    }
+}
+
+/// What `#[updates(function(id, group))]` makes of a write.
+macro_rules! save {
+    ($name:ident, $function:ident: $value:ty, $wrap:expr $(, $tags:expr)?) => {
+        async fn $name(
+            write: &Write,
+            ends: &mut Vec<(SimKey, u64)>,
+            id: u64,
+            group: u64,
+        ) -> Result<$value, Failure> {
+            let shape = checked::<Result<$value, Failure>, _, _, _, _>(shape!(Result<$value, Failure>));
+            let updating = updating::<Result<$value, Failure>, _, _>(
+                $function::__site(),
+                Instance::of::<()>(),
+                shape,
+                None,
+                &(argument(&id), argument(&group)),
+                |tags| {
+                    tags.tag(&[Part::Text("user:"), Part::Value(&id)]);
+                    tags.tag(&[Part::Text("group:"), Part::Value(&group)]);
+                },
+            );
+            let updating = updating.begin().await;
+            let returned = write.run(ends).await.map($wrap);
+            let (returned, outcome) = outcome(shape!(Result<$value, Failure>), returned);
+            updated::<Result<$value, Failure>, _>(updating, shape, outcome, |ticket| {
+                ticket$(.tags_with($tags))?
+            })
+            .await;
+            returned
+        }
+    };
+}
+
+save!(save_alpha, alpha: Value, std::convert::identity);
+save!(save_beta, beta: Value, std::convert::identity);
+save!(save_gamma, gamma: Loose, Loose);
+save!(save_delta, delta: Value, std::convert::identity, |value| [format!("label:{}", value.label())]);
+
 /// A write, as users write one: the commit is somewhere in the middle.
 #[invalidates(tags("user:{id}"))]
 pub(super) async fn save_user(
@@ -245,19 +392,18 @@ pub(super) async fn save_user(
     id: u64,
     takes: [Duration; 2],
 ) {
-    let _stirs = Stirs(history, id);
+    let _stirs = Stirs(history, Target::User(id).keys().collect());
     executor.sleep(takes[0]).await;
     history.write(Target::User(id));
     executor.sleep(takes[1]).await;
 }
 
 /// What a write invalidates takes effect on its node as its body ends, and not only on the server.
-struct Stirs<'a>(&'a History, u64);
+struct Stirs<'a>(&'a History, Vec<SimKey>);
 
 impl Drop for Stirs<'_> {
     fn drop(&mut self) {
-        let keys: Vec<SimKey> = Target::User(self.1).keys().collect();
-        self.0.stir(&keys);
+        self.0.stir(&self.1);
     }
 }
 
@@ -272,6 +418,7 @@ pub(super) fn key_of(key: SimKey) -> Key {
     match key.kind() {
         0 => alpha::key(id, group),
         1 => beta::key(id, group),
+        LABELLED => delta::key(id, group),
         _ => gamma::key(id, group),
     }
     .expect("two numbers make a key")
@@ -282,6 +429,7 @@ pub(super) async fn invalidate(cache: &Cache, target: Target) -> bool {
     let outcome = match target {
         Target::User(id) => cache.invalidate_tag(&format!("user:{id}")).await,
         Target::Group(group) => cache.invalidate_tag(&format!("group:{group}")).await,
+        Target::Label(label) => cache.invalidate_tag(&format!("label:{label}")).await,
         Target::Key(key) => Ok(cache.invalidate_key(key_of(key)).await),
         Target::Kind(kind) => cache.invalidate_kind(super::keys::KINDS[kind]).await,
         Target::All => Ok(cache.clear().await),

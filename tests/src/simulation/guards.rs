@@ -11,6 +11,8 @@ pub enum Guard {
     G5,
     G6,
     G7,
+    G8,
+    G9,
     G10,
     G11,
     G12,
@@ -23,7 +25,7 @@ pub enum Guard {
 
 impl Guard {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::G1,
         Self::G2,
         Self::G3,
@@ -31,6 +33,8 @@ impl Guard {
         Self::G5,
         Self::G6,
         Self::G7,
+        Self::G8,
+        Self::G9,
         Self::G10,
         Self::G11,
         Self::G12,
@@ -51,6 +55,9 @@ impl Guard {
             Self::G4 => Engine::G4,
             Self::G6 => Engine::G6,
             Self::G7 => Engine::G7,
+            Self::G8 => Engine::G8,
+            // In the simulated store as well: where there is one, it is the store that compares.
+            Self::G9 => Engine::G9,
             Self::G10 => Engine::G10,
             Self::G11 => Engine::G11,
             Self::G12 => Engine::G12,

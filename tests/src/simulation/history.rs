@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::executor::Executor;
 use super::floors::{Floor, Node, Position};
-use super::judge::{Active, Call, Came, Load, Promises};
-use super::keys::{KEYS, SimKey, Target, ended_by};
+use super::judge::{Active, Call, Came, Load, Promises, Write};
+use super::keys::{KEYS, SimKey, Target, beside, ended_by};
 use super::plan::Mode;
 use super::server::Conn;
 
@@ -29,6 +29,18 @@ impl fmt::Display for Violation {
     }
 }
 
+/// For so long the store may be asked about a write that was given up.
+const SETTLED: Duration = Duration::from_millis(700);
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub(super) enum What {
+    Load,
+    Put,
+    Write,
+}
+
 #[derive(Debug)]
 struct State {
     log: Vec<String>,
@@ -41,6 +53,8 @@ struct State {
     loads: Vec<Load>,
     calls: BTreeMap<u64, Call>,
     active: BTreeMap<u64, Active>,
+    /// By call.
+    writes: BTreeMap<u64, Write>,
     promises: Promises,
 }
 
@@ -67,6 +81,7 @@ impl History {
                 loads: Vec::new(),
                 calls: BTreeMap::new(),
                 active: BTreeMap::new(),
+                writes: BTreeMap::new(),
                 promises: *promises,
             }),
         })
@@ -111,7 +126,7 @@ impl History {
     /// A node is there.
     pub(super) fn node_starts(&self, node: usize, mode: Mode) {
         let mut state = self.lock();
-        let started = Node::new(mode, state.void);
+        let started = Node::new(mode, &state.void);
         state.nodes.insert(node, started);
     }
 
@@ -121,6 +136,7 @@ impl History {
         state.nodes.remove(&node);
         state.calls.retain(|_, call| call.node != node);
         state.active.retain(|_, load| load.node != node);
+        state.writes.retain(|_, write| write.node != node);
     }
 
     /// A node trusts the events of these connections from here on, or of none.
@@ -138,8 +154,9 @@ impl History {
         }
     }
 
-    /// A name went away on the server: whatever was loaded before is void.
-    pub(super) fn void(&self, name: &str, positions: &[Position]) {
+    /// A name went away on the server: whatever was loaded before is void. `updated`: by a write of
+    /// that node and key, whose own value is not.
+    pub(super) fn void(&self, name: &str, positions: &[Position], updated: Option<(usize, &str)>) {
         let since = self.executor.now();
         let keys = ended_by(name);
         let mut state = self.lock();
@@ -147,11 +164,21 @@ impl History {
             nodes,
             database,
             void,
+            writes,
             promises,
             ..
         } = &mut *state;
+        writes.retain(|_, write| since < write.until);
         for key in &keys {
-            let version = database[key.0];
+            let mut version = database[key.0];
+            if let Some((node, _)) = updated.filter(|(_, name)| *name == key.name()) {
+                let ours = |write: &&Write| write.node == node && write.key == *key;
+                let written = writes
+                    .values()
+                    .filter(ours)
+                    .filter_map(|write| write.version);
+                version = version.min(written.min().unwrap_or(version));
+            }
             void[key.0] = (version, since);
             let floor = Floor {
                 version,
@@ -188,6 +215,19 @@ impl History {
                 node.stirred[key.0] = now;
             }
         }
+    }
+
+    /// A write whose value is to be cached has reached the database; which version that is, and the
+    /// versions of everything that carries one of its tags.
+    pub(super) fn write_one(&self, call: u64, key: SimKey) -> (u64, Vec<(SimKey, u64)>) {
+        self.write(Target::Key(key));
+        let mut state = self.lock();
+        let version = state.database[key.0];
+        if let Some(write) = state.writes.get_mut(&call) {
+            write.version = Some(version);
+        }
+        let ends = beside(key).map(|key| (key, state.database[key.0]));
+        (version, ends.collect())
     }
 
     /// A write of these keys to the database.
@@ -247,6 +287,24 @@ impl History {
         }
     }
 
+    /// A write was given up after it may have reached the database: its node invalidates in the
+    /// background.
+    pub(super) fn write_given_up(&self, node: usize, begun: &[(SimKey, u64)]) {
+        let now = self.executor.now();
+        let mut state = self.lock();
+        let Some(of) = state.nodes.get_mut(&node) else {
+            return;
+        };
+        for (key, version) in begun {
+            let floor = Floor {
+                version: *version,
+                since: now,
+                own: Some(node),
+            };
+            of.will_know(*key, floor, SETTLED);
+        }
+    }
+
     /// A call begins; names it.
     pub(super) fn call_begins(&self, node: usize, key: SimKey, what: &'static str) -> u64 {
         let now = self.executor.now();
@@ -270,6 +328,15 @@ impl History {
             panicked: false,
         };
         state.calls.insert(number, call);
+        if what == "update" {
+            let write = Write {
+                node,
+                key,
+                version: None,
+                until: Duration::MAX,
+            };
+            state.writes.insert(number, write);
+        }
         drop(state);
         self.log(|| {
             format!(
@@ -294,15 +361,24 @@ impl History {
             let Some(ended) = state.calls.remove(&call) else {
                 return;
             };
-            if ended.what == "put"
-                && let Some(load) = state.loads.iter_mut().rev().find(|load| {
-                    load.key == ended.key
-                        && load.put.is_some_and(|(node, began, _)| {
-                            (node, began) == (ended.node, ended.began)
-                        })
-                })
+            let mut settled = now;
+            if matches!(came, Came::Nothing | Came::Panicked)
+                && let Some(write) = state.writes.get_mut(&call)
             {
-                load.put = Some((ended.node, ended.began, now));
+                // The store is still being asked.
+                settled += SETTLED;
+                write.until = settled;
+            } else {
+                state.writes.remove(&call);
+            }
+            if let Some((_, _, until)) = state
+                .loads
+                .iter_mut()
+                .rev()
+                .filter(|load| load.call == call)
+                .find_map(|load| load.put.as_mut())
+            {
+                *until = settled;
             }
             let promises = &state.promises;
             broken = ended.judge_end(came, now, promises);
@@ -318,15 +394,15 @@ impl History {
         }
     }
 
-    /// A load begins, or a put; names it.
-    pub(super) fn load_begins(&self, call: u64, key: SimKey, put: bool) -> u64 {
+    /// A load begins, or a put, or a write; names it.
+    pub(super) fn load_begins(&self, call: u64, key: SimKey, what: What) -> u64 {
         let now = self.executor.now();
         let mut broken = None;
         let load = {
             let mut state = self.lock();
             state.events += 1;
             let number = state.events;
-            let put = put.then(|| {
+            let put = (what != What::Load).then(|| {
                 let node = state.calls.get(&call).map_or(0, |call| call.node);
                 (node, now, Duration::MAX)
             });
@@ -338,6 +414,7 @@ impl History {
                 took: Duration::ZERO,
                 born: now,
                 put,
+                write: what == What::Write,
             });
             let load = state.loads.len() as u64 - 1;
             if !is_put && let Some(call) = state.calls.get(&call) {
@@ -349,7 +426,12 @@ impl History {
                         && active.began > stirred
                         && active.holds(&state.promises, now)
                 });
-                if state.promises.single && other.is_some() {
+                // What calls while its key is being written here does not wait for that, and stores
+                // nothing.
+                let written = state.writes.values().any(|write| {
+                    write.node == node && now < write.until && beside(write.key).any(|it| it == key)
+                });
+                if state.promises.single && other.is_some() && !written {
                     broken = Some(format!(
                         "call {of_call} loads {key:?}, which is being loaded"
                     ));
@@ -388,7 +470,9 @@ impl History {
         if let (Came::Value(_, version, _), Ok(at)) = (came, usize::try_from(load)) {
             state.loads[at].version = Some(version);
             state.loads[at].born = now;
-            state.loads[at].took = now.saturating_sub(began);
+            if state.loads[at].put.is_none() {
+                state.loads[at].took = now.saturating_sub(began);
+            }
         }
         let failed = !matches!(came, Came::Value(..));
         if let (Came::Failed(_), Some(ended)) = (came, &ended)

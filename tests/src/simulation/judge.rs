@@ -34,6 +34,8 @@ pub(super) enum Came {
 pub(super) struct Promises {
     /// How long a call may take besides its own load.
     pub(super) waits: Duration,
+    /// How long a write may be delayed by the store.
+    pub(super) store: Duration,
     /// Whether no fault, no error and no cancellation excuses a second load of a key.
     pub(super) single: bool,
     /// The settings of each kind.
@@ -44,7 +46,7 @@ pub(super) struct Promises {
     pub(super) local_trust: Duration,
 }
 
-/// A load, or a put.
+/// A load, or a put, or a write whose value is cached.
 #[derive(Debug)]
 pub(super) struct Load {
     /// What was loaded.
@@ -57,8 +59,22 @@ pub(super) struct Load {
     pub(super) took: Duration,
     /// When it had ended, and when its value was last stored on the server.
     pub(super) born: Duration,
-    /// Where it is a put: the node, and from when until when it was under way.
+    /// Where it is no load: the node, and from when until when it was under way.
     pub(super) put: Option<(usize, Duration, Duration)>,
+    /// Whether it is a write.
+    pub(super) write: bool,
+}
+
+/// A write under way whose value is to be cached, or given up a moment ago.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub(super) struct Write {
+    pub(super) node: usize,
+    pub(super) key: SimKey,
+    /// What it has written.
+    pub(super) version: Option<u64>,
+    /// Until when the store may still be asked about it.
+    pub(super) until: Duration,
 }
 
 /// A call under way.
@@ -112,6 +128,13 @@ impl Call {
             let text = format!("{} took {took:?} besides its own load", self.what);
             return Some(("invariant 5, waits are bounded", text));
         }
+        if self.what == "update" && took > promises.store + LATE {
+            let text = format!("a write was delayed by {took:?}");
+            return Some((
+                "invariant 2, no write waits longer than for the store",
+                text,
+            ));
+        }
         let hard = promises.kinds[self.key.kind()].hard;
         if let (Came::Value(..), Some(hard)) = (came, hard)
             && self.dropped > hard + LATE
@@ -155,7 +178,7 @@ impl Call {
         // A put counts as a load that began at its call; but what another node invalidates between
         // the call and the moment its lease is granted, nobody can tell it.
         let excused = of.put.is_some_and(|(node, began, ended)| {
-            floor.own != Some(node) && (began..=ended).contains(&floor.since)
+            !of.write && floor.own != Some(node) && (began..=ended).contains(&floor.since)
         });
         if version < floor.version && !excused {
             let text = format!(

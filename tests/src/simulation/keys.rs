@@ -1,7 +1,11 @@
 //! The keys of the simulated world, the tags they carry, and which of them a name concerns.
 
-/// The kinds: two whose values are shared as bytes, and one whose values stay local.
-pub(super) const KINDS: [&str; 3] = ["alpha", "beta", "gamma"];
+/// The kinds: two whose values are shared as bytes, one whose values stay local, and one whose values
+/// have a tag that only they know of.
+pub(super) const KINDS: [&str; 4] = ["alpha", "beta", "gamma", "delta"];
+/// Which of them stays local, and which has the tag.
+pub(super) const LOCAL: usize = 2;
+pub(super) const LABELLED: usize = 3;
 /// How many keys each kind has.
 pub(super) const IDS: usize = 3;
 /// How many keys there are.
@@ -38,7 +42,13 @@ impl SimKey {
     /// Whether its values are in the shared tier.
     #[must_use]
     pub(super) fn is_shared(self) -> bool {
-        self.kind() < 2
+        self.kind() != LOCAL
+    }
+
+    /// What its value is tagged with, where the arguments don't tell.
+    #[must_use]
+    pub(super) fn label(self) -> u64 {
+        self.id() / 2
     }
 
     /// Which of a node's data connections it uses.
@@ -47,7 +57,9 @@ impl SimKey {
         lane_of(&self.name(), lanes)
     }
 
-    fn name(self) -> String {
+    /// Its name on the server.
+    #[must_use]
+    pub(super) fn name(self) -> String {
         let kind = KINDS[self.kind()];
         format!("{kind}:{kind}:{}:{}", self.id(), self.group())
     }
@@ -60,12 +72,18 @@ pub(super) fn lane_of(key: &str, lanes: usize) -> usize {
     sum % lanes
 }
 
+/// The keys that carry a tag of this one's own: what a write of it ends.
+pub(super) fn beside(key: SimKey) -> impl Iterator<Item = SimKey> {
+    SimKey::all().filter(move |other| other.id() == key.id() || other.group() == key.group())
+}
+
 /// What an invalidation names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub(super) enum Target {
     User(u64),
     Group(u64),
+    Label(u64),
     Key(SimKey),
     Kind(usize),
     All,
@@ -77,6 +95,7 @@ impl Target {
         SimKey::all().filter(move |key| match self {
             Self::User(id) => key.id() == id,
             Self::Group(group) => key.group() == group,
+            Self::Label(label) => key.kind() == LABELLED && key.label() == label,
             Self::Key(target) => *key == target,
             Self::Kind(kind) => key.kind() == kind,
             Self::All => true,
@@ -103,7 +122,12 @@ pub(super) fn ended_by(name: &str) -> Vec<SimKey> {
             // The tag of one key, or of one kind.
             Some((_, rest)) if rest.contains(':') => !key.is_shared() && key.name() == rest,
             Some((_, kind)) => KINDS[key.kind()] == kind,
-            None => tag == format!("user:{}", key.id()) || tag == format!("group:{}", key.group()),
+            None => {
+                let labelled = key.kind() == LABELLED && tag == format!("label:{}", key.label());
+                labelled
+                    || tag == format!("user:{}", key.id())
+                    || tag == format!("group:{}", key.group())
+            }
         },
         _ => name == "*",
     };

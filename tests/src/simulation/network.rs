@@ -222,7 +222,7 @@ impl Network {
         if self.forgetful && self.executor.random(|random| random.chance(60)) {
             self.forget_scripts();
         }
-        let (request, answer, effects, name) = {
+        let (node, request, answer, effects, name) = {
             let mut state = self.lock();
             let State { server, links, .. } = &mut *state;
             let link = &mut links[conn];
@@ -233,13 +233,13 @@ impl Network {
             };
             let name = self.history.records().then(|| format!("{command:?}"));
             let (answer, effects) = server.run(conn, command, now);
-            (request, answer, effects, name)
+            (links[conn].node, request, answer, effects, name)
         };
         self.history.log(|| {
             let name = name.unwrap_or_default();
             format!("server: {conn} {name} -> {answer:?}")
         });
-        self.take_effect(effects);
+        self.take_effect(effects, Some(node));
         self.stream(conn, Message::Answer(request, answer));
         let (often, most) = self.slowness.gaps;
         let pause = self.executor.random(|random| {
@@ -256,7 +256,8 @@ impl Network {
         }
     }
 
-    fn take_effect(&self, effects: Effects) {
+    /// `by`: the node whose command it was.
+    fn take_effect(&self, effects: Effects, by: Option<usize>) {
         for bytes in &effects.filled {
             if let Some(load) = load_of(&bytes.0) {
                 self.history.filled(load);
@@ -293,7 +294,8 @@ impl Network {
                     })
                     .collect()
             };
-            self.history.void(&name, &positions);
+            let updated = by.zip(effects.updated.as_deref());
+            self.history.void(&name, &positions, updated);
         }
     }
 
@@ -434,10 +436,11 @@ impl Network {
             self.break_connection(conn);
         }
         self.lock().server.lose_everything();
-        self.take_effect(Effects {
+        let effects = Effects {
             void: vec!["*".to_owned()],
             ..Effects::default()
-        });
+        };
+        self.take_effect(effects, None);
         self.after(back_after, |network| network.lock().up = true);
     }
 
@@ -445,7 +448,7 @@ impl Network {
     pub(super) fn flush(&self) {
         self.history.log(|| "fault: FLUSHALL".to_owned());
         let effects = self.lock().server.flush();
-        self.take_effect(effects);
+        self.take_effect(effects, None);
     }
 
     /// Evicts one name.
@@ -459,7 +462,7 @@ impl Network {
         };
         let (name, effects) = self.lock().server.evict(pick);
         self.history.log(|| format!("fault: {name:?} is evicted"));
-        self.take_effect(effects);
+        self.take_effect(effects, None);
     }
 
     /// SCRIPT FLUSH.
@@ -479,7 +482,7 @@ impl Network {
     pub(super) fn sweep(&self) {
         let now = self.executor.now();
         let effects = self.lock().server.sweep(now);
-        self.take_effect(effects);
+        self.take_effect(effects, None);
     }
 
     /// Whatever is wrong ends.

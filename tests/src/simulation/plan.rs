@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::functions::End;
 use super::judge::Promises;
-use super::keys::{IDS, KINDS, SimKey, Target};
+use super::keys::{IDS, KINDS, LABELLED, LOCAL, SimKey, Target};
 use super::network::Slowness;
 use super::random::Random;
 use super::settings::Settings;
@@ -27,6 +27,7 @@ pub(super) enum Mode {
 pub(super) struct Shares {
     pub(super) invalidations: u64,
     pub(super) saves: u64,
+    pub(super) updates: u64,
     pub(super) peeks: u64,
     pub(super) puts: u64,
     pub(super) refreshes: u64,
@@ -133,6 +134,7 @@ impl Plan {
         let shares = Shares {
             invalidations: 60 + some(800, 250),
             saves: some(300, 60),
+            updates: some(400, 120),
             peeks: some(400, 100),
             puts: some(300, 60),
             refreshes: some(300, 80),
@@ -194,7 +196,8 @@ impl Plan {
     fn crowd(&mut self, random: &mut Random) {
         self.modes = vec![Mode::Tracked; [2, 2, 3][random.index(3)]];
         let id = random.index(IDS);
-        self.keys = vec![SimKey(id), SimKey(IDS + id)];
+        let other = [1, 1, LABELLED][random.index(3)];
+        self.keys = vec![SimKey(id), SimKey(other * IDS + id)];
         self.keys.truncate([1, 2, 2][random.index(3)]);
         self.operations = random.below(100..400);
         self.slow_loads = 0;
@@ -202,6 +205,7 @@ impl Plan {
         self.shares = Shares {
             invalidations: random.below(30..250),
             saves: 0,
+            updates: [0, random.below(0..200)][random.index(2)],
             peeks: random.below(0..100),
             puts: random.below(0..120),
             refreshes: random.below(0..250),
@@ -258,6 +262,7 @@ impl Plan {
                 // filling.
                 self.wait + self.store_timeout * 4 + Duration::from_millis(200)
             },
+            store: self.store_timeout,
             single: self.is_calm() && quiet,
             kinds: self.kinds,
             lanes: self.lanes,
@@ -279,6 +284,9 @@ impl Plan {
     /// Something to invalidate that concerns one of the run's keys.
     pub(super) fn target(&self, random: &mut Random) -> Target {
         let key = self.key(random);
+        if key.kind() == LABELLED && random.chance(400) {
+            return Target::Label(key.label());
+        }
         let [user, group, one, kind] = self.targets;
         match random.below(0..100) {
             pick if pick < user => Target::User(key.id()),
@@ -326,10 +334,10 @@ fn keys(random: &mut Random) -> Vec<SimKey> {
     (0..count)
         .map(|_| {
             let id = random.index(IDS);
-            let kind = if random.chance(150) {
-                KINDS.len() - 1
-            } else {
-                random.index(2)
+            let kind = match random.below(0..100) {
+                0..15 => LOCAL,
+                15..35 => LABELLED,
+                _ => random.index(2),
             };
             SimKey(kind * IDS + id)
         })

@@ -48,6 +48,7 @@ pub(super) enum Script {
         bytes: Bytes,
         life: Duration,
     },
+    Update(Update),
     Renew {
         key: String,
         token: Token,
@@ -59,6 +60,21 @@ pub(super) enum Script {
     },
 }
 
+/// What is asked for after a write whose value is to be stored.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub(super) struct Update {
+    pub(super) key: String,
+    pub(super) token: Token,
+    /// The tags with the stamps noted, those that are kept before those that are not.
+    pub(super) noted: Vec<(String, Stamp)>,
+    /// One for each that is not kept.
+    pub(super) fresh: Vec<Stamp>,
+    pub(super) life: Duration,
+    /// Guard G9.
+    pub(super) compares: bool,
+}
+
 impl Script {
     fn number(&self) -> u8 {
         match self {
@@ -67,6 +83,7 @@ impl Script {
             Self::Fill { .. } => 2,
             Self::Renew { .. } => 3,
             Self::Release { .. } => 4,
+            Self::Update(_) => 5,
         }
     }
 }
@@ -125,6 +142,8 @@ pub(super) struct Effects {
     /// Stamps that went away, and entries that were unlinked together with their leases: what was
     /// loaded before is void.
     pub(super) void: Vec<String>,
+    /// The key whose update has matched: what was stored before it is void, and its own value is not.
+    pub(super) updated: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -279,6 +298,7 @@ impl Server {
                 }
                 Answer::Did(ours)
             }
+            Script::Update(update) => Answer::Did(self.update(conn, update, now)),
             Script::Renew { key, token, lasts } => {
                 let lease = format!("l:{key}");
                 self.expire(&lease, now);
@@ -298,6 +318,39 @@ impl Server {
                 Answer::Did(ours)
             }
         }
+    }
+
+    /// Ends what was stored before a write; says whether all was as it had been noted.
+    fn update(&mut self, conn: Conn, update: Update, now: Duration) -> bool {
+        let Update { key, noted, .. } = update;
+        let (entry, lease) = (format!("e:{key}"), format!("l:{key}"));
+        self.expire(&lease, now);
+        let mut matched = self.token(&lease) == Some(update.token);
+        for (tag, stamp) in &noted {
+            let name = format!("t:{tag}");
+            self.expire(&name, now);
+            matched &= self.stamp(&name) == Some(*stamp);
+        }
+        matched |= !update.compares;
+        let kept = noted.len() - update.fresh.len();
+        for ((tag, _), fresh) in noted.into_iter().skip(kept).zip(update.fresh) {
+            let name = format!("t:{tag}");
+            if matched {
+                let until = now + update.life * 2;
+                self.set(conn, name.clone(), Value::Stamp(fresh), until);
+            } else {
+                self.remove(Some(conn), &name);
+            }
+            self.effects.void.push(name);
+        }
+        self.remove(Some(conn), &entry);
+        self.effects.void.push(entry);
+        if matched {
+            self.effects.updated = Some(key);
+        } else {
+            self.remove(Some(conn), &lease);
+        }
+        matched
     }
 
     /// Evicts or expires whatever is at the `pick`th name.
@@ -336,7 +389,7 @@ impl Server {
         Effects {
             pushes: pushes.collect(),
             void: vec!["*".to_owned()],
-            filled: Vec::new(),
+            ..Effects::default()
         }
     }
 

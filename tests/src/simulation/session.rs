@@ -326,7 +326,7 @@ impl Session {
     pub(super) async fn run(
         &self,
         role: usize,
-        build: impl Fn(bool, &[u64]) -> Vec<Command>,
+        mut build: impl FnMut(bool, &[u64]) -> Vec<Command>,
         numbers: usize,
     ) -> Result<Vec<Answer>> {
         let fresh = || -> Vec<u64> {

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use cache_core::store::{
     Attachment, Begin, Beginning, BoxFuture, Fill, Found, Read, Reading, Store, Token, Turn,
+    Update, Updated,
 };
 use cache_core::{Error, ErrorKind, Result};
 
 use super::guards::Guard;
-use super::server::{Answer, Bytes, Command, Script, id_of};
+use super::server::{self, Answer, Bytes, Command, Script, id_of};
 use super::session::Session;
 
 /// The store of one node.
@@ -166,6 +167,47 @@ impl Store for SimStore {
                 [Answer::Did(stored)] => Ok(*stored),
                 other => unexpected(other),
             }
+        })
+    }
+
+    fn update<'a>(&'a self, request: Update<'a>) -> BoxFuture<'a, Result<Updated>> {
+        Box::pin(async move {
+            let kept = request.kept;
+            let noted = || {
+                let tags = request.tags.iter().cloned();
+                tags.zip(request.stamps.iter().copied()).collect()
+            };
+            let mut made = Vec::new();
+            let build = |with_source: bool, fresh: &[u64]| {
+                made = fresh.to_vec();
+                let script = Script::Update(server::Update {
+                    key: request.key.to_owned(),
+                    token: request.token,
+                    noted: noted(),
+                    fresh: made.clone(),
+                    life: request.life,
+                    compares: !self.0.removed.has(Guard::G9),
+                });
+                let mut commands = vec![Command::Script(script, with_source)];
+                // Guard G2: read back, so that it is tracked again.
+                commands.push(Command::GetEntry(entry(request.key)));
+                commands.push(stamps(&request.tags[kept..]));
+                commands
+            };
+            let numbers = request.tags.len() - kept;
+            let role = self.0.data(request.key);
+            let answers = self.0.run(role, build, numbers).await?;
+            let [Answer::Did(matched), _, Answer::Stamps(back)] = &*answers else {
+                return unexpected(&answers);
+            };
+            if !matched {
+                return Ok(Updated::refused());
+            }
+            // Removed at once, and made again by somebody else, it would be newer than the write.
+            let made = made.iter().zip(back);
+            let made = made.map(|(made, back)| back.filter(|back| back == made));
+            let kept = request.stamps[..kept].iter().copied().map(Some);
+            Ok(Updated::matched(kept.chain(made).collect()))
         })
     }
 

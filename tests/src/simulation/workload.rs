@@ -10,10 +10,10 @@ use std::time::Duration;
 use cache_core::Cache;
 
 use super::executor::Executor;
-use super::functions::{End, Failure, Source, Value, invalidate, save_user};
+use super::functions::{End, Failure, Source, Value, Write, invalidate, save_user};
 use super::history::History;
 use super::judge::Came;
-use super::keys::{KINDS, SimKey, Target};
+use super::keys::{KINDS, SimKey, Target, beside};
 use super::plan::Plan;
 
 /// A client of one node: it does one thing after another until as many are done as there are to do.
@@ -74,6 +74,8 @@ impl Client {
             self.bounded(gives_up, self.invalidate()).await;
         } else if is(shares.saves) {
             self.bounded(gives_up, self.save()).await;
+        } else if is(shares.updates) {
+            self.update(gives_up).await;
         } else {
             let what = if is(shares.peeks) {
                 What::Peek
@@ -163,6 +165,42 @@ impl Client {
             .map(|(key, version)| (*key, version + 1))
             .collect();
         self.history.invalidation_ends(self.node, &written, false);
+    }
+
+    /// A write whose value becomes the cached one.
+    async fn update(&self, gives_up: Option<Duration>) {
+        let (key, (takes, end), looks) = self.executor.random(|random| {
+            let looks = random.chance(200);
+            (self.plan.key(random), self.plan.load(random), looks)
+        });
+        let call = self.history.call_begins(self.node, key, "update");
+        let write = Write {
+            source: Source {
+                executor: Arc::clone(&self.executor),
+                history: Arc::clone(&self.history),
+                call,
+                key,
+                takes,
+                end,
+            },
+            looks: looks.then_some(self.node),
+        };
+        let mut ends = Vec::new();
+        let saved = self
+            .cache
+            .scope(async { came(write.save(&mut ends).await) });
+        let caught = self.bounded(gives_up, caught(saved)).await;
+        let came = caught.unwrap_or(Came::Nothing);
+        if let Came::Value(..) = came {
+            // What was loaded before the write ended is void on this node; on the others once it is on
+            // the server.
+            self.history.invalidation_ends(self.node, &ends, false);
+        } else {
+            self.history.write_given_up(self.node, &ends);
+        }
+        self.history.call_ends(call, came, false);
+        let keys: Vec<SimKey> = beside(key).collect();
+        self.history.stir(&keys);
     }
 
     /// Runs something until it ends or is given up.
