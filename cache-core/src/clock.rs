@@ -107,6 +107,8 @@ struct Manual {
     /// By a number each, so that a sleep that is given up takes itself out.
     sleepers: BTreeMap<u64, (Duration, Waker)>,
     slept: u64,
+    /// Who waits for others to sleep.
+    watchers: Vec<Waker>,
 }
 
 impl ManualClock {
@@ -133,6 +135,35 @@ impl ManualClock {
     /// How many sleeps are under way: what a test waits for before it advances the clock.
     pub fn sleepers(&self) -> usize {
         self.lock().sleepers.len()
+    }
+
+    /// Ends once so many sleeps are under way at one time.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use std::time::Duration;
+    /// use cache_core::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let moved = async {
+    ///     clock.sleeping(1).await;
+    ///     clock.advance(Duration::from_secs(1));
+    /// };
+    /// tokio::join!(clock.sleep(Duration::from_secs(1)), moved);
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub async fn sleeping(&self, count: usize) {
+        std::future::poll_fn(|context| {
+            let mut state = self.lock();
+            if state.sleepers.len() >= count {
+                return Poll::Ready(());
+            }
+            state.watchers.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Manual> {
@@ -176,7 +207,12 @@ impl Future for ManualSleep {
             return Poll::Ready(());
         }
         let sleeper = (self.until, context.waker().clone());
-        state.sleepers.insert(self.number, sleeper);
+        let watchers = match state.sleepers.insert(self.number, sleeper) {
+            Some(_) => Vec::new(),
+            None => std::mem::take(&mut state.watchers),
+        };
+        drop(state);
+        watchers.into_iter().for_each(Waker::wake);
         Poll::Pending
     }
 }

@@ -68,6 +68,8 @@ mod schema;
 mod shape;
 pub mod store;
 mod tag;
+#[cfg(feature = "test-util")]
+pub mod test;
 mod ttl;
 mod value;
 mod warm;

@@ -2,7 +2,7 @@
 //! back as it was, in whatever codec carries it, and no two arguments share a key.
 
 // Functions are written as users write them.
-#![allow(clippy::needless_pass_by_value, clippy::unused_async)]
+#![allow(clippy::needless_pass_by_value, clippy::ptr_arg, clippy::unused_async)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher};

@@ -282,18 +282,18 @@ struct Held<T> {
 /// Comes back as it was, or does not go in.
 #[track_caller]
 fn is_kept_or_refused<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(
-    value: T,
+    value: &T,
     refusing: &[Codec],
 ) {
     for codec in Codec::ALL {
-        let encoded = codec.encode(&value, LIMIT);
+        let encoded = codec.encode(value, LIMIT);
         if refusing.contains(&codec) {
             let error = encoded.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Encode);
             assert!(error.to_string().contains("Some(None)"), "{error}");
         } else {
             let decoded: T = codec.decode(&encoded.unwrap(), LIMIT).unwrap();
-            assert_eq!(decoded, value, "{codec}");
+            assert_eq!(decoded, *value, "{codec}");
         }
     }
 }
@@ -301,31 +301,31 @@ fn is_kept_or_refused<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(
 #[test]
 fn an_option_of_nothing_is_never_read_back_as_none() {
     let lossy = &[Codec::MessagePack];
-    is_kept_or_refused(Some(None::<u8>), lossy);
-    is_kept_or_refused(Some(()), lossy);
-    is_kept_or_refused(Some(Some(None::<u8>)), lossy);
-    is_kept_or_refused(Some(Maybe(None::<u8>)), lossy);
-    is_kept_or_refused(vec![(1_u8, Some(Maybe(Some(()))))], lossy);
-    is_kept_or_refused(Ok::<_, u8>(Some(None::<u8>)), lossy);
+    is_kept_or_refused(&Some(None::<u8>), lossy);
+    is_kept_or_refused(&Some(()), lossy);
+    is_kept_or_refused(&Some(Some(None::<u8>)), lossy);
+    is_kept_or_refused(&Some(Maybe(None::<u8>)), lossy);
+    is_kept_or_refused(&vec![(1_u8, Some(Maybe(Some(()))))], lossy);
+    is_kept_or_refused(&Ok::<_, u8>(Some(None::<u8>)), lossy);
     let held = |it| Held {
         before: 1,
         it,
         after: 2,
     };
-    is_kept_or_refused(held(Some(None::<u8>)), lossy);
-    is_kept_or_refused(held(Some(Some(3_u8))), &[]);
-    is_kept_or_refused(held(None::<Option<u8>>), &[]);
+    is_kept_or_refused(&held(Some(None::<u8>)), lossy);
+    is_kept_or_refused(&held(Some(Some(3_u8))), &[]);
+    is_kept_or_refused(&held(None::<Option<u8>>), &[]);
 
-    is_kept_or_refused(None::<Option<u8>>, &[]);
-    is_kept_or_refused(Some(Some(1_u8)), &[]);
-    is_kept_or_refused(Some(Unit), &[]);
-    is_kept_or_refused(Some(vec![None::<u8>, Some(1)]), &[]);
-    is_kept_or_refused(Some((None::<u8>, ())), &[]);
-    is_kept_or_refused(Some([()]), &[]);
-    is_kept_or_refused(Some(BTreeMap::from([(1_u8, None::<u8>)])), &[]);
-    is_kept_or_refused(Some(Shape::Dot), &[]);
-    is_kept_or_refused(Some(Ok::<(), ()>(())), &[]);
-    is_kept_or_refused(Err::<u8, Option<String>>(None), &[]);
+    is_kept_or_refused(&None::<Option<u8>>, &[]);
+    is_kept_or_refused(&Some(Some(1_u8)), &[]);
+    is_kept_or_refused(&Some(Unit), &[]);
+    is_kept_or_refused(&Some(vec![None::<u8>, Some(1)]), &[]);
+    is_kept_or_refused(&Some((None::<u8>, ())), &[]);
+    is_kept_or_refused(&Some([()]), &[]);
+    is_kept_or_refused(&Some(BTreeMap::from([(1_u8, None::<u8>)])), &[]);
+    is_kept_or_refused(&Some(Shape::Dot), &[]);
+    is_kept_or_refused(&Some(Ok::<(), ()>(())), &[]);
+    is_kept_or_refused(&Err::<u8, Option<String>>(None), &[]);
     assert!(
         Codec::MessagePack
             .encode(&Some(json!(null)), LIMIT)

@@ -336,6 +336,19 @@ fn how_long_a_key_takes() {
     measure("(&u32, &Option<bool>)", |id| {
         black_box(args_text(&(&7u32, &Some(id == 0))).unwrap().as_bytes());
     });
+    // As the attribute hands them over: each is asked whether it is a set.
+    measure("(&u64, &str), asked", |id| {
+        let args = (Argument(&id), Argument(black_box("some name")));
+        black_box(args_text(&args).unwrap().as_bytes());
+    });
+    measure("(&u32, &Option<bool>), asked", |id| {
+        let args = (Argument(&7u32), Argument(&Some(id == 0)));
+        black_box(args_text(&args).unwrap().as_bytes());
+    });
+    measure("a set of three", |id| {
+        let set = HashSet::from([1, id, 2]);
+        black_box(args_text(&(Argument(&set),)).unwrap().as_bytes());
+    });
 }
 
 proptest! {

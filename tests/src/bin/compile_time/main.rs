@@ -2,6 +2,7 @@
 //! attribute, in turn, and fails where the one takes more than twice as long as the other.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -101,6 +102,7 @@ fn write(folder: &Path) -> Result<(), Failed> {
         folder.join("Cargo.lock"),
     )?;
     let core = fs::canonicalize(Path::new(ROOT).join("cache-core"))?;
+    let core = core.to_str().ok_or("the path to cache-core is not UTF-8")?;
     fs::write(
         folder.join("Cargo.toml"),
         format!(
@@ -124,7 +126,7 @@ fn write(folder: &Path) -> Result<(), Failed> {
         fs::write(source.join("service.rs"), SERVICE)?;
         let mut root = String::from("#![allow(dead_code, unused_imports)]\npub mod service;\n");
         for module in 0..MODULES {
-            root.push_str(&format!("pub mod module_{module};\n"));
+            writeln!(root, "pub mod module_{module};")?;
             let mut text = MODULE.replace("NN", &module.to_string());
             if variant == "plain" {
                 text = without_the_attribute(&text);
