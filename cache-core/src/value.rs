@@ -150,12 +150,7 @@ impl<V: CacheValue + Serialize> Value for Bytes<V> {
     }
 
     fn weigh(&self) -> usize {
-        let mut size = bincode::enc::write::SizeWriter::default();
-        let config = bincode::config::standard();
-        match bincode::serde::encode_into_writer(&self.0, &mut size, config) {
-            Ok(()) => size.bytes_written,
-            Err(_) => 0,
-        }
+        Codec::Bincode.len_of(&self.0)
     }
 
     fn size(&self) -> usize {

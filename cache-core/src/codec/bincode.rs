@@ -1,55 +1,107 @@
 //! bincode 2.0.1 in its standard configuration. No longer maintained upstream, so nothing outside
 //! this file knows of it.
 
-use bincode::config::{Config, standard};
+use bincode::config::standard;
 use bincode::enc::write::Writer;
 use bincode::error::EncodeError;
-use bincode::serde::{encode_into_writer, seed_decode_from_slice};
-use serde::de::DeserializeOwned;
-use serde::ser::Serialize;
+use bincode::serde::encode_into_writer;
+use bincode::{Decode, borrow_decode_from_slice, decode_from_slice};
 
 use super::bounded::{Bounded, Full};
-use super::fuel::Fuel;
-use super::guard::Guarded;
-use super::{Cause, Format};
+use super::guard::Bytes;
+use super::part::Part;
+use super::source::{Ask, Found};
+use crate::refusal::Refusal;
 
-pub(super) struct Bincode;
+type Result<T> = std::result::Result<T, Refusal>;
 
-/// A variable-length number is counted with its full width against bincode's limit, up to 16
-/// bytes for one. The limit is a type there, so there are a few of them to choose from.
-const WIDEST: usize = 16;
-
-impl Format for Bincode {
-    fn encode<T: Serialize>(value: &T, mut out: Bounded) -> Result<Vec<u8>, Cause> {
-        encode_into_writer(value, Out(&mut out), standard())?;
-        Ok(out.into_bytes())
-    }
-
-    fn decode<T: DeserializeOwned>(bytes: &[u8], fuel: &Fuel) -> Result<T, Cause> {
-        match bytes.len().saturating_mul(WIDEST) {
-            0..=0x1_0000 => read(bytes, fuel, standard().with_limit::<0x1_0000>()),
-            0x1_0001..=0x100_0000 => read(bytes, fuel, standard().with_limit::<0x100_0000>()),
-            0x100_0001..=0x7fff_ffff => read(bytes, fuel, standard().with_limit::<0x7fff_ffff>()),
-            _ => read(bytes, fuel, standard().with_limit::<{ usize::MAX / 2 }>()),
-        }
-    }
-}
-
-fn read<T: DeserializeOwned>(bytes: &[u8], fuel: &Fuel, config: impl Config) -> Result<T, Cause> {
-    let (value, used) = seed_decode_from_slice(Guarded::<T>::new(fuel), bytes, config)?;
-    if used != bytes.len() {
-        return Err(format!("{} of them are left over", bytes.len() - used).into());
-    }
-    Ok(value)
+/// Appends one part.
+pub(super) fn write(part: Part<'_>, out: &mut Bounded) -> Result<()> {
+    encode_into_writer(part, Out(out), standard()).map_err(Refusal::new)
 }
 
 struct Out<'b>(&'b mut Bounded);
 
 impl Writer for Out<'_> {
     #[inline]
-    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+    fn write(&mut self, bytes: &[u8]) -> std::result::Result<(), EncodeError> {
         self.0
             .put(bytes)
             .map_err(|Full| EncodeError::OtherString(Full.to_string()))
+    }
+}
+
+/// Bytes that are read from the beginning.
+pub(super) struct Bincode<'de>(pub(super) &'de [u8]);
+
+impl<'de> Bincode<'de> {
+    fn next<T: Decode<()>>(&mut self) -> Result<T> {
+        let (value, used) = decode_from_slice(self.0, standard()).map_err(Refusal::new)?;
+        self.0 = &self.0[used..];
+        Ok(value)
+    }
+
+    fn bytes(&mut self) -> Result<&'de [u8]> {
+        let (value, used) = borrow_decode_from_slice(self.0, standard()).map_err(Refusal::new)?;
+        self.0 = &self.0[used..];
+        Ok(value)
+    }
+
+    fn text(&mut self) -> Result<&'de str> {
+        std::str::from_utf8(self.bytes()?).map_err(Refusal::new)
+    }
+}
+
+impl<'de> Bytes<'de> for Bincode<'de> {
+    #[inline]
+    fn read(&mut self, ask: Ask, variant: bool) -> Result<Found<'de>> {
+        if variant {
+            return self.next().map(Found::U32);
+        }
+        Ok(match ask {
+            Ask::Bool => Found::Bool(self.next()?),
+            Ask::I8 => Found::I8(self.next()?),
+            Ask::I16 => Found::I16(self.next()?),
+            Ask::I32 => Found::I32(self.next()?),
+            Ask::I64 => Found::I64(self.next()?),
+            Ask::I128 => Found::I128(self.next()?),
+            Ask::U8 => Found::U8(self.next()?),
+            Ask::U16 => Found::U16(self.next()?),
+            Ask::U32 => Found::U32(self.next()?),
+            Ask::U64 => Found::U64(self.next()?),
+            Ask::U128 => Found::U128(self.next()?),
+            Ask::F32 => Found::F32(self.next()?),
+            Ask::F64 => Found::F64(self.next()?),
+            Ask::Char => Found::Char(self.next()?),
+            Ask::Str | Ask::Text => Found::Str(self.text()?),
+            Ask::Bytes | Ask::ByteBuf => Found::Bytes(self.bytes()?),
+            Ask::Option => match self.next::<u8>()? {
+                0 => Found::None,
+                1 => Found::Some,
+                other => return Err(Refusal::new(format_args!("{other} is no Option"))),
+            },
+            Ask::Unit | Ask::UnitStruct(_) => Found::Unit,
+            Ask::Newtype(_) => Found::Newtype,
+            Ask::Seq => Found::Seq(self.next()?),
+            Ask::Map => Found::Map(self.next()?),
+            Ask::Tuple(len) | Ask::TupleStruct(_, len) | Ask::TupleVariant(len) => Found::Seq(len),
+            Ask::Struct(_, fields) | Ask::StructVariant(fields) => Found::Seq(fields.len()),
+            Ask::Enum(..) => Found::Enum { bare: false },
+            Ask::Any | Ask::Ignored | Ask::Name => {
+                return Err(Refusal::new("bincode can't tell what comes next"));
+            }
+        })
+    }
+
+    fn leave(&mut self, _left: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn nothing(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn may_have(&self, _: usize, _: bool) -> bool {
+        true
     }
 }

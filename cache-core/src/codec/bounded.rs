@@ -8,6 +8,8 @@ pub(super) struct Bounded {
     bytes: Vec<u8>,
     limit: usize,
     full: bool,
+    /// How many bytes there would be, where they are counted only.
+    counted: Option<usize>,
 }
 
 /// More bytes than the limit.
@@ -20,11 +22,24 @@ impl Bounded {
             bytes: Vec::with_capacity(limit.min(128)),
             limit,
             full: false,
+            counted: None,
+        }
+    }
+
+    /// Takes any number of bytes, and counts them only.
+    pub(super) fn counting() -> Self {
+        Self {
+            counted: Some(0),
+            ..Self::new(0)
         }
     }
 
     #[inline]
     pub(super) fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        if let Some(counted) = &mut self.counted {
+            *counted += bytes.len();
+            return Ok(());
+        }
         if bytes.len() > self.limit - self.bytes.len() {
             self.full = true;
             return Err(Full);
@@ -36,6 +51,17 @@ impl Bounded {
     /// Whether something did not fit: some codecs' errors do not say so.
     pub(super) fn is_full(&self) -> bool {
         self.full
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.counted.unwrap_or(self.bytes.len())
+    }
+
+    /// Moves all bytes from `end` on to `start`.
+    pub(super) fn to_front(&mut self, start: usize, end: usize) {
+        if let Some(tail) = self.bytes.get_mut(start..) {
+            tail.rotate_left(end - start);
+        }
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {

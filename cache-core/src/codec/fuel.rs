@@ -66,15 +66,21 @@ impl Fuel {
         Ok(())
     }
 
-    /// Goes one level down, until the guard is dropped.
+    /// Goes one level down.
     #[inline]
-    pub(super) fn descend(&self) -> Result<Level<'_>, Spent> {
+    pub(super) fn descend(&self) -> Result<(), Spent> {
         let left = self.depth.get();
         if left == 0 {
             return Err(self.end(Spent::Depth));
         }
         self.depth.set(left - 1);
-        Ok(Level(self))
+        Ok(())
+    }
+
+    /// Comes back up.
+    #[inline]
+    pub(super) fn ascend(&self) {
+        self.depth.set(self.depth.get() + 1);
     }
 
     /// What ran out, if anything did: postcard's errors have no room for it.
@@ -95,15 +101,5 @@ impl Fuel {
         let granted = claimed.min(self.ahead.get());
         self.ahead.set(self.ahead.get() - granted);
         granted
-    }
-}
-
-/// One level of depth, given back on drop.
-pub(super) struct Level<'f>(&'f Fuel);
-
-impl Drop for Level<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.depth.set(self.0.depth.get() + 1);
     }
 }

@@ -15,12 +15,23 @@ mod bounded;
 mod fuel;
 mod guard;
 mod messagepack;
+mod part;
 mod postcard;
+mod reader;
+mod sheet;
+mod source;
 #[cfg(test)]
 mod tests;
-mod weigh;
+mod writer;
 
 use fuel::Fuel;
+use guard::Guard;
+pub(crate) use reader::Reader;
+use sheet::Sheet;
+pub(crate) use source::{Ask, Found, Source, Who};
+use writer::Writer;
+
+use crate::refusal::Refusal;
 
 /// What turns a value into bytes. Every codec can be read at any time, whichever is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,18 +46,6 @@ pub enum Codec {
     /// postcard: the smallest; with the same limits as bincode.
     Postcard,
 }
-
-/// One codec. Depth, steps and skipped fields have been, or are being, looked after.
-trait Format {
-    /// Appends `value`'s bytes, as long as `out` takes them.
-    fn encode<T: Serialize>(value: &T, out: bounded::Bounded) -> Result<Vec<u8>, Cause>;
-
-    /// Reads a `T` that is all of `bytes`; every value in it is paid for with `fuel`.
-    fn decode<T: DeserializeOwned>(bytes: &[u8], fuel: &Fuel) -> Result<T, Cause>;
-}
-
-/// Why a codec failed.
-type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Codec {
     /// All codecs.
@@ -86,26 +85,36 @@ impl Codec {
     /// [`ErrorKind::Encode`] where the value does not fit the limits, refuses, or would not come
     /// back as it was.
     pub(crate) fn encode<T: Serialize>(self, value: &T, limit: usize) -> Result<Vec<u8>> {
-        let failed = |cause: Cause| {
+        let mut sheet = Sheet::new(self, limit);
+        let written = value.serialize(Writer(&mut sheet));
+        self.written(sheet, written)
+    }
+
+    fn written(self, sheet: Sheet, written: std::result::Result<(), Refusal>) -> Result<Vec<u8>> {
+        let failed = |cause: &dyn fmt::Display| {
             Error::new(
                 ErrorKind::Encode,
                 format!("a value cannot be stored as {self}: {cause}"),
             )
         };
-        let weight = weigh::weigh(value, self.is_self_describing()).map_err(failed)?;
-        let out = bounded::Bounded::new(limit);
-        let bytes = match self {
-            Self::Bincode => bincode::Bincode::encode(value, out),
-            Self::MessagePack => messagepack::MessagePack::encode(value, out),
-            Self::Postcard => postcard::Postcard::encode(value, out),
-        }
-        .map_err(failed)?;
+        // First of all that it is too large, for which each codec has another error.
+        let (bytes, weight) = sheet.finish().map_err(|full| failed(&full))?;
+        written.map_err(|refusal| failed(&refusal))?;
         if weight > fuel::allowance(bytes.len()) / fuel::RESERVE {
             return Err(failed(
-                "it has too many parts without any bytes, such as a long list of `()`".into(),
+                &"it has too many parts without any bytes, such as a long list of `()`",
             ));
         }
         Ok(bytes)
+    }
+
+    /// How many bytes `value` takes; none where it refuses.
+    pub(crate) fn len_of<T: Serialize>(self, value: &T) -> usize {
+        let mut sheet = Sheet::counting(self);
+        match value.serialize(Writer(&mut sheet)) {
+            Ok(()) => sheet.len(),
+            Err(_) => 0,
+        }
     }
 
     /// The value that `bytes` hold, if they are at most `limit` and all of them are needed.
@@ -114,7 +123,16 @@ impl Codec {
     /// [`ErrorKind::Decode`] where they are not exactly a `T`, or where making one would take more
     /// depth, steps or memory than a value of this size should.
     pub(crate) fn decode<T: DeserializeOwned>(self, bytes: &[u8], limit: usize) -> Result<T> {
-        let failed = |cause: Cause| {
+        let mut value = None;
+        self.read(bytes, limit, &mut |reader| {
+            value = Some(T::deserialize(reader)?);
+            Ok(())
+        })?;
+        value.ok_or_else(|| Error::new(ErrorKind::Decode, "no value was read".to_owned()))
+    }
+
+    fn read(self, bytes: &[u8], limit: usize, read: &mut Read<'_>) -> Result<()> {
+        let failed = |cause: &dyn fmt::Display| {
             Error::new(
                 ErrorKind::Decode,
                 format!(
@@ -124,17 +142,37 @@ impl Codec {
             )
         };
         if bytes.len() > limit {
-            return Err(failed(format!("at most {limit} are allowed").into()));
+            return Err(failed(&format_args!("at most {limit} are allowed")));
         }
         let fuel = Fuel::new(bytes.len());
-        match self {
-            Self::Bincode => bincode::Bincode::decode(bytes, &fuel),
-            Self::MessagePack => messagepack::MessagePack::decode(bytes, &fuel),
-            Self::Postcard => postcard::Postcard::decode(bytes, &fuel),
+        let left = match self {
+            Self::Bincode => {
+                let mut source = Guard::new(bincode::Bincode(bytes), &fuel);
+                read(Reader(&mut source)).map(|()| source.bytes.0)
+            }
+            Self::MessagePack => {
+                let mut source = Guard::new(messagepack::MessagePack::new(bytes), &fuel);
+                read(Reader(&mut source)).map(|()| source.bytes.bytes)
+            }
+            Self::Postcard => {
+                let mut source = Guard::new(postcard::Postcard(bytes), &fuel);
+                read(Reader(&mut source)).map(|()| source.bytes.0)
+            }
+        };
+        match (left, fuel.spent()) {
+            (Err(_), Some(spent)) => Err(failed(&spent)),
+            (Err(refusal), None) => Err(failed(&refusal)),
+            (Ok([]), _) => Ok(()),
+            (Ok(left), _) => Err(failed(&format_args!(
+                "{} of them are left over",
+                left.len()
+            ))),
         }
-        .map_err(|cause| failed(fuel.spent().map_or(cause, |spent| spent.to_string().into())))
     }
 }
+
+/// What reads a value.
+type Read<'v> = dyn for<'r, 'de> FnMut(Reader<'r, 'de>) -> std::result::Result<(), Refusal> + 'v;
 
 impl fmt::Display for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

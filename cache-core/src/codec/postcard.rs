@@ -1,39 +1,26 @@
 //! postcard: variable-length numbers, nothing but the data.
 
 use postcard::ser_flavors::Flavor;
-use postcard::{Deserializer, Error, serialize_with_flavor};
-use serde::de::{DeserializeOwned, DeserializeSeed};
-use serde::ser::Serialize;
+use postcard::{Error, serialize_with_flavor, take_from_bytes};
+use serde::de::Deserialize;
 
 use super::bounded::{Bounded, Full};
-use super::fuel::Fuel;
-use super::guard::Guarded;
-use super::{Cause, Format};
+use super::guard::Bytes;
+use super::part::Part;
+use super::source::{Ask, Found};
+use crate::refusal::Refusal;
 
-pub(super) struct Postcard;
+type Result<T> = std::result::Result<T, Refusal>;
 
-impl Format for Postcard {
-    fn encode<T: Serialize>(value: &T, out: Bounded) -> Result<Vec<u8>, Cause> {
-        serialize_with_flavor(value, Out(out)).map_err(|error| match error {
-            Error::SerializeBufferFull => Full.into(),
-            error => error.into(),
-        })
-    }
-
-    fn decode<T: DeserializeOwned>(bytes: &[u8], fuel: &Fuel) -> Result<T, Cause> {
-        let mut deserializer = Deserializer::from_bytes(bytes);
-        let value = Guarded::<T>::new(fuel).deserialize(&mut deserializer)?;
-        match deserializer.finalize()? {
-            [] => Ok(value),
-            left => Err(format!("{} of them are left over", left.len()).into()),
-        }
-    }
+/// Appends one part.
+pub(super) fn write(part: Part<'_>, out: &mut Bounded) -> Result<()> {
+    serialize_with_flavor(&part, Out(out)).map_err(Refusal::new)
 }
 
-struct Out(Bounded);
+struct Out<'b>(&'b mut Bounded);
 
-impl Flavor for Out {
-    type Output = Vec<u8>;
+impl Flavor for Out<'_> {
+    type Output = ();
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
@@ -45,7 +32,71 @@ impl Flavor for Out {
         self.try_extend(&[byte])
     }
 
-    fn finalize(self) -> postcard::Result<Vec<u8>> {
-        Ok(self.0.into_bytes())
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// Bytes that are read from the beginning.
+pub(super) struct Postcard<'de>(pub(super) &'de [u8]);
+
+impl<'de> Postcard<'de> {
+    #[inline]
+    fn next<T: Deserialize<'de>>(&mut self) -> Result<T> {
+        let (value, left) = take_from_bytes(self.0).map_err(Refusal::new)?;
+        self.0 = left;
+        Ok(value)
+    }
+}
+
+impl<'de> Bytes<'de> for Postcard<'de> {
+    #[inline]
+    fn read(&mut self, ask: Ask, variant: bool) -> Result<Found<'de>> {
+        if variant {
+            return self.next().map(Found::U32);
+        }
+        Ok(match ask {
+            Ask::Bool => Found::Bool(self.next()?),
+            Ask::I8 => Found::I8(self.next()?),
+            Ask::I16 => Found::I16(self.next()?),
+            Ask::I32 => Found::I32(self.next()?),
+            Ask::I64 => Found::I64(self.next()?),
+            Ask::I128 => Found::I128(self.next()?),
+            Ask::U8 => Found::U8(self.next()?),
+            Ask::U16 => Found::U16(self.next()?),
+            Ask::U32 => Found::U32(self.next()?),
+            Ask::U64 => Found::U64(self.next()?),
+            Ask::U128 => Found::U128(self.next()?),
+            Ask::F32 => Found::F32(self.next()?),
+            Ask::F64 => Found::F64(self.next()?),
+            Ask::Char => Found::Char(self.next()?),
+            Ask::Str | Ask::Text => Found::Str(self.next()?),
+            Ask::Bytes | Ask::ByteBuf => Found::Bytes(self.next()?),
+            Ask::Option => match self.next::<u8>()? {
+                0 => Found::None,
+                1 => Found::Some,
+                _ => return Err(Refusal::new(Error::DeserializeBadOption)),
+            },
+            Ask::Unit | Ask::UnitStruct(_) => Found::Unit,
+            Ask::Newtype(_) => Found::Newtype,
+            Ask::Seq => Found::Seq(self.next()?),
+            Ask::Map => Found::Map(self.next()?),
+            Ask::Tuple(len) | Ask::TupleStruct(_, len) | Ask::TupleVariant(len) => Found::Seq(len),
+            Ask::Struct(_, fields) | Ask::StructVariant(fields) => Found::Seq(fields.len()),
+            Ask::Enum(..) => Found::Enum { bare: false },
+            Ask::Any | Ask::Ignored | Ask::Name => return Err(Refusal::new(Error::WontImplement)),
+        })
+    }
+
+    fn leave(&mut self, _left: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn nothing(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn may_have(&self, parts: usize, are_pairs: bool) -> bool {
+        are_pairs || parts <= self.0.len()
     }
 }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::entry::{self, EntryId, Header};
 
+mod libraries;
+
 const LIMIT: usize = 1 << 20;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -519,31 +521,39 @@ fn deep_hostile_bytes_end_before_the_stack_does() {
 #[ignore = "a measurement"]
 fn how_long_a_value_takes() {
     fn measure(what: &str, mut body: impl FnMut()) {
-        let rounds = 200_000;
         let start = std::time::Instant::now();
-        (0..rounds).for_each(|_| body());
+        let mut rounds = 0;
+        while start.elapsed().as_millis() < 200 {
+            (0..10).for_each(|_| body());
+            rounds += 10;
+        }
         println!("{what}: {:?}", start.elapsed() / rounds);
     }
-    let value: Vec<(u64, String, Option<u8>)> = (0..20)
-        .map(|n| (n, format!("some name {n}"), None))
-        .collect();
-    measure("weighing", || {
-        std::hint::black_box(weigh::weigh(std::hint::black_box(&value), false).unwrap());
-    });
-    for codec in Codec::ALL {
-        let bytes = codec.encode(&value, LIMIT).unwrap();
-        measure(&format!("{codec} encode"), || {
-            std::hint::black_box(codec.encode(std::hint::black_box(&value), LIMIT).unwrap());
-        });
-        measure(&format!("{codec} decode"), || {
-            let bytes = std::hint::black_box(&bytes);
-            std::hint::black_box(
-                codec
-                    .decode::<Vec<(u64, String, Option<u8>)>>(bytes, LIMIT)
-                    .unwrap(),
-            );
-        });
+    fn of<T: Serialize + DeserializeOwned>(what: &str, value: &T) {
+        for codec in Codec::ALL {
+            let bytes = codec.encode(value, LIMIT).unwrap();
+            let len = bytes.len();
+            measure(&format!("{what}, {len} bytes, {codec} encode"), || {
+                std::hint::black_box(codec.encode(std::hint::black_box(value), LIMIT).unwrap());
+            });
+            measure(&format!("{what}, {len} bytes, {codec} decode"), || {
+                let bytes = std::hint::black_box(&bytes);
+                std::hint::black_box(codec.decode::<T>(bytes, LIMIT).unwrap());
+            });
+        }
     }
+    let user = (
+        7u64,
+        "some name".to_owned(),
+        "a@b.example".to_owned(),
+        Some(1u32),
+        true,
+    );
+    of("one struct", &user);
+    of("a list of structs", &vec![user.clone(); 40]);
+    of("a long list of structs", &vec![user; 2_600]);
+    of("a text", &"x".repeat(1 << 16));
+    of("a list of bytes", &vec![7u8; 1 << 16]);
 }
 
 proptest! {

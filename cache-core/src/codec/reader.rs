@@ -1,0 +1,398 @@
+//! The deserializer that every value is read with, whatever the codec: a type's `Deserialize` is
+//! compiled for it alone. It asks a [`Source`] what comes next, and hands it to the type's visitor.
+//!
+//! A visitor that asks for something with parts is not shown a single number or text in its place,
+//! but an error: else it would be compiled with everything it can do with each of them.
+
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected,
+    VariantAccess, Visitor,
+};
+
+use super::source::{Ask, Found, Source, Who};
+use crate::refusal::Refusal;
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+/// One value's place in a source.
+pub(crate) struct Reader<'r, 'de>(pub(crate) &'r mut (dyn Source<'de> + 'r));
+
+impl<'r, 'de> Reader<'r, 'de> {
+    fn ask<V: Visitor<'de>>(&mut self, ask: Ask) -> Result<Found<'de>> {
+        self.0.ask(ask, Who::is::<V>)
+    }
+
+    /// Hands over whatever was found.
+    fn anything<V: Visitor<'de>>(self, found: Found<'de>, visitor: V) -> Result<V::Value> {
+        let result = match found {
+            Found::Unit => visitor.visit_unit(),
+            Found::Bool(value) => visitor.visit_bool(value),
+            Found::I8(value) => visitor.visit_i8(value),
+            Found::I16(value) => visitor.visit_i16(value),
+            Found::I32(value) => visitor.visit_i32(value),
+            Found::I64(value) => visitor.visit_i64(value),
+            Found::I128(value) => visitor.visit_i128(value),
+            Found::U8(value) => visitor.visit_u8(value),
+            Found::U16(value) => visitor.visit_u16(value),
+            Found::U32(value) => visitor.visit_u32(value),
+            Found::U64(value) => visitor.visit_u64(value),
+            Found::U128(value) => visitor.visit_u128(value),
+            Found::F32(value) => visitor.visit_f32(value),
+            Found::F64(value) => visitor.visit_f64(value),
+            Found::Char(value) => visitor.visit_char(value),
+            Found::Str(value) => visitor.visit_borrowed_str(value),
+            Found::Bytes(value) => visitor.visit_borrowed_bytes(value),
+            Found::None => visitor.visit_none(),
+            Found::Seq(len) => return self.elements(len, visitor),
+            Found::Map(len) => return self.entries(len, visitor),
+            Found::Newtype => return self.inner(visitor),
+            Found::Some | Found::Enum { .. } => Err(found.unexpected(&visitor)),
+        };
+        settled(self.0, result)
+    }
+
+    /// Hands over what was found as owned text or bytes, or as the list it may be.
+    fn owned<V: Visitor<'de>>(mut self, ask: Ask, visitor: V) -> Result<V::Value> {
+        let found = self.ask::<V>(ask)?;
+        let result = match found {
+            Found::Str(text) => visitor.visit_string(text.to_owned()),
+            Found::Bytes(bytes) => visitor.visit_byte_buf(bytes.to_vec()),
+            // MessagePack gives what it finds, whatever it was asked for.
+            Found::Seq(len) => return self.elements(len, visitor),
+            _ => Err(found.unexpected(&visitor)),
+        };
+        settled(self.0, result)
+    }
+
+    fn list<V: Visitor<'de>>(mut self, ask: Ask, visitor: V) -> Result<V::Value> {
+        match self.ask::<V>(ask)? {
+            Found::Seq(len) => self.elements(len, visitor),
+            found => Err(found.unexpected(&visitor)),
+        }
+    }
+
+    fn fields<V: Visitor<'de>>(mut self, ask: Ask, visitor: V) -> Result<V::Value> {
+        match self.ask::<V>(ask)? {
+            Found::Seq(len) => self.elements(len, visitor),
+            Found::Map(len) => self.entries(len, visitor),
+            found => Err(found.unexpected(&visitor)),
+        }
+    }
+
+    fn elements<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        let mut left = len;
+        let result = visitor.visit_seq(Parts {
+            source: &mut *self.0,
+            left: &mut left,
+        });
+        left_with(self.0, left, result)
+    }
+
+    fn entries<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        let mut left = len;
+        let result = visitor.visit_map(Parts {
+            source: &mut *self.0,
+            left: &mut left,
+        });
+        left_with(self.0, left, result)
+    }
+
+    fn inner<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let result = visitor.visit_newtype_struct(Reader(&mut *self.0));
+        left_with(self.0, 0, result)
+    }
+}
+
+/// Tells the source where a visitor has refused what has no parts.
+fn settled<'de, T>(source: &mut (dyn Source<'de> + '_), result: Result<T>) -> Result<T> {
+    if result.is_err() {
+        source.refused();
+    }
+    result
+}
+
+/// Tells the source that a visitor is through with the parts.
+fn left_with<'de, T>(
+    source: &mut (dyn Source<'de> + '_),
+    left: usize,
+    result: Result<T>,
+) -> Result<T> {
+    match source.leave(left, result.is_ok()) {
+        Ok(()) => result,
+        Err(refusal) => Err(refusal),
+    }
+}
+
+macro_rules! leaves {
+    ($($method:ident($kind:ident, $visit:ident))*) => {$(
+        fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+            match self.ask::<V>(Ask::$kind)? {
+                Found::$kind(value) => settled(self.0, visitor.$visit(value)),
+                found => self.anything(found, visitor),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Reader<'_, 'de> {
+    type Error = Refusal;
+
+    leaves! {
+        deserialize_bool(Bool, visit_bool)
+        deserialize_i8(I8, visit_i8)
+        deserialize_i16(I16, visit_i16)
+        deserialize_i32(I32, visit_i32)
+        deserialize_i64(I64, visit_i64)
+        deserialize_i128(I128, visit_i128)
+        deserialize_u8(U8, visit_u8)
+        deserialize_u16(U16, visit_u16)
+        deserialize_u32(U32, visit_u32)
+        deserialize_u64(U64, visit_u64)
+        deserialize_u128(U128, visit_u128)
+        deserialize_f32(F32, visit_f32)
+        deserialize_f64(F64, visit_f64)
+        deserialize_char(Char, visit_char)
+        deserialize_str(Str, visit_borrowed_str)
+        deserialize_bytes(Bytes, visit_borrowed_bytes)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        let found = self.ask::<V>(Ask::Any)?;
+        self.anything(found, visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        let found = self.ask::<V>(Ask::Ignored)?;
+        self.anything(found, visitor)
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        let found = self.ask::<V>(Ask::Unit)?;
+        self.anything(found, visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.owned(Ask::Text, visitor)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.owned(Ask::ByteBuf, visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        match self.ask::<V>(Ask::Option)? {
+            Found::None => settled(self.0, visitor.visit_none()),
+            Found::Some => {
+                let result = visitor.visit_some(Reader(&mut *self.0));
+                left_with(self.0, 0, result)
+            }
+            found => Err(found.unexpected(&visitor)),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        mut self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        match self.ask::<V>(Ask::UnitStruct(name))? {
+            Found::Unit => settled(self.0, visitor.visit_unit()),
+            found => Err(found.unexpected(&visitor)),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        mut self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        match self.ask::<V>(Ask::Newtype(name))? {
+            Found::Newtype => self.inner(visitor),
+            found => Err(found.unexpected(&visitor)),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.list(Ask::Seq, visitor)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        self.list(Ask::Tuple(len), visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.list(Ask::TupleStruct(name, len), visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        match self.ask::<V>(Ask::Map)? {
+            Found::Map(len) => self.entries(len, visitor),
+            found => Err(found.unexpected(&visitor)),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.fields(Ask::Struct(name, fields), visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        mut self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        match self.ask::<V>(Ask::Enum(name, variants))? {
+            Found::Enum { bare } => {
+                let result = visitor.visit_enum(Picked {
+                    source: &mut *self.0,
+                    bare,
+                });
+                left_with(self.0, 0, result)
+            }
+            found => Err(found.unexpected(&visitor)),
+        }
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+        let found = self.ask::<V>(Ask::Name)?;
+        let result = match found {
+            Found::Str(name) => visitor.visit_borrowed_str(name),
+            Found::Bytes(name) => visitor.visit_borrowed_bytes(name),
+            Found::U8(number) => visitor.visit_u64(number.into()),
+            Found::U16(number) => visitor.visit_u64(number.into()),
+            Found::U32(number) => visitor.visit_u32(number),
+            Found::U64(number) => visitor.visit_u64(number),
+            // Keys of a map that is flattened into a struct.
+            Found::I8(number) => visitor.visit_i64(number.into()),
+            Found::I16(number) => visitor.visit_i64(number.into()),
+            Found::I32(number) => visitor.visit_i64(number.into()),
+            Found::I64(number) => visitor.visit_i64(number),
+            Found::Bool(key) => visitor.visit_bool(key),
+            _ => Err(found.unexpected(&visitor)),
+        };
+        settled(self.0, result)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        // As all the codecs answer.
+        false
+    }
+}
+
+/// The parts of something, as many as are left.
+struct Parts<'r, 'de> {
+    source: &'r mut (dyn Source<'de> + 'r),
+    left: &'r mut usize,
+}
+
+impl Parts<'_, '_> {
+    fn take(&mut self) -> bool {
+        let is_left = *self.left > 0;
+        *self.left -= usize::from(is_left);
+        is_left
+    }
+}
+
+impl<'de> SeqAccess<'de> for Parts<'_, 'de> {
+    type Error = Refusal;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
+        if self.take() {
+            seed.deserialize(Reader(&mut *self.source)).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.source.expect(*self.left, false)
+    }
+}
+
+impl<'de> MapAccess<'de> for Parts<'_, 'de> {
+    type Error = Refusal;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
+        if self.take() {
+            seed.deserialize(Reader(&mut *self.source)).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
+        seed.deserialize(Reader(&mut *self.source))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.source.expect(*self.left, true)
+    }
+}
+
+/// A variant of an enum.
+struct Picked<'r, 'de> {
+    source: &'r mut (dyn Source<'de> + 'r),
+    /// There is its name, and nothing in it.
+    bare: bool,
+}
+
+impl Picked<'_, '_> {
+    fn full(&self, expected: &'static str) -> Result<()> {
+        if self.bare {
+            return Err(Refusal::invalid_type(Unexpected::UnitVariant, &expected));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> EnumAccess<'de> for Picked<'_, 'de> {
+    type Error = Refusal;
+    type Variant = Self;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self)> {
+        self.source.variant_follows();
+        let name = seed.deserialize(Reader(&mut *self.source))?;
+        Ok((name, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Picked<'_, 'de> {
+    type Error = Refusal;
+
+    fn unit_variant(self) -> Result<()> {
+        if self.bare {
+            return Ok(());
+        }
+        self.source.in_variant(false)
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value> {
+        self.full("newtype variant")?;
+        self.source.in_variant(true)?;
+        seed.deserialize(Reader(self.source))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
+        self.full("tuple variant")?;
+        Reader(self.source).list(Ask::TupleVariant(len), visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        self.full("struct variant")?;
+        Reader(self.source).fields(Ask::StructVariant(fields), visitor)
+    }
+}
