@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::store::{Attachment, Begin, Beginning, BoxFuture, Fill, Read, Reading, Store, Token};
+use crate::store::{
+    Attachment, Begin, Beginning, BoxFuture, Fill, Read, Reading, Store, Token, Update, Updated,
+};
 use crate::{Env, Error, ErrorKind, Result};
 
 /// One of the things that a [`Store`] is asked to do.
@@ -22,6 +24,8 @@ pub enum Op {
     Begin,
     /// To store what was loaded.
     Fill,
+    /// To make new stamps after a write whose value is to be stored.
+    Update,
     /// To prolong a lease, while a load takes long.
     Renew,
     /// To give a lease back, after a load that brought nothing to store.
@@ -36,10 +40,11 @@ pub enum Op {
 
 impl Op {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Read,
         Self::Begin,
         Self::Fill,
+        Self::Update,
         Self::Renew,
         Self::Release,
         Self::Remove,
@@ -197,6 +202,10 @@ impl<S: Store> Store for Faulty<S> {
 
     fn fill<'a>(&'a self, request: Fill<'a>) -> BoxFuture<'a, Result<bool>> {
         Box::pin(self.faults.pass(Op::Fill, self.store.fill(request)))
+    }
+
+    fn update<'a>(&'a self, request: Update<'a>) -> BoxFuture<'a, Result<Updated>> {
+        Box::pin(self.faults.pass(Op::Update, self.store.update(request)))
     }
 
     fn renew<'a>(
