@@ -90,6 +90,8 @@ impl Call<'_> {
             self.peek(),
             self.put(),
             self.invalidate(),
+            self.updating(),
+            self.updated(),
         ];
         let rest = rest
             .iter()

@@ -212,6 +212,58 @@ impl sum {
         );
         ::cache_core::__private::invalidate_blocking(::core::option::Option::None, __key)
     }
+    #[doc(hidden)]
+    #[inline]
+    fn __updating(
+        __argument_0: (u32, u32),
+        __argument_2: u8,
+    ) -> ::cache_core::__private::Updating {
+        #[allow(unused_variables)]
+        let (a, b) = &__argument_0;
+        ::cache_core::__private::updating::<
+            u32,
+            _,
+            _,
+        >(
+            sum::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            {
+                let __probed = ::cache_core::__private::shape!(u32);
+                ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
+            },
+            ::core::option::Option::None,
+            &(
+                ::cache_core::__private::argument(&__argument_0),
+                ::cache_core::__private::argument(&__argument_2),
+            ),
+            |__tags| {
+                __tags
+                    .tag(
+                        &[
+                            ::cache_core::__private::Part::Text("sum:"),
+                            ::cache_core::__private::Part::Value(&a),
+                        ],
+                    );
+            },
+        )
+    }
+    #[doc(hidden)]
+    #[inline]
+    async fn __updated(
+        __updating: ::cache_core::__private::Updating,
+        __outcome: ::cache_core::__private::Outcome<u32>,
+    ) {
+        ::cache_core::__private::updated(
+                __updating,
+                {
+                    let __probed = ::cache_core::__private::shape!(u32);
+                    ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
+                },
+                __outcome,
+                |__ticket| __ticket,
+            )
+            .await
+    }
     /// Makes a call for each of many arguments, so that what they load is cached.
     #[inline]
     fn warm(
