@@ -329,7 +329,7 @@ impl Call<'_> {
         // In the options it is a reference to one.
         let element = batch.as_ref().map(|(each, _)| {
             let each = &each.ident;
-            quote!(let #each = &#each;)
+            quote!(#[allow(clippy::shadow_same)] let #each = &#each;)
         });
         let shell = quote_spanned! {self.asked_for()=>
             #vis #asyncness fn #name #generics(#this #(#params)* #more) #output #bounds {

@@ -102,7 +102,7 @@ impl Users {
 
     #[updates(Self::of_type(id), Users::user(&other, id))]
     fn save_both(self, other: Users, id: u64) -> User {
-        drop((self, other));
+        let _ = (self, other);
         User::new(id, "both")
     }
 }

@@ -1,3 +1,4 @@
+#[allow(clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)]
 async fn users(db: &Db, ids: &[u64]) -> Result<HashMap<u64, User>, DbError> {
     ::cache_core::__private::batch::<
         Result<HashMap<u64, User>, DbError>,
@@ -86,6 +87,7 @@ impl users {
     /// The key of a call.
     #[inline]
     fn key(ids: u64) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
+        #[allow(clippy::shadow_same)]
         let ids = &ids;
         ::cache_core::__private::key(
             user::__site(),
@@ -98,6 +100,7 @@ impl users {
     async fn invalidate(
         ids: u64,
     ) -> ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error> {
+        #[allow(clippy::shadow_same)]
         let ids = &ids;
         let __key = ::cache_core::__private::key(
             user::__site(),

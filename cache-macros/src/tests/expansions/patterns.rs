@@ -1,6 +1,6 @@
 #[allow(clippy::used_underscore_binding)]
 fn sum(__argument_0: (u32, u32), c: u32, __argument_2: u8) -> u32 {
-    #[allow(unused_variables)]
+    #[allow(unused_variables, clippy::pattern_type_mismatch)]
     let (a, b) = &__argument_0;
     let __ticket = match ::cache_core::__private::lookup::<
         u32,
@@ -94,7 +94,7 @@ impl sum {
     /// Runs the function and caches what it returns, whatever is cached now.
     #[inline]
     fn refresh(__argument_0: (u32, u32), c: u32, __argument_2: u8) -> u32 {
-        #[allow(unused_variables)]
+        #[allow(unused_variables, clippy::pattern_type_mismatch)]
         let (a, b) = &__argument_0;
         let __ticket = ::cache_core::__private::refresh::<
             u32,
@@ -166,7 +166,7 @@ impl sum {
     /// Caches a value as if the function had returned it; `false` where it is not cached.
     #[inline]
     fn put(__argument_0: (u32, u32), __argument_2: u8, value: u32) -> bool {
-        #[allow(unused_variables)]
+        #[allow(unused_variables, clippy::pattern_type_mismatch)]
         let (a, b) = &__argument_0;
         let __ticket = ::cache_core::__private::refresh::<
             u32,
@@ -218,7 +218,7 @@ impl sum {
         __argument_0: (u32, u32),
         __argument_2: u8,
     ) -> ::cache_core::__private::Updating {
-        #[allow(unused_variables)]
+        #[allow(unused_variables, clippy::pattern_type_mismatch)]
         let (a, b) = &__argument_0;
         ::cache_core::__private::updating::<
             u32,
