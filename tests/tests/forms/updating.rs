@@ -1,5 +1,7 @@
 //! `#[updates]`: what a write returns is what the next call gets.
 
+use std::future::Future;
+
 use cache_core::{Error, cached, invalidates, updates};
 
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
