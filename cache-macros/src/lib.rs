@@ -187,7 +187,7 @@ use crate::model::Function;
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 /// user_names(&[1, 2]).await?;
 /// assert_eq!(user_names(&[2, 3]).await?.len(), 2); // runs for 3 alone
-/// user_names::invalidate(2).await?;
+/// user_names::invalidate(&[2]).await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -197,7 +197,8 @@ use crate::model::Function;
 /// `BTreeMap<K, V>` or a `Vec<(K, V)>`, or a `Result` or `Option` of one. In the options the
 /// argument's name stands for a reference to one element. The function may run more than once, if
 /// somebody else's load of an element comes to nothing; its other arguments are cloned for that. Of
-/// the companions there are `key`, `invalidate` and `uncached`, the first two for one element. With
+/// the companions there are `refresh`, `invalidate` and `uncached`, for all of the argument's
+/// elements, and `key` for one. With
 /// `entries_of = user` the elements are found where `user(id)` finds them, so the key must be made
 /// of the same and the tags must be the same; the kind and the policy are that function's.
 ///

@@ -125,7 +125,7 @@ impl Call<'_> {
     /// Looks, and runs the body where that finds nothing. `within`: what looking takes.
     fn called(&self, within: &TokenStream, body: &TokenStream) -> TokenStream {
         if let Some((param, batch)) = self.batch() {
-            let batched = self.batched(param, &batch, body);
+            let batched = self.batched((param, &batch), false, body);
             return quote!(#within #batched);
         }
         let (lookup, load, ticket) = (self.lookup(), self.load(body), local("__ticket"));
