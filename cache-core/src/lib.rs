@@ -75,7 +75,7 @@ mod value;
 mod warm;
 
 pub use cache::{Cache, CacheBuilder, Health};
-pub use cache_macros::{cached, invalidates};
+pub use cache_macros::{cached, invalidates, updates};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::Codec;
 pub use engine::Invalidation;

@@ -31,6 +31,8 @@ mod invalidating;
 mod methods;
 #[path = "forms/options.rs"]
 mod options;
+#[path = "forms/updating.rs"]
+mod updating;
 #[path = "forms/warming.rs"]
 mod warming;
 
@@ -94,4 +96,9 @@ fn warming_up() {
 #[test]
 fn batches_of_elements() -> Result<(), Error> {
     batches::main()
+}
+
+#[test]
+fn functions_that_update() -> Result<(), Error> {
+    updating::main()
 }

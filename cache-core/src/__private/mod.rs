@@ -296,6 +296,27 @@ pub async fn invalidate(cache: Option<&Cache>, key: Result<Key>) -> Result<Inval
     Ok(engine.invalidate(Targets::key(key)).await)
 }
 
+/// Removes the entries at several keys at once.
+pub async fn invalidate_all(
+    cache: Option<&Cache>,
+    keys: impl IntoIterator<Item = Result<Key>>,
+) -> Result<Invalidation> {
+    let targets = Targets {
+        keys: keys.into_iter().collect::<Result<_>>()?,
+        ..Targets::default()
+    };
+    let engine = with_current(cache, |engine, _| Arc::clone(engine));
+    Ok(engine.invalidate(targets).await)
+}
+
+/// [`invalidate_all`] for a plain function.
+pub fn invalidate_all_blocking(
+    cache: Option<&Cache>,
+    keys: impl IntoIterator<Item = Result<Key>>,
+) -> Result<Invalidation> {
+    driver::block_on(invalidate_all(cache, keys))
+}
+
 /// [`invalidate`] for a plain function.
 pub fn invalidate_blocking(cache: Option<&Cache>, key: Result<Key>) -> Result<Invalidation> {
     driver::block_on(invalidate(cache, key))

@@ -5,13 +5,13 @@ use syn::ext::IdentExt as _;
 use syn::parse::ParseStream;
 use syn::{Expr, Token};
 
-use super::options::{Known, value};
+use super::options::Known;
 use super::values::{self, Root};
 use crate::errors::Errors;
 
 const UPDATES: Known = Known {
     owner: "#[updates]",
-    names: &["cache", "crate"],
+    names: &["crate"],
     repeatable: &[],
     elsewhere: &[],
     aside: &[],
@@ -21,7 +21,6 @@ const UPDATES: Known = Known {
 #[derive(Default)]
 pub(crate) struct Updates {
     pub(crate) calls: Vec<Expr>,
-    pub(crate) cache: Option<Expr>,
     pub(crate) root: Root,
 }
 
@@ -49,7 +48,6 @@ impl Updates {
 
     fn option(&mut self, name: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
         match name.to_string().as_str() {
-            "cache" => self.cache = Some(value(name, input, "cache = expression")?),
             "crate" => self.root = Root::parse(name, input)?,
             other => unreachable!("`{other}` is listed as an option and not read"),
         }

@@ -266,7 +266,7 @@ impl<'a> Call<'a> {
             .map(|Param { ident, pat, .. }| {
                 let mut pat = pat.clone();
                 Shared.visit_pat_mut(&mut pat);
-                quote!(#[allow(unused_variables)] let #pat = &#ident;)
+                quote!(#[allow(unused_variables, clippy::pattern_type_mismatch)] let #pat = &#ident;)
             })
             .collect()
     }

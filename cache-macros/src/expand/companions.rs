@@ -78,18 +78,20 @@ impl Call<'_> {
     pub(super) fn companions(&self, attributes: &Attributes) -> TokenStream {
         let accessor = self.args.entries_of.is_none();
         let accessor = accessor.then(|| self.accessor(attributes));
+        let refresh = self.refresh(attributes);
         if self.batch().is_some() {
-            // What each element is to the cache; for the value of one there is no type to be named.
+            // The others are about the value of one element, for which there is no type to be named.
             let [key, invalidate] = [self.key_companion(), self.invalidate()]
                 .map(|companion| self.write(&companion, attributes));
-            return quote!(#accessor #key #invalidate);
+            return quote!(#accessor #refresh #key #invalidate);
         }
-        let refresh = self.refresh(attributes);
         let rest = [
             self.key_companion(),
             self.peek(),
             self.put(),
             self.invalidate(),
+            self.updating(),
+            self.updated(),
         ];
         let rest = rest
             .iter()
@@ -174,15 +176,18 @@ impl Call<'_> {
             self.refreshed(),
             || quote!(#rt::bypass::<#returned, _>(#place)),
         );
-        let load = self.load(&self.uncached_call());
-        let body = promised(
-            self.function,
+        let statements = if let Some((param, batch)) = self.batch() {
+            let batched = self.batched((param, &batch), true, &self.uncached_call());
+            quote!(#scope #batched)
+        } else {
+            let load = self.load(&self.uncached_call());
             quote! {
                 #scope
                 let #ticket = #refreshed;
                 #load
-            },
-        );
+            }
+        };
+        let body = promised(self.function, statements);
         let shell = quote_spanned!(self.asked_for()=> #vis #sig { #body });
         let doc = " Runs the function and caches what it returns, whatever is cached now.";
         self.offered(&quote!(#[doc = #doc] #[inline] #shell), attributes)
@@ -247,6 +252,17 @@ impl Call<'_> {
         let (scope, identity, key) = (self.scope(FIND), self.identity(), self.key());
         let (cache, at) = (self.cache(), local("__key"));
         let (invalidate, wait) = self.verb("invalidate");
+        let body = if let Some((param, batch)) = self.batch() {
+            let ((invalidate, wait), keys) =
+                (self.verb("invalidate_all"), self.keys(param, &batch));
+            quote!(#scope #rt::#invalidate(#cache, #keys) #wait)
+        } else {
+            quote! {
+                #scope
+                let #at = #rt::key(#identity, #key);
+                #rt::#invalidate(#cache, #at) #wait
+            }
+        };
         Companion {
             name: "invalidate",
             doc: Some(" Removes what is cached for a call."),
@@ -254,11 +270,7 @@ impl Call<'_> {
             method: true,
             params: self.taken(FIND),
             output: quote!(-> ::core::result::Result<#root::Invalidation, #root::Error>),
-            body: quote! {
-                #scope
-                let #at = #rt::key(#identity, #key);
-                #rt::#invalidate(#cache, #at) #wait
-            },
+            body,
             ..Companion::default()
         }
     }
@@ -313,7 +325,8 @@ impl Call<'_> {
             (companion.waits && asynchronous).then(|| quote_spanned!(self.asked_for()=> async));
         let this = self.function.receiver.as_ref().filter(|_| companion.method);
         let this = this.map(|_| quote!(&self,));
-        let batch = self.batch();
+        // One element is asked for its key.
+        let batch = self.batch().filter(|_| companion.name == "key");
         let params = params.iter().map(|param| {
             let Param {
                 ident, attrs, ty, ..
@@ -327,7 +340,7 @@ impl Call<'_> {
         // In the options it is a reference to one.
         let element = batch.as_ref().map(|(each, _)| {
             let each = &each.ident;
-            quote!(let #each = &#each;)
+            quote!(#[allow(clippy::shadow_same)] let #each = &#each;)
         });
         let shell = quote_spanned! {self.asked_for()=>
             #vis #asyncness fn #name #generics(#this #(#params)* #more) #output #bounds {

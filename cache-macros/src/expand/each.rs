@@ -19,20 +19,31 @@ impl<'a> Call<'a> {
         Some((param, Batch::of(&param.ty)?))
     }
 
-    /// Looks all elements up and runs the function, whose `body` is given, for the others.
+    /// The elements of the argument.
+    fn elements(&self, param: &Param, batch: &Batch<'_>) -> TokenStream {
+        let (rt, each) = (&self.runtime, &param.ident);
+        let reference = (!batch.borrowed).then(|| quote!(&));
+        quote!(#rt::elements(#reference #each))
+    }
+
+    /// The keys of all elements.
+    pub(super) fn keys(&self, param: &Param, batch: &Batch<'_>) -> TokenStream {
+        let (rt, each, elements) = (&self.runtime, &param.ident, self.elements(param, batch));
+        let (identity, key) = (self.identity(), self.key());
+        quote!(#elements.iter().map(|#each| #rt::key(#identity, #key)))
+    }
+
+    /// Looks all elements up, unless they are to be `refreshed`, and runs the function, whose `body` is
+    /// given, for the others.
     pub(super) fn batched(
         &self,
-        param: &Param,
-        batch: &Batch<'_>,
+        (param, batch): (&Param, &Batch<'_>),
+        refreshed: bool,
         body: &TokenStream,
     ) -> TokenStream {
         let (rt, each, returned) = (&self.runtime, &param.ident, self.returned());
         let (missing, ticket) = (local("__missing"), local("__ticket"));
-        let elements = if batch.borrowed {
-            quote!(#rt::elements(#each))
-        } else {
-            quote!(#rt::elements(&#each))
-        };
+        let elements = self.elements(param, batch);
         let (identity, shape, cache) = (self.identity(), self.element(&returned), self.cache());
         let (key, tags, terms) = (self.key(), self.tags(), self.terms());
         let again = self.again(param);
@@ -47,7 +58,11 @@ impl<'a> Call<'a> {
             (quote!(batch_blocking), None, quote!({ #given #body }))
         };
         let place = quote!(#identity, #shape, #cache);
-        let looked = quote!(#rt::lookup(#place, #key, #tags));
+        let looked = if refreshed {
+            quote!(::core::result::Result::Err(#rt::refresh(#place, #key, #tags)))
+        } else {
+            quote!(#rt::lookup(#place, #key, #tags))
+        };
         let look = self.if_enabled(
             if terms.is_empty() {
                 looked

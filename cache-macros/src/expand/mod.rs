@@ -97,8 +97,8 @@ impl Call<'_> {
         let scope = self.scope(CALL);
         let called = self.called(&scope, &self.uncached_call());
         let body = wrapped(self.function, called);
-        let unused = self.unused();
-        quote!(#(#attrs)* #unused #vis #sig #body)
+        let unwarned = self.unwarned();
+        quote!(#(#attrs)* #unwarned #vis #sig #body)
     }
 
     /// All in one function, which may stand where nothing else may be declared.
@@ -118,14 +118,14 @@ impl Call<'_> {
         let within = quote!(enum __Here {} #site #scope);
         let called = self.called(&within, &body);
         let body = wrapped(self.function, quote!(#items #called));
-        let unused = self.unused();
-        quote!(#(#attrs)* #unused #vis #sig #body)
+        let unwarned = self.unwarned();
+        quote!(#(#attrs)* #unwarned #vis #sig #body)
     }
 
     /// Looks, and runs the body where that finds nothing. `within`: what looking takes.
     fn called(&self, within: &TokenStream, body: &TokenStream) -> TokenStream {
         if let Some((param, batch)) = self.batch() {
-            let batched = self.batched(param, &batch, body);
+            let batched = self.batched((param, &batch), false, body);
             return quote!(#within #batched);
         }
         let (lookup, load, ticket) = (self.lookup(), self.load(body), local("__ticket"));
@@ -141,11 +141,16 @@ impl Call<'_> {
         }
     }
 
-    /// An argument that the body doesn't use is handed to it all the same.
-    fn unused(&self) -> Option<TokenStream> {
+    /// An argument that the body doesn't use is handed to it all the same, and the name of a batch
+    /// stands for several things.
+    fn unwarned(&self) -> TokenStream {
         let unused = |param: &Param| param.ident.to_string().starts_with('_');
-        let any = self.function.params.iter().any(unused);
-        any.then(|| quote!(#[allow(clippy::used_underscore_binding)]))
+        let unused = self.function.params.iter().any(unused);
+        let unused = unused.then(|| quote!(#[allow(clippy::used_underscore_binding)]));
+        let several = self.batch().map(|_| {
+            quote!(#[allow(clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)])
+        });
+        quote!(#unused #several)
     }
 
     /// The body as a block, since only there it can use `self` and `Self`.

@@ -2,10 +2,11 @@
 //! returned to the cached functions it is the value of.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{Expr, ExprPath};
 
-use super::body::{local, ran, wrapped};
+use super::body::{local, located, moved, ran, wrapped};
 use super::target::{companion, companion_path, sibling};
 use crate::args::Updates;
 use crate::model::Function;
@@ -37,10 +38,12 @@ pub(crate) fn updates(args: &Updates, function: &Function) -> TokenStream {
         } else {
             quote!(#rt::block_on(#updated))
         };
-        quote! {
-            let (#output, #outcome) = #rt::outcome(#rt::shape!(#returned), #output);
-            #updated;
-        }
+        // At the type: there it is said that it does not fit.
+        let (span, at) = (located(returned.span()), moved(&rt, returned.span()));
+        let split = quote_spanned! {span=>
+            let (#output, #outcome) = #at::outcome(#at::shape!(#returned), #output);
+        };
+        quote!(#split #updated;)
     });
     let ran = ran(function);
     let body = wrapped(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::{expand_cached, expand_invalidates};
+use crate::{expand_cached, expand_invalidates, expand_updates};
 
 /// Compares an expansion with its file.
 fn golden(name: &str, expansion: &TokenStream) {
@@ -236,6 +236,21 @@ fn an_invalidating_plain_function() {
             &quote! {
                 fn clear(users: &mut Vec<User>) {
                     users.clear();
+                }
+            },
+        ),
+    );
+}
+
+#[test]
+fn an_updating_async_function() {
+    golden(
+        "updating_async_function",
+        &expand_updates(
+            quote!(user_profile(user.id), self.names(user.id)),
+            &quote! {
+                async fn save(&self, user: User) -> Result<Profile, DbError> {
+                    self.db.save(user).await
                 }
             },
         ),

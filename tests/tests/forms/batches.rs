@@ -107,7 +107,7 @@ async fn all() -> Result<(), Error> {
     assert_eq!(found.len(), 2);
     assert_eq!(users(&db, &[3, 2]).await.unwrap_or_default()[&3], "user 3");
     assert_eq!(db.asked(), [vec![1, 2], vec![3]]);
-    users::invalidate(2).await?;
+    users::invalidate(&[2, 13]).await?;
     assert_eq!(users(&db, &[1, 2]).await.unwrap_or_default().len(), 2);
     assert_eq!(db.asked(), [vec![2]]);
     assert_eq!(users(&db, &[13, 1]).await, Err("unlucky".to_owned()));
@@ -121,15 +121,19 @@ async fn all() -> Result<(), Error> {
     assert_eq!(several(&db, vec![1, 2]).await.unwrap_or_default().len(), 2);
     assert_eq!(one(&db, 2).await, Ok(Some("user 2".to_owned())));
     assert_eq!(db.asked(), [vec![1], vec![2]]);
-    several::invalidate(1).await?;
+    several::invalidate(vec![1]).await?;
     assert_eq!(one(&db, 1).await, Ok(Some("user 1".to_owned())));
     assert_eq!(db.asked(), [vec![1]]);
+    assert_eq!(several::key(1)?, one::key(1)?);
+    assert!(send(users::refresh(&db, &[1, 2])).await.is_ok());
+    assert!(users(&db, &[1, 2]).await.is_ok());
+    assert_eq!(db.asked(), [vec![1, 2]]);
 
     let repository = Repository { db, tenant: 1 };
     assert_eq!(repository.totals(&[5]).await.unwrap_or_default()[&5], 6);
     assert_eq!(repository.totals(&[5]).await.unwrap_or_default()[&5], 6);
     assert_eq!(send(repository.names(&[7])).await[&7], "7");
-    repository.names_invalidate(7).await?;
+    repository.names_invalidate(&[7]).await?;
     assert_eq!(repository.names(&[7]).await[&7], "7");
     assert_eq!(repository.db.asked(), [vec![5], vec![7], vec![7]]);
     Ok(())
@@ -143,7 +147,7 @@ pub fn main() -> Result<(), Error> {
         assert_eq!(found.into_keys().collect::<Vec<_>>(), [1, 100]);
     }
     assert_eq!(db.asked(), [vec![1, 5, 100], vec![100]]);
-    in_a_set::invalidate("a".to_owned(), 5)?;
+    in_a_set::invalidate("a".to_owned(), &[5].into())?;
     in_a_set(&db, "a".to_owned(), &[1, 5].into());
     assert_eq!(db.asked(), [vec![5]]);
     assert_eq!(alone(&db, &[1, 2]), [(1, 2), (2, 4)]);

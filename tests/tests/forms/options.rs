@@ -12,6 +12,7 @@ fn next() -> u32 {
 }
 
 const SPAN: Duration = Duration::from_secs(30);
+const ENTRIES: usize = 500;
 
 #[cached(
     kind = "every_duration",
@@ -21,13 +22,14 @@ const SPAN: Duration = Duration::from_secs(30);
     outage_ttl = SPAN,
     timeout(soft = "200ms", hard = Duration::from_secs(2)),
     jitter = 0.1,
-    early = false
+    early = false,
+    capacity = 1000
 )]
 async fn every_duration(id: u32) -> Result<u32, Error> {
     std::future::ready(Ok(id + next())).await
 }
 
-#[cached(kind = "every_expression", jitter = 1.0 / 8.0, timeout(hard = SPAN), consistency = "bounded")]
+#[cached(kind = "every_expression", jitter = 1.0 / 8.0, capacity = ENTRIES * 2, timeout(hard = SPAN), consistency = "bounded")]
 fn every_expression(id: u32) -> u32 {
     id + next()
 }

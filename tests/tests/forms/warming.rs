@@ -1,6 +1,7 @@
 //! `warm`: many calls from an iterator of their arguments.
 
 use std::borrow::Cow;
+use std::future::IntoFuture;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use cache_core::cached;

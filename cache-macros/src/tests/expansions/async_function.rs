@@ -217,6 +217,66 @@ impl user_profile {
         );
         ::cache_core::__private::invalidate(::core::option::Option::None, __key).await
     }
+    #[doc(hidden)]
+    #[inline]
+    pub(crate) fn __updating(id: u64) -> ::cache_core::__private::Updating {
+        ::cache_core::__private::updating::<
+            Result<Profile, DbError>,
+            _,
+            _,
+        >(
+            user_profile::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            {
+                let __probed = ::cache_core::__private::shape!(
+                    Result < Profile, DbError >
+                );
+                ::cache_core::__private::checked::<
+                    Result<Profile, DbError>,
+                    _,
+                    _,
+                    _,
+                    _,
+                >(__probed)
+            },
+            ::core::option::Option::None,
+            &(::cache_core::__private::argument(&id),),
+            |__tags| {
+                __tags
+                    .tag(
+                        &[
+                            ::cache_core::__private::Part::Text("user:"),
+                            ::cache_core::__private::Part::Value(&id),
+                        ],
+                    );
+            },
+        )
+    }
+    #[doc(hidden)]
+    #[inline]
+    pub(crate) async fn __updated(
+        __updating: ::cache_core::__private::Updating,
+        __outcome: ::cache_core::__private::Outcome<Result<Profile, DbError>>,
+    ) {
+        ::cache_core::__private::updated(
+                __updating,
+                {
+                    let __probed = ::cache_core::__private::shape!(
+                        Result < Profile, DbError >
+                    );
+                    ::cache_core::__private::checked::<
+                        Result<Profile, DbError>,
+                        _,
+                        _,
+                        _,
+                        _,
+                    >(__probed)
+                },
+                __outcome,
+                |__ticket| __ticket,
+            )
+            .await
+    }
     /// Makes a call for each of many arguments, so that what they load is cached.
     #[inline]
     pub(crate) fn warm<'__0>(

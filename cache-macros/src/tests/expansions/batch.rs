@@ -1,3 +1,4 @@
+#[allow(clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)]
 async fn users(db: &Db, ids: &[u64]) -> Result<HashMap<u64, User>, DbError> {
     ::cache_core::__private::batch::<
         Result<HashMap<u64, User>, DbError>,
@@ -83,9 +84,65 @@ impl users {
     clippy::pedantic
 )]
 impl users {
+    /// Runs the function and caches what it returns, whatever is cached now.
+    #[inline]
+    async fn refresh(db: &Db, ids: &[u64]) -> Result<HashMap<u64, User>, DbError> {
+        ::cache_core::__private::batch::<
+            Result<HashMap<u64, User>, DbError>,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+        >(
+                ::cache_core::__private::shape!(
+                    Result < HashMap < u64, User >, DbError >
+                ),
+                ::cache_core::__private::elements(ids),
+                |ids| ::core::result::Result::Err(
+                    ::cache_core::__private::refresh(
+                        user::__site(),
+                        ::cache_core::__private::Instance::of::<()>(),
+                        ::cache_core::__private::element::<
+                            Result<HashMap<u64, User>, DbError>,
+                            _,
+                            _,
+                            _,
+                            _,
+                            false,
+                            false,
+                        >(
+                            ::cache_core::__private::shape!(
+                                Result < HashMap < u64, User >, DbError >
+                            ),
+                        ),
+                        ::core::option::Option::None,
+                        &(::cache_core::__private::argument(&ids),),
+                        |__tags| {
+                            __tags
+                                .tag(
+                                    &[
+                                        ::cache_core::__private::Part::Text("user:"),
+                                        ::cache_core::__private::Part::Value(&ids),
+                                    ],
+                                );
+                        },
+                    ),
+                ),
+                |__missing: ::std::vec::Vec<_>| {
+                    async move {
+                        let ids = &__missing[..];
+                        users::uncached(db, ids).await
+                    }
+                },
+            )
+            .await
+    }
     /// The key of a call.
     #[inline]
     fn key(ids: u64) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
+        #[allow(clippy::shadow_same)]
         let ids = &ids;
         ::cache_core::__private::key(
             user::__site(),
@@ -96,14 +153,18 @@ impl users {
     /// Removes what is cached for a call.
     #[inline]
     async fn invalidate(
-        ids: u64,
+        ids: &[u64],
     ) -> ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error> {
-        let ids = &ids;
-        let __key = ::cache_core::__private::key(
-            user::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
-            &(::cache_core::__private::argument(&ids),),
-        );
-        ::cache_core::__private::invalidate(::core::option::Option::None, __key).await
+        ::cache_core::__private::invalidate_all(
+                ::core::option::Option::None,
+                ::cache_core::__private::elements(ids)
+                    .iter()
+                    .map(|ids| ::cache_core::__private::key(
+                        user::__site(),
+                        ::cache_core::__private::Instance::of::<()>(),
+                        &(::cache_core::__private::argument(&ids),),
+                    )),
+            )
+            .await
     }
 }

@@ -219,4 +219,67 @@ impl Users {
         );
         ::cache_core::__private::invalidate(::core::option::Option::None, __key).await
     }
+    #[allow(
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    #[doc(hidden)]
+    #[inline]
+    pub fn __profile_updating(&self, id: u64) -> ::cache_core::__private::Updating {
+        ::cache_core::__private::updating::<
+            Option<Profile>,
+            _,
+            _,
+        >(
+            Self::__profile_site(),
+            ::cache_core::__private::Instance::of::<Self>(),
+            {
+                let __probed = ::cache_core::__private::shape!(Option < Profile >);
+                ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)
+            },
+            ::core::option::Option::None,
+            &(
+                ::cache_core::__private::argument(&self.tenant),
+                ::cache_core::__private::argument(&id),
+            ),
+            |_| {},
+        )
+    }
+    #[allow(
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    #[doc(hidden)]
+    #[inline]
+    pub async fn __profile_updated(
+        __updating: ::cache_core::__private::Updating,
+        __outcome: ::cache_core::__private::Outcome<Option<Profile>>,
+    ) {
+        ::cache_core::__private::updated(
+                __updating,
+                {
+                    let __probed = ::cache_core::__private::shape!(Option < Profile >);
+                    ::cache_core::__private::checked::<
+                        Option<Profile>,
+                        _,
+                        _,
+                        _,
+                        _,
+                    >(__probed)
+                },
+                __outcome,
+                |__ticket| __ticket,
+            )
+            .await
+    }
 }

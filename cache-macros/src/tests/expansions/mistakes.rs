@@ -192,6 +192,61 @@ impl user_profile {
         );
         ::cache_core::__private::invalidate(::core::option::Option::None, __key).await
     }
+    #[doc(hidden)]
+    #[inline]
+    pub fn __updating(db: &Db, id: u64) -> ::cache_core::__private::Updating {
+        ::cache_core::__private::updating::<
+            Result<Profile, DbError>,
+            _,
+            _,
+        >(
+            user_profile::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            {
+                let __probed = ::cache_core::__private::shape!(
+                    Result < Profile, DbError >
+                );
+                ::cache_core::__private::checked::<
+                    Result<Profile, DbError>,
+                    _,
+                    _,
+                    _,
+                    _,
+                >(__probed)
+            },
+            ::core::option::Option::None,
+            &(
+                ::cache_core::__private::argument(&db),
+                ::cache_core::__private::argument(&id),
+            ),
+            |_| {},
+        )
+    }
+    #[doc(hidden)]
+    #[inline]
+    pub async fn __updated(
+        __updating: ::cache_core::__private::Updating,
+        __outcome: ::cache_core::__private::Outcome<Result<Profile, DbError>>,
+    ) {
+        ::cache_core::__private::updated(
+                __updating,
+                {
+                    let __probed = ::cache_core::__private::shape!(
+                        Result < Profile, DbError >
+                    );
+                    ::cache_core::__private::checked::<
+                        Result<Profile, DbError>,
+                        _,
+                        _,
+                        _,
+                        _,
+                    >(__probed)
+                },
+                __outcome,
+                |__ticket| __ticket,
+            )
+            .await
+    }
     /// Makes a call for each of many arguments, so that what they load is cached.
     #[inline]
     pub fn warm<'__0>(

@@ -1,6 +1,6 @@
 #[allow(clippy::used_underscore_binding)]
 fn sum(__argument_0: (u32, u32), c: u32, __argument_2: u8) -> u32 {
-    #[allow(unused_variables)]
+    #[allow(unused_variables, clippy::pattern_type_mismatch)]
     let (a, b) = &__argument_0;
     let __ticket = match ::cache_core::__private::lookup::<
         u32,
@@ -94,7 +94,7 @@ impl sum {
     /// Runs the function and caches what it returns, whatever is cached now.
     #[inline]
     fn refresh(__argument_0: (u32, u32), c: u32, __argument_2: u8) -> u32 {
-        #[allow(unused_variables)]
+        #[allow(unused_variables, clippy::pattern_type_mismatch)]
         let (a, b) = &__argument_0;
         let __ticket = ::cache_core::__private::refresh::<
             u32,
@@ -166,7 +166,7 @@ impl sum {
     /// Caches a value as if the function had returned it; `false` where it is not cached.
     #[inline]
     fn put(__argument_0: (u32, u32), __argument_2: u8, value: u32) -> bool {
-        #[allow(unused_variables)]
+        #[allow(unused_variables, clippy::pattern_type_mismatch)]
         let (a, b) = &__argument_0;
         let __ticket = ::cache_core::__private::refresh::<
             u32,
@@ -211,6 +211,58 @@ impl sum {
             ),
         );
         ::cache_core::__private::invalidate_blocking(::core::option::Option::None, __key)
+    }
+    #[doc(hidden)]
+    #[inline]
+    fn __updating(
+        __argument_0: (u32, u32),
+        __argument_2: u8,
+    ) -> ::cache_core::__private::Updating {
+        #[allow(unused_variables, clippy::pattern_type_mismatch)]
+        let (a, b) = &__argument_0;
+        ::cache_core::__private::updating::<
+            u32,
+            _,
+            _,
+        >(
+            sum::__site(),
+            ::cache_core::__private::Instance::of::<()>(),
+            {
+                let __probed = ::cache_core::__private::shape!(u32);
+                ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
+            },
+            ::core::option::Option::None,
+            &(
+                ::cache_core::__private::argument(&__argument_0),
+                ::cache_core::__private::argument(&__argument_2),
+            ),
+            |__tags| {
+                __tags
+                    .tag(
+                        &[
+                            ::cache_core::__private::Part::Text("sum:"),
+                            ::cache_core::__private::Part::Value(&a),
+                        ],
+                    );
+            },
+        )
+    }
+    #[doc(hidden)]
+    #[inline]
+    async fn __updated(
+        __updating: ::cache_core::__private::Updating,
+        __outcome: ::cache_core::__private::Outcome<u32>,
+    ) {
+        ::cache_core::__private::updated(
+                __updating,
+                {
+                    let __probed = ::cache_core::__private::shape!(u32);
+                    ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
+                },
+                __outcome,
+                |__ticket| __ticket,
+            )
+            .await
     }
     /// Makes a call for each of many arguments, so that what they load is cached.
     #[inline]

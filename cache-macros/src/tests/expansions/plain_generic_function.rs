@@ -235,6 +235,54 @@ impl parsed {
             __key,
         )
     }
+    #[doc(hidden)]
+    #[inline]
+    fn __updating<'a, T: FromStr + ?Sized, const N: usize>(
+        text: &'a str,
+        caches: &Caches,
+        name: &str,
+    ) -> ::cache_core::__private::Updating
+    where
+        T: Clone,
+    {
+        ::cache_core::__private::updating::<
+            Option<T>,
+            _,
+            _,
+        >(
+            parsed::__site(),
+            ::cache_core::__private::Instance::of::<T>(),
+            {
+                let __probed = ::cache_core::__private::shape!(Option < T >);
+                ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
+            },
+            ::core::option::Option::Some(
+                ::cache_core::__private::cache(&caches.get(name)),
+            ),
+            &(::cache_core::__private::argument(&text.trim()), &N),
+            |_| {},
+        )
+    }
+    #[doc(hidden)]
+    #[inline]
+    async fn __updated<'a, T: FromStr + ?Sized, const N: usize>(
+        __updating: ::cache_core::__private::Updating,
+        __outcome: ::cache_core::__private::Outcome<Option<T>>,
+    )
+    where
+        T: Clone,
+    {
+        ::cache_core::__private::updated(
+                __updating,
+                {
+                    let __probed = ::cache_core::__private::shape!(Option < T >);
+                    ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
+                },
+                __outcome,
+                |__ticket| __ticket,
+            )
+            .await
+    }
     #[deprecated]
     #[allow(unused_variables)]
     /// Makes a call for each of many arguments, so that what they load is cached.

@@ -1,0 +1,14 @@
+use cache_core::{cached, updates};
+
+#[cached(kind = "user_profile")]
+fn user_profile(id: u64) -> Option<String> {
+    Some(id.to_string())
+}
+
+#[updates(user_profile(id))]
+async fn save(id: u64) -> Result<(), String> {
+    let _ = id;
+    Ok(())
+}
+
+fn main() {}
