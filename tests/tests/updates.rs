@@ -589,6 +589,31 @@ async fn a_store_that_hangs_delays_a_write_by_its_timeout_at_most() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_write_has_ended_goes_at_once_whatever_else_is_still_asked() {
+    let (_server, cache, gates) = held_back(Duration::from_mins(1));
+    let source = Source::new(1);
+    read(&cache, &source, 1).await;
+    gates.hold_requests(Op::Update);
+    gates.hold_requests(Op::Invalidate);
+    let saved = tokio::spawn({
+        let (cache, source) = (cache.clone(), source.clone());
+        async move { save(&cache, &source, 1, 50).await }
+    });
+    gates.held(Op::Update, 1).await;
+    gates.held(Op::Invalidate, 1).await;
+    assert_eq!(read(&cache, &source, 1).await, 2, "it is learnt once more");
+    gates.open(Op::Update);
+    // Its own write tells this node nothing, and what others end now would not either.
+    until("the value from before is gone", async || {
+        cache.scope(profile::peek(1)).await.is_none()
+    })
+    .await;
+    gates.open(Op::Invalidate);
+    assert_eq!(saved.await.expect("no panic"), Ok(51));
+    assert_eq!(read(&cache, &source, 1).await, 51);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_whose_caller_is_gone_is_stored_all_the_same() {
     let (server, cache, gates) = held_back(Duration::from_secs(5));
     let other = Cache::builder().shared(server.store()).build();
@@ -705,4 +730,214 @@ async fn a_store_that_takes_no_writes_still_ends_what_was_there() {
             assert_eq!(read(cache, &source, 1).await, value + 1, "{op:?}");
         }
     }
+}
+
+/// What is written, with what it says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+struct Order {
+    customer: u64,
+    total: u64,
+    millis: u64,
+}
+
+#[cached(
+    kind = "order",
+    skip(source),
+    tags("order:{id}"),
+    cache_if = |order| order.total > 0,
+    ttl_with = |order| Duration::from_millis(order.millis),
+    tags_with = |order| ["customer:{order.customer}"]
+)]
+async fn order(source: &Source, id: u64) -> Order {
+    let total = source.load().await;
+    Order {
+        customer: id,
+        total,
+        millis: 60_000,
+    }
+}
+
+/// A write of an order with these terms.
+async fn save_order(cache: &Cache, id: u64, written: Order) {
+    let shape = checked::<Order, _, _, _, _>(shape!(Order));
+    let args = (argument(&id),);
+    let tags = |tags: &mut cache_core::__private::Tags| {
+        tags.tag(&[Part::Text("order:"), Part::Value(&id)]);
+    };
+    cache
+        .scope(async {
+            let site = order::__site();
+            let noted =
+                updating::<Order, _, _>(site, Instance::of::<()>(), shape, None, &args, tags);
+            let noted = noted.begin().await;
+            let (_, outcome) = outcome(shape!(Order), written);
+            updated::<Order, _>(noted, shape, outcome, |ticket| {
+                ticket
+                    .cache_if(|order| order.total > 0)
+                    .ttl_with(|order| Duration::from_millis(order.millis))
+                    .tags_with(|order| [format!("customer:{}", order.customer)])
+            })
+            .await;
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_functions_terms_hold_for_what_is_written() {
+    for world in worlds() {
+        let (source, first) = (Source::new(1), &world.caches[0]);
+        let last = world.caches.last().expect("one at least");
+        let read = async |cache: &Cache| cache.scope(order(&source, 1)).await.total;
+        let order = |customer, total, millis| Order {
+            customer,
+            total,
+            millis,
+        };
+        // Twice: at first nobody has known the customer's tag before the load.
+        for cache in [first, last, first] {
+            assert_eq!(read(cache).await, 1);
+        }
+        until("it is stored", async || {
+            let loads = source.loads();
+            read(first).await;
+            source.loads() == loads
+        })
+        .await;
+
+        // A value that is not cached.
+        source.set(0);
+        save_order(first, 1, order(1, 0, 60_000)).await;
+        let loads = source.loads();
+        assert_eq!(read(first).await, 0, "{}", world.name);
+        assert_eq!(
+            source.loads(),
+            loads + 1,
+            "{}: it was invalidated",
+            world.name
+        );
+
+        // One that is, with a tag that was known before the write; and the tag ends it.
+        source.set(5);
+        save_order(first, 1, order(1, 5, 60_000)).await;
+        let loads = source.loads();
+        assert_eq!(read(first).await, 5, "{}", world.name);
+        assert_eq!(source.loads(), loads, "{}: it was stored", world.name);
+        source.set(6);
+        last.invalidate_tag("customer:1").await.expect("a tag");
+        until("its own tag has ended it", async || read(first).await == 6).await;
+
+        // One that is over at once.
+        save_order(first, 1, order(1, 6, 0)).await;
+        let loads = source.loads();
+        assert_eq!(read(first).await, 6);
+        assert_eq!(source.loads(), loads + 1, "{}", world.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tag_that_only_the_written_value_knows_is_never_missed() {
+    for world in worlds() {
+        let (source, first) = (Source::new(3), &world.caches[0]);
+        let last = world.caches.last().expect("one at least");
+        let tags = |tags: &mut cache_core::__private::Tags| tags.tag(&[Part::Text("order:2")]);
+        let shape = checked::<Order, _, _, _, _>(shape!(Order));
+        let noted = first
+            .scope(async {
+                let (site, args) = (order::__site(), (argument(&2_u64),));
+                updating::<Order, _, _>(site, Instance::of::<()>(), shape, None, &args, tags)
+                    .begin()
+                    .await
+            })
+            .await;
+        // During the write, by whoever else writes to that customer.
+        last.invalidate_tag("customer:77").await.expect("a tag");
+        let written = Order {
+            customer: 77,
+            total: 2,
+            millis: 60_000,
+        };
+        updated::<Order, _>(noted, shape, Outcome::Value(written), |ticket| {
+            ticket.tags_with(|order| [format!("customer:{}", order.customer)])
+        })
+        .await;
+        for cache in &world.caches {
+            assert_eq!(
+                cache.scope(order(&source, 2)).await.total,
+                3,
+                "{}",
+                world.name
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_transaction_a_write_comes_to_an_invalidation() {
+    for world in worlds() {
+        let (source, first) = (Source::new(1), &world.caches[0]);
+        for cache in &world.caches {
+            read(cache, &source, 1).await;
+        }
+        let aborted = first.transaction(async {
+            save(first, &source, 1, 9).await.expect("a write");
+            Err::<(), ()>(())
+        });
+        assert!(aborted.await.is_err());
+        source.set(1);
+        let loads = source.loads();
+        for cache in &world.caches {
+            assert_eq!(read(cache, &source, 1).await, 2, "{}", world.name);
+        }
+        assert_eq!(source.loads(), loads, "{}: nothing has changed", world.name);
+        let committed = first.transaction(async {
+            let saved = save(first, &source, 1, 9).await;
+            // Nobody else is to see it yet.
+            for cache in &world.caches[1..] {
+                assert_eq!(read(cache, &source, 1).await, 2, "{}", world.name);
+            }
+            saved
+        });
+        assert_eq!(committed.await, Ok(10));
+        reads(&world, &source, 1, 10).await;
+        assert_eq!(
+            first.snapshot().kinds["profile"].updates,
+            0,
+            "{}",
+            world.name
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_lost_server_may_have_forgotten_is_ended_once_more() {
+    let server = MemoryServer::new(Env::system());
+    let cache = Cache::builder().shared(server.store()).build();
+    let source = Source::new(1);
+    save(&cache, &source, 1, 5).await.expect("a write");
+    assert_eq!(cache.health().queued, 0);
+    server.trouble(Trouble::Down);
+    assert!(
+        cache.health().queued > 0,
+        "the write is among what was sent lately"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kind_that_is_switched_off_here_is_invalidated_for_the_others() {
+    let server = MemoryServer::new(Env::system());
+    let off = cache_core::Policy::new().enabled(false);
+    let one = Cache::builder()
+        .shared(server.store())
+        .policy("profile", off)
+        .build();
+    let two = Cache::builder().shared(server.store()).build();
+    let source = Source::new(1);
+    assert_eq!(read(&two, &source, 1).await, 2);
+    save(&one, &source, 1, 5).await.expect("a write");
+    assert_eq!(read(&two, &source, 1).await, 6);
+    assert_eq!(
+        source.loads(),
+        2,
+        "nothing was stored for a kind that is off"
+    );
 }

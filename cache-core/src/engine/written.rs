@@ -12,7 +12,7 @@ use super::invalidate::{Invalidation, Targets};
 use super::lease::LeaseGuard;
 use super::outage::{Asking, shared_keys, unit};
 use super::update::kept;
-use super::{Call, Carrier};
+use super::{Call, Carrier, Engine};
 use crate::ErrorKind;
 use crate::entry::{self, EntryId, Header};
 use crate::flight::Note;
@@ -174,12 +174,10 @@ impl Writing {
             // Guard G10: the queue closes the shared tier to this node before the caller learns of it.
             Ended::Failed => {
                 let ticket = engine.queue_invalidation(&tags, &keys);
+                effect_again(&engine, &self.targets);
                 (Invalidation::Queued, None, ticket)
             }
         };
-        if !removed(Guard::G4) {
-            engine.apply_locally(&self.targets);
-        }
         engine.journaled(ticket).await;
         engine.count_invalidation(&self.targets, outcome);
         let key = self.call.shared_key();
@@ -232,8 +230,17 @@ impl Writing {
         let (other_tags, other_keys) = (rest(tags, &own), rest(keys, std::slice::from_ref(&key)));
         let mut left = [self.left; 3];
         let [of_update, of_tags, of_keys] = &mut left;
+        // Guard G4: at once, whatever else is still to be answered. The node's own write has ended what
+        // it was told about what it has just ended, and others may have ended that before it.
+        let targets = &self.targets;
+        let updated = async {
+            let updated = engine.bounded_by(of_update, Asking::Write, store.update(update));
+            let updated = updated.await;
+            effect_again(engine, targets);
+            updated
+        };
         let (updated, tags_done, keys_done) = tokio::join!(
-            engine.bounded_by(of_update, Asking::Write, store.update(update)),
+            updated,
             engine.bounded_by(of_tags, Asking::Aside, store.invalidate(&other_tags)),
             engine.bounded_by(of_keys, Asking::Aside, store.remove(&other_keys)),
         );
@@ -262,6 +269,7 @@ impl Writing {
                     engine.bounded_by(of_keys, Asking::Aside, store.remove(keys)),
                 );
                 errors.extend([tags_done.err(), keys_done.err()].into_iter().flatten());
+                effect_again(engine, &self.targets);
                 None
             }
             Err(error) => {
@@ -341,6 +349,13 @@ impl Writing {
             call.count(Count::FillRefused);
         }
         (call, stored)
+    }
+}
+
+/// The local effect, once the store has answered.
+fn effect_again(engine: &Engine, targets: &Targets) {
+    if !removed(Guard::G4) {
+        engine.apply_locally(targets);
     }
 }
 
