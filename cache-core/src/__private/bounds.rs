@@ -18,11 +18,11 @@ use crate::shape::{FallibleOptional, Outline};
 use crate::value::Carry;
 
 /// An argument of the key.
-pub fn argument<T: Keyed<Way> + ?Sized, Way>(
-    argument: &T,
-) -> Argument<<T as Keyed<Way>>::Given<&T>> {
+pub fn argument<T: Keyed<Way> + ?Sized, Way>(argument: &T) -> GivenOf<'_, T, Way> {
     Argument(<T as Keyed<Way>>::given(argument))
 }
+
+type GivenOf<'a, T, Way> = Argument<<T as Keyed<Way>>::Given<&'a T>>;
 
 /// The reference in a `cache = expression` option.
 pub fn cache<C: Chosen<Way> + ?Sized, Way>(cache: &C) -> &Cache {

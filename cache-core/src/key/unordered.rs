@@ -1,5 +1,5 @@
 //! Sets as arguments: serde sees a list in an order that means nothing, so they are told by their
-//! type's name, through aliases and in generic functions, and sorted.
+//! type's name, through aliases and in generic functions, and sorted (docs/decisions/0014).
 
 use std::any::type_name;
 
