@@ -2,7 +2,7 @@
 //! a call. Plain functions can wait for it from anywhere, and a test's runtime ending does not kill it.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
@@ -47,16 +47,31 @@ pub(crate) fn is_here() -> bool {
 
 /// Waits for `future` on this thread, without a runtime: what it waits for is driven elsewhere.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut output = None;
+    loop {
+        wait(&mut |context| match future.as_mut().poll(context) {
+            Poll::Ready(ended) => {
+                output = Some(ended);
+                Poll::Ready(())
+            }
+            Poll::Pending => Poll::Pending,
+        });
+        if let Some(output) = output {
+            return output;
+        }
+    }
+}
+
+/// Polls until it is ready. Apart from [`block_on`], which is compiled for each future.
+fn wait(poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>) {
     // On a thread of a tokio runtime its cooperative budget applies, and nobody here would ever
     // replenish it: once spent, every poll would end at once, for ever.
-    let mut future = pin!(unconstrained(future));
+    let mut future = pin!(unconstrained(poll_fn(poll)));
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
+    while future.as_mut().poll(&mut context).is_pending() {
+        thread::park();
     }
 }
 

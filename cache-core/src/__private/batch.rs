@@ -165,7 +165,7 @@ where
             }
         }
         let mut failed = false;
-        for (index, (each, _stored)) in calls.ended() {
+        for (index, each) in calls.ended() {
             match each {
                 Ok(value) => found[places[index]].1 = value,
                 Err(Failed) => failed = true,
@@ -345,10 +345,8 @@ impl<F: Future, V> Calls<F, V> {
         let mut body = pin!(body);
         poll_fn(|context| {
             self.poll(context);
-            match within {
-                Some(within) => within.run(|| body.as_mut().poll(context)),
-                None => body.as_mut().poll(context),
-            }
+            let _within = within.map(Within::enter);
+            body.as_mut().poll(context)
         })
         .await
     }

@@ -3,13 +3,13 @@
 
 mod batch;
 mod bounds;
+mod course;
 mod invalidates;
 mod terms;
 mod ticket;
 mod updates;
 
 use std::future::{Future, ready};
-use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -31,7 +31,7 @@ pub use self::batch::{Each, Elements, Failed, batch, batch_blocking, elements, t
 pub use self::bounds::{argument, cache, checked, element};
 pub use self::invalidates::{Armed, Plan};
 pub use self::terms::{IntoTag, IntoTtl};
-pub use self::ticket::Ticket;
+pub use self::ticket::{Load, Ticket};
 use self::ticket::{Way, copy};
 pub use self::updates::{Joins, Outcome, Updating, block_on, outcome, updated, updating};
 pub use crate::key::Argument;
@@ -210,13 +210,10 @@ fn planned(
 
 /// Loads what was missed, or waits for who is loading it.
 ///
-/// A plain function that returns a boxed future, so that a hit never pays for the body's, and
-/// recursive functions have a size.
-pub fn load<R, S: Shape<R>, F: Future<Output = R>>(
-    ticket: Ticket<R, S>,
-    body: F,
-) -> Pin<Box<impl Future<Output = R>>> {
-    Box::pin(async move { ticket.run(body).await.0 })
+/// A plain function that returns a future with the body's on the heap, so that a hit never pays for
+/// that, and recursive functions have a size.
+pub fn load<R, S: Shape<R>, F: Future<Output = R>>(ticket: Ticket<R, S>, body: F) -> Load<R, S, F> {
+    ticket.run(body)
 }
 
 /// [`load`] for a plain function.
@@ -227,7 +224,9 @@ pub fn load_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, body: impl FnOnce() -
 /// Stores what the function would have returned, as a load that began at this call; `false` where it
 /// is not stored.
 pub async fn put<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
-    ticket.given().run(ready(value)).await.1
+    let mut load = ticket.given().run(ready(value));
+    (&mut load).await;
+    load.is_stored()
 }
 
 /// [`put`] for a plain function.

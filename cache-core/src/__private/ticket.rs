@@ -2,19 +2,22 @@
 //! knows of no types.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::marker::PhantomData;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::course::{Course, Side};
 use super::terms::{IntoTag, IntoTtl, Terms};
 use crate::driver::{self, block_on};
-use crate::engine::{Call, Engine, Fate, Prepared, Running, Solo, Within};
+use crate::engine::{Call, Engine, Solo};
 use crate::local::{Held, LocalKey};
+use crate::policy::Settings;
 use crate::shape::{Class, Outline, Shape};
+use crate::value::Value;
 
 /// A call that found nothing it could use in the local tier.
 pub struct Ticket<R, S: Outline<R>> {
@@ -96,7 +99,7 @@ impl<R, S: Shape<R>> Ticket<R, S> {
         value: &S::Value,
         call: &Call,
     ) -> Option<(Duration, Vec<String>)> {
-        let usual = call.usual_ttl(self.shape.class(value));
+        let usual = usual_ttl(&call.function.settings, self.shape.class(value));
         self.terms.of(value, usual)
     }
 
@@ -108,89 +111,17 @@ impl<R, S: Shape<R>> Ticket<R, S> {
         self
     }
 
-    /// Runs the call to its end: returns what the function returned or would have returned, and
-    /// whether the value is stored.
-    pub(super) async fn run(self, body: impl Future<Output = R>) -> (R, bool) {
-        let Self {
-            shape, way, terms, ..
-        } = self;
-        let call = match way {
-            Way::Call(call) => call,
-            Way::Solo(solo) => {
-                let began = solo.load_begins();
-                let returned = body.await;
-                solo.load_ended(began, shape.is_error(&returned));
-                return (returned, false);
-            }
-            Way::Look(call) => {
-                if let Some(value) = call
-                    .find_in_transaction()
-                    .await
-                    .and_then(|held| copy(&*held))
-                {
-                    return (shape.join(value), true);
-                }
-                let running = call.run_alone();
-                let returned = body.await;
-                call.ran(&running, shape.is_error(&returned));
-                return (returned, false);
-            }
-            Way::Past => return (body.await, false),
-        };
-        let mut body = pin!(body);
-        let found = |held: &dyn Held| copy(held).map(|value| shape.join(value));
-        let lead = match call.prepare().await {
-            Prepared::Lead(lead) => lead,
-            Prepared::Value(held) => {
-                if let Some(returned) = found(&*held) {
-                    return (returned, true);
-                }
-                // Another type's, which the engine hands to nobody.
-                return (body.await, false);
-            }
-            Prepared::Alone => {
-                let running = call.run_alone();
-                let returned = body.await;
-                call.ran(&running, shape.is_error(&returned));
-                return (returned, false);
-            }
-        };
-        let mut running = call.run(&lead);
-        let within = call.within();
-        let returned = in_time(&mut running, &within, body.as_mut()).await;
-        let Some(returned) = returned else {
-            let stale = call.too_late(lead);
-            if let Some(returned) = stale.and_then(|held| found(&*held)) {
-                return (returned, false);
-            }
-            return (body.await, false);
-        };
-        let is_error = shape.is_error(&returned);
-        let cost = call.ran(&running, is_error);
-        drop(running);
-        let lead = if is_error {
-            match call.rescue(lead) {
-                Err(lead) => lead,
-                Ok(held) => return (found(&*held).unwrap_or(returned), false),
-            }
-        } else {
-            lead
-        };
-        let value = match shape.split(returned) {
-            Ok(value) => value,
-            Err(returned) => {
-                call.leave_out(lead, is_error).await;
-                return (returned, false);
-            }
-        };
-        let Some((ttl, tags)) = terms.of(&value, call.usual_ttl(shape.class(&value))) else {
-            call.leave_out(lead, is_error).await;
-            return (shape.join(value), false);
-        };
-        let copy = value.clone();
-        let fate = Fate { ttl, cost, tags };
-        let stored = call.finish(lead, shape.wrap(value), fate).await;
-        (shape.join(copy), stored)
+    /// Runs the call to its end: gives what the function returned or would have returned.
+    pub(super) fn run<F: Future<Output = R>>(self, body: F) -> Load<R, S, F> {
+        Load {
+            course: Course::new(self.way),
+            returns: Returns {
+                shape: self.shape,
+                terms: self.terms,
+                returned: None,
+            },
+            body: Box::pin(body),
+        }
     }
 
     /// Has a flag up while it waits for somebody else.
@@ -217,49 +148,152 @@ impl<R, S: Shape<R>> Ticket<R, S> {
         }
     }
 
+    /// [`Ticket::run`] for a plain function. Returns what it gives, and whether the value is stored.
     pub(super) fn run_blocking(mut self, body: impl FnOnce() -> R) -> (R, bool) {
-        match &mut self.way {
-            // A plain function that the driver's thread calls, from the `Drop` of a value, say.
-            Way::Call(_) | Way::Look(_) if driver::is_here() => (body(), false),
-            Way::Call(call) => {
-                call.blocking = true;
-                block_on(self.run(async move { body() }))
+        // Nobody may wait on the driver's thread, which may call a plain function from the `Drop` of
+        // a value, say.
+        if let Way::Past = self.way {
+            return (body(), false);
+        }
+        if let Way::Call(_) | Way::Look(_) = self.way
+            && driver::is_here()
+        {
+            return (body(), false);
+        }
+        self = self.blocking();
+        let mut load = self.run(Plain(Some(body)));
+        let returned = block_on(&mut load);
+        (returned, load.is_stored())
+    }
+}
+
+/// A call after a local miss, under way. What depends on types is here, and as little of it as can be:
+/// the course it takes is the same for all.
+///
+/// Dropped at any time, it first gives up what others wait for, and the function's future then.
+pub struct Load<R, S: Outline<R>, F> {
+    course: Course,
+    returns: Returns<R, S>,
+    /// On the heap, so that recursive functions have a size.
+    body: Pin<Box<F>>,
+}
+
+impl<R, S: Outline<R>, F> Load<R, S, F> {
+    /// Whether the value is stored, at the end.
+    pub(super) fn is_stored(&self) -> bool {
+        self.course.is_stored()
+    }
+}
+
+// Nothing in it but the function's future is ever pinned, and that is on the heap.
+impl<R, S: Outline<R>, F> Unpin for Load<R, S, F> {}
+
+impl<R, S: Outline<R>, F> fmt::Debug for Load<R, S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Load").finish_non_exhaustive()
+    }
+}
+
+impl<R, S: Shape<R>, F: Future<Output = R>> Future for Load<R, S, F> {
+    type Output = R;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        let this = self.get_mut();
+        let mut typed = Typed {
+            returns: &mut this.returns,
+            body: this.body.as_mut(),
+        };
+        match this.course.poll(&mut typed, context) {
+            // At the end there is something; once it has been given there is nothing any more.
+            Poll::Ready(()) => this
+                .returns
+                .returned
+                .take()
+                .map_or(Poll::Pending, Poll::Ready),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// What a call is to return, and how it is made of a value, or a value of it.
+struct Returns<R, S: Outline<R>> {
+    shape: S,
+    terms: Terms<S::Value>,
+    returned: Option<R>,
+}
+
+/// A call with its types, for one poll.
+struct Typed<'p, R, S: Outline<R>> {
+    returns: &'p mut Returns<R, S>,
+    body: Pin<&'p mut dyn Future<Output = R>>,
+}
+
+impl<R, S: Shape<R>> Side for Typed<'_, R, S> {
+    fn run(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        match self.body.as_mut().poll(context) {
+            Poll::Ready(returned) => {
+                let is_error = self.returns.shape.is_error(&returned);
+                self.returns.returned = Some(returned);
+                Poll::Ready(is_error)
             }
-            Way::Solo(_) | Way::Look(_) => block_on(self.run(async move { body() })),
-            Way::Past => (body(), false),
+            Poll::Pending => Poll::Pending,
         }
+    }
+
+    fn serve(&mut self, held: &dyn Held) -> bool {
+        let Some(value) = copy(held) else {
+            return false;
+        };
+        self.returns.returned = Some(self.returns.shape.join(value));
+        true
+    }
+
+    fn value(&mut self, settings: &Settings) -> Option<(Box<dyn Value>, Duration, Vec<String>)> {
+        let Returns {
+            shape,
+            terms,
+            returned,
+        } = &mut *self.returns;
+        let value = match shape.split(returned.take()?) {
+            Ok(value) => value,
+            Err(other) => {
+                *returned = Some(other);
+                return None;
+            }
+        };
+        let terms = terms.of(&value, usual_ttl(settings, shape.class(&value)));
+        let Some((ttl, tags)) = terms else {
+            *returned = Some(shape.join(value));
+            return None;
+        };
+        *returned = Some(shape.join(value.clone()));
+        Some((shape.wrap(value), ttl, tags))
     }
 }
 
-impl Call {
-    /// How long a value of a class is fresh.
-    pub(super) fn usual_ttl(&self, class: Class) -> Duration {
-        let settings = &self.function.settings;
-        match class {
-            Class::Value => None,
-            Class::None => settings.none_ttl,
-            Class::Err => settings.err_ttl,
-        }
-        .unwrap_or(settings.ttl)
+/// A plain function, as a future that is ready at once.
+struct Plain<B>(Option<B>);
+
+impl<B> Unpin for Plain<B> {}
+
+impl<R, B: FnOnce() -> R> Future for Plain<B> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
+        self.0
+            .take()
+            .map_or(Poll::Pending, |body| Poll::Ready(body()))
     }
 }
 
-/// What the function returns, unless it runs for too long.
-async fn in_time<R>(
-    running: &mut Running,
-    within: &Within,
-    mut body: std::pin::Pin<&mut impl Future<Output = R>>,
-) -> Option<R> {
-    poll_fn(|context| {
-        if let Poll::Ready(returned) = within.run(|| body.as_mut().poll(context)) {
-            return Poll::Ready(Some(returned));
-        }
-        match &mut running.hard {
-            Some(hard) => hard.as_mut().poll(context).map(|()| None),
-            None => Poll::Pending,
-        }
-    })
-    .await
+/// How long a value of a class is fresh.
+fn usual_ttl(settings: &Settings, class: Class) -> Duration {
+    match class {
+        Class::Value => None,
+        Class::None => settings.none_ttl,
+        Class::Err => settings.err_ttl,
+    }
+    .unwrap_or(settings.ttl)
 }
 
 /// The value of a local entry.

@@ -44,7 +44,7 @@ pub use invalidate::Invalidation;
 pub(crate) use invalidate::Targets;
 pub(crate) use journal::Journal;
 pub(crate) use keep::Fate;
-pub(crate) use lead::Running;
+pub(crate) use lead::{Lead, Running};
 use lease::Leases;
 use outage::{Asking, Outage, unit};
 pub(crate) use queue::Queue;

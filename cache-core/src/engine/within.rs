@@ -26,21 +26,11 @@ impl Within {
         }
     }
 
-    /// Runs a part of the function: polls its future once, say.
-    pub(crate) fn run<T>(&self, part: impl FnOnce() -> T) -> T {
-        struct Left;
-
-        impl Drop for Left {
-            fn drop(&mut self) {
-                let left = LOADING.try_with(|loading| loading.borrow_mut().pop());
-                drop(left);
-            }
-        }
-
+    /// A part of the function runs here until this is dropped: its future is polled once, say.
+    pub(crate) fn enter(&self) -> Entered {
         // A thread that is ending has no place to note it: there nothing is found either.
         let noted = LOADING.try_with(|loading| loading.borrow_mut().push(self.clone()));
-        let _left = noted.is_ok().then_some(Left);
-        part()
+        Entered(noted.is_ok())
     }
 
     /// Whether what runs here is part of the load of this key.
@@ -53,6 +43,18 @@ impl Within {
                 ours.flat_map(|within| &*within.keys).any(|own| own == key)
             })
             .unwrap_or_default()
+    }
+}
+
+/// A part of a function that runs on this thread; over when dropped, in a panic too.
+pub(crate) struct Entered(bool);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if self.0 {
+            let left = LOADING.try_with(|loading| loading.borrow_mut().pop());
+            drop(left);
+        }
     }
 }
 

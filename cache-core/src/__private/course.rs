@@ -1,0 +1,210 @@
+//! The course of a call after a local miss, whatever its types: search, run the function, store. Of the
+//! types it knows the three things only that a [`Side`] does.
+
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::ticket::Way;
+use crate::driver::BoxFuture;
+use crate::engine::{Call, Fate, Lead, Prepared, Running, Solo, Within};
+use crate::local::Held;
+use crate::policy::Settings;
+use crate::value::Value;
+
+/// What a call's types are needed for.
+pub(super) trait Side {
+    /// Polls the function, which may only be done until it has returned. Ready: whether it has failed.
+    fn run(&mut self, context: &mut Context<'_>) -> Poll<bool>;
+
+    /// Has the call return this entry's value, unless it is of another type.
+    fn serve(&mut self, held: &dyn Held) -> bool;
+
+    /// The value in what the function returned, how long it is fresh, and its own tags; if it is cached
+    /// at all.
+    fn value(&mut self, settings: &Settings) -> Option<(Box<dyn Value>, Duration, Vec<String>)>;
+}
+
+/// How far a call has come.
+pub(super) struct Course {
+    step: Step,
+    stored: bool,
+}
+
+enum Step {
+    /// The function runs past the cache.
+    Past,
+    /// It does so while the shared tier can't be reached, since then.
+    Solo(Solo, Option<Duration>),
+    /// In a transaction.
+    Looking(BoxFuture<'static, (Box<Call>, Option<Arc<dyn Held>>)>),
+    Searching(BoxFuture<'static, (Box<Call>, Prepared)>),
+    /// The function runs, and what it returns is for this call alone.
+    Alone(Box<Call>, Running),
+    /// The function runs, for others too.
+    Leading(Box<Leading>),
+    Storing(BoxFuture<'static, bool>),
+    Ended,
+}
+
+struct Leading {
+    // In this order: what is dropped first ends first.
+    running: Running,
+    lead: Box<Lead>,
+    call: Box<Call>,
+    within: Within,
+}
+
+impl Course {
+    pub(super) fn new(way: Way) -> Self {
+        let step = match way {
+            Way::Past => Step::Past,
+            Way::Solo(solo) => Step::Solo(solo, None),
+            Way::Look(call) => Step::Looking(Box::pin(async move {
+                let found = call.find_in_transaction().await;
+                (call, found)
+            })),
+            Way::Call(call) => Step::Searching(Box::pin(async move {
+                let prepared = call.prepare().await;
+                (call, prepared)
+            })),
+        };
+        Self {
+            step,
+            stored: false,
+        }
+    }
+
+    /// Whether the value is stored, at the end.
+    pub(super) fn is_stored(&self) -> bool {
+        self.stored
+    }
+
+    /// Goes on. Ready, when what is to be returned is there.
+    pub(super) fn poll(&mut self, side: &mut dyn Side, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.step = match &mut self.step {
+                Step::Past => {
+                    ready!(side.run(context));
+                    Step::Ended
+                }
+                Step::Solo(solo, began) => {
+                    let began = *began.get_or_insert_with(|| solo.load_begins());
+                    let is_error = ready!(side.run(context));
+                    solo.load_ended(began, is_error);
+                    Step::Ended
+                }
+                Step::Looking(looking) => {
+                    let (call, found) = ready!(looking.as_mut().poll(context));
+                    if found.is_some_and(|held| side.serve(&*held)) {
+                        self.stored = true;
+                        Step::Ended
+                    } else {
+                        Step::alone(call)
+                    }
+                }
+                Step::Searching(searching) => {
+                    let (call, prepared) = ready!(searching.as_mut().poll(context));
+                    match prepared {
+                        Prepared::Value(held) if side.serve(&*held) => {
+                            self.stored = true;
+                            Step::Ended
+                        }
+                        // Another type's, which the engine hands to nobody.
+                        Prepared::Value(_) => Step::Past,
+                        Prepared::Alone => Step::alone(call),
+                        Prepared::Lead(lead) => Step::Leading(Box::new(Leading {
+                            running: call.run(&lead),
+                            within: call.within(),
+                            lead,
+                            call,
+                        })),
+                    }
+                }
+                Step::Alone(call, running) => {
+                    let is_error = ready!(side.run(context));
+                    call.ran(running, is_error);
+                    Step::Ended
+                }
+                Step::Leading(leading) => {
+                    let is_error = ready!(leading.poll(side, context));
+                    match mem::replace(&mut self.step, Step::Past) {
+                        Step::Leading(leading) => leading.end(is_error, side),
+                        other => other,
+                    }
+                }
+                Step::Storing(storing) => {
+                    self.stored = ready!(storing.as_mut().poll(context));
+                    Step::Ended
+                }
+                Step::Ended => return Poll::Ready(()),
+            };
+        }
+    }
+}
+
+impl Step {
+    fn alone(call: Box<Call>) -> Self {
+        let running = call.run_alone();
+        Self::Alone(call, running)
+    }
+}
+
+impl Leading {
+    /// Polls the function. Ready: whether it has failed; `None`: it runs for too long.
+    fn poll(&mut self, side: &mut dyn Side, context: &mut Context<'_>) -> Poll<Option<bool>> {
+        let within = self.within.enter();
+        if let Poll::Ready(is_error) = side.run(context) {
+            return Poll::Ready(Some(is_error));
+        }
+        drop(within);
+        match &mut self.running.hard {
+            Some(hard) => hard.as_mut().poll(context).map(|()| None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// What becomes of what the function returned.
+    fn end(self: Box<Self>, ended: Option<bool>, side: &mut dyn Side) -> Step {
+        let Self {
+            running,
+            lead,
+            call,
+            ..
+        } = *self;
+        let Some(is_error) = ended else {
+            let stale = call.too_late(lead);
+            return if stale.is_some_and(|held| side.serve(&*held)) {
+                Step::Ended
+            } else {
+                // It goes on for its caller alone.
+                Step::Past
+            };
+        };
+        let cost = call.ran(&running, is_error);
+        drop(running);
+        let lead = if is_error {
+            match call.rescue(lead) {
+                Err(lead) => lead,
+                Ok(held) => {
+                    // Where it can't be had, the error stands.
+                    side.serve(&*held);
+                    return Step::Ended;
+                }
+            }
+        } else {
+            lead
+        };
+        match side.value(&call.function.settings) {
+            Some((value, ttl, tags)) => Step::Storing(Box::pin(async move {
+                let fate = Fate { ttl, cost, tags };
+                call.finish(lead, value, fate).await
+            })),
+            None => Step::Storing(Box::pin(async move {
+                call.leave_out(lead, is_error).await;
+                false
+            })),
+        }
+    }
+}
