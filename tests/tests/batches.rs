@@ -4,13 +4,16 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cache_core::__private::{
     Instance, Site, Spec, Ticket, batch, element, elements, load, lookup, shape,
 };
 use cache_core::memory::MemoryServer;
 use cache_core::{Cache, Env, Policy, Tag};
+use cache_redis::RedisStore;
+use cache_tests::proxy::Proxy;
+use cache_tests::server::RedisServer;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -234,4 +237,43 @@ async fn an_element_invalidated_during_its_load_is_not_stored() {
         users(&cache, &source, &[1, 2]).await.unwrap();
         assert_eq!(source.asked(), [vec![1]]);
     }
+}
+
+/// A hundred elements cost a round trip where they are stored, and three beside the load where they are
+/// not: every piece of an answer, as it comes out of the network, is late by far more than all the rest
+/// takes together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_elements_take_the_round_trips_of_one() {
+    const LATE: Duration = Duration::from_millis(100);
+
+    let redis = RedisServer::start();
+    let cache = |url: &str| {
+        let store = RedisStore::builder(url)
+            .and_then(|url| url.build())
+            .expect("a good URL");
+        let builder = Cache::builder().shared(store);
+        builder.store_timeout(Duration::from_secs(5)).build()
+    };
+    let proxy = Proxy::start(redis.port()).await;
+    let (near, far) = (cache(&redis.url()), cache(&proxy.url()));
+    let (source, known) = (Source::default(), (0..100).collect::<Vec<_>>());
+    far.check_shared().await.expect("it is there");
+    users(&near, &source, &known).await.unwrap();
+    source.asked();
+
+    proxy.delay(LATE);
+    let began = Instant::now();
+    assert_eq!(users(&far, &source, &known).await.unwrap().len(), 100);
+    let (hits, asked) = (began.elapsed(), source.asked());
+    assert!(asked.is_empty(), "all were stored");
+    let unknown: Vec<u64> = (0..100).map(|id| id + 1_000).collect();
+    let began = Instant::now();
+    users(&far, &source, &unknown).await.unwrap();
+    let misses = began.elapsed();
+    assert_eq!(source.asked().len(), 1);
+    println!("100 hits in {hits:?}, 100 misses in {misses:?}, {LATE:?} a piece");
+    // One after the other they would take ten seconds, and thirty. The answers to a hundred come in a
+    // few pieces.
+    assert!(hits < LATE * 10, "{hits:?}");
+    assert!(misses < LATE * 15, "{misses:?}");
 }
