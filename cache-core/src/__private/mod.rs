@@ -10,6 +10,7 @@ mod ticket;
 mod updates;
 
 use std::future::{Future, ready};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -234,6 +235,11 @@ pub fn put_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
     ticket.given().run_blocking(|| value).1
 }
 
+/// Whether an awaited call has succeeded.
+pub async fn succeeded<R>(success: impl shape::Success<R>, call: impl Future<Output = R>) -> bool {
+    success.succeeded(&call.await)
+}
+
 /// The calls of `items`, made by `call` when their turn comes.
 pub fn warm<I, T, F>(items: I, call: F) -> Warm<std::iter::Map<I::IntoIter, F>>
 where
@@ -254,38 +260,55 @@ fn registered_key(site: &'static Site, instance: Instance, args: &ArgsText) -> K
     key.or_under(registered.other.clone())
 }
 
-/// What is cached for a call, without loading it.
-pub async fn peek<R, S: Shape<R>, A: Serialize>(
+/// A call that is looked for and not made. It owns all it needs, so that what looks borrows nothing.
+pub struct Sought<R, S> {
+    shape: S,
+    call: Option<Box<Call>>,
+    returned: PhantomData<fn() -> R>,
+}
+
+impl<R, S> std::fmt::Debug for Sought<R, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sought").finish_non_exhaustive()
+    }
+}
+
+/// What [`peek`] looks for.
+pub fn seek<R, S: Shape<R>, A: Serialize>(
     site: &'static Site,
     instance: Instance,
     shape: S,
     cache: Option<&Cache>,
     args: &A,
-) -> Option<R> {
+) -> Sought<R, S> {
     let call = with_current(cache, |engine, _| {
         let function = engine.function::<R, S>(site.registered(instance), shape);
         if !engine.serves(function) {
             return None;
         }
         let tags = Tags::of_kind(&function.kind.name).0.ok()?;
-        Some(Call::new(engine, function, &args_text(args).ok()?, tags))
-    })?;
-    let held = call.peek().await?;
-    copy(&*held).map(|value| shape.join(value))
+        let call = Call::new(engine, function, &args_text(args).ok()?, tags);
+        Some(Box::new(call))
+    });
+    Sought {
+        shape,
+        call,
+        returned: PhantomData,
+    }
+}
+
+/// What is cached for a call, without loading it.
+pub async fn peek<R, S: Shape<R>>(sought: Sought<R, S>) -> Option<R> {
+    let held = sought.call?.peek().await?;
+    copy(&*held).map(|value| sought.shape.join(value))
 }
 
 /// [`peek`] for a plain function.
-pub fn peek_blocking<R, S: Shape<R>, A: Serialize>(
-    site: &'static Site,
-    instance: Instance,
-    shape: S,
-    cache: Option<&Cache>,
-    args: &A,
-) -> Option<R> {
+pub fn peek_blocking<R, S: Shape<R>>(sought: Sought<R, S>) -> Option<R> {
     if driver::is_here() {
         return None;
     }
-    driver::block_on(peek(site, instance, shape, cache, args))
+    driver::block_on(peek(sought))
 }
 
 /// Removes the entry at a key.

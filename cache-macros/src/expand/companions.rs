@@ -3,6 +3,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::parse_quote;
 
 use super::attributes::Attributes;
 use super::body::{local, promised};
@@ -20,18 +21,32 @@ pub(super) fn quiet() -> TokenStream {
     }
 }
 
+/// How a companion is waited for.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Wait {
+    /// Not at all.
+    #[default]
+    None,
+    /// Its body gives a future that borrows nothing of it: cheaper to compile than an `async fn`.
+    Future,
+    /// It is an `async fn`.
+    Async,
+}
+
 /// One companion before it is written out.
 #[derive(Default)]
 struct Companion<'a> {
     name: &'a str,
     /// For users; what the macros alone call has none, and is hidden.
     doc: Option<&'a str>,
-    waits: bool,
+    /// How it is waited for, where the function is an async one.
+    waits: Wait,
     /// Whether a method's is one.
     method: bool,
     params: Vec<&'a Param>,
     /// Parameters of the companion's own.
     more: TokenStream,
+    /// What it returns; nothing for `()`.
     output: TokenStream,
     body: TokenStream,
 }
@@ -176,18 +191,22 @@ impl Call<'_> {
             self.refreshed(),
             || quote!(#rt::bypass::<#returned, _>(#place)),
         );
-        let statements = if let Some((param, batch)) = self.batch() {
+        let body = if let Some((param, batch)) = self.batch() {
             let batched = self.batched((param, &batch), true, &self.uncached_call());
-            quote!(#scope #batched)
+            promised(self.function, quote!(#scope #batched))
         } else {
-            let load = self.load(&self.uncached_call());
+            // The future that loads is the function's own: it need not be wrapped in another.
+            if self.function.is_async() {
+                sig.asyncness = None;
+                sig.output = parse_quote!(-> impl ::core::future::Future<Output = #returned>);
+            }
+            let load = self.loading(&self.uncached_call());
             quote! {
                 #scope
                 let #ticket = #refreshed;
                 #load
             }
         };
-        let body = promised(self.function, statements);
         let shell = quote_spanned!(self.asked_for()=> #vis #sig { #body });
         let doc = " Runs the function and caches what it returns, whatever is cached now.";
         self.offered(&quote!(#[doc = #doc] #[inline] #shell), attributes)
@@ -201,7 +220,7 @@ impl Call<'_> {
             doc: Some(" The key of a call."),
             method: true,
             params: self.taken(&[Use::Key]),
-            output: quote!(-> ::core::result::Result<#root::Key, #root::Error>),
+            output: quote!(::core::result::Result<#root::Key, #root::Error>),
             body: quote!(#scope #rt::key(#identity, #key)),
             ..Companion::default()
         }
@@ -211,15 +230,15 @@ impl Call<'_> {
         let rt = &self.runtime;
         let (scope, place, key) = (self.scope(FIND), self.place(), self.key());
         let returned = self.returned();
-        let (peek, wait) = self.verb("peek");
+        let peek = self.verb("peek");
         Companion {
             name: "peek",
             doc: Some(" What is cached for a call, without loading it."),
-            waits: true,
+            waits: Wait::Future,
             method: true,
             params: self.taken(FIND),
-            output: quote!(-> ::core::option::Option<#returned>),
-            body: quote!(#scope #rt::#peek::<#returned, _, _>(#place, #key) #wait),
+            output: quote!(::core::option::Option<#returned>),
+            body: quote!(#scope #rt::#peek(#rt::seek::<#returned, _, _>(#place, #key))),
             ..Companion::default()
         }
     }
@@ -227,22 +246,22 @@ impl Call<'_> {
     fn put(&self) -> Companion<'_> {
         let (rt, scope, ticket) = (&self.runtime, self.scope(STORE), local("__ticket"));
         let (returned, refreshed, terms) = (self.returned(), self.refreshed(), self.terms());
-        let (put, wait) = self.verb("put");
+        let put = self.verb("put");
         let value = local("value");
         Companion {
             name: "put",
             doc: Some(
                 " Caches a value as if the function had returned it; `false` where it is not cached.",
             ),
-            waits: true,
+            waits: Wait::Future,
             method: true,
             params: self.taken(STORE),
             more: quote!(#value: #returned),
-            output: quote!(-> bool),
+            output: quote!(bool),
             body: quote! {
                 #scope
                 let #ticket = #refreshed;
-                #rt::#put(#ticket #terms, #value) #wait
+                #rt::#put(#ticket #terms, #value)
             },
         }
     }
@@ -251,25 +270,25 @@ impl Call<'_> {
         let (root, rt) = (self.root, &self.runtime);
         let (scope, identity, key) = (self.scope(FIND), self.identity(), self.key());
         let (cache, at) = (self.cache(), local("__key"));
-        let (invalidate, wait) = self.verb("invalidate");
+        let invalidate = self.verb("invalidate");
         let body = if let Some((param, batch)) = self.batch() {
-            let ((invalidate, wait), keys) =
-                (self.verb("invalidate_all"), self.keys(param, &batch));
-            quote!(#scope #rt::#invalidate(#cache, #keys) #wait)
+            let (invalidate, keys) = (self.verb("invalidate_all"), self.keys(param, &batch));
+            quote!(#scope #rt::#invalidate(#cache, #keys))
         } else {
             quote! {
                 #scope
                 let #at = #rt::key(#identity, #key);
-                #rt::#invalidate(#cache, #at) #wait
+                #rt::#invalidate(#cache, #at)
             }
         };
+        let borrows = self.args.cache.is_some() || self.batch().is_some();
         Companion {
             name: "invalidate",
             doc: Some(" Removes what is cached for a call."),
-            waits: true,
+            waits: if borrows { Wait::Async } else { Wait::Future },
             method: true,
             params: self.taken(FIND),
-            output: quote!(-> ::core::result::Result<#root::Invalidation, #root::Error>),
+            output: quote!(::core::result::Result<#root::Invalidation, #root::Error>),
             body,
             ..Companion::default()
         }
@@ -283,7 +302,7 @@ impl Call<'_> {
             name: "__updating",
             method: true,
             params: self.taken(STORE),
-            output: quote!(-> #rt::Updating),
+            output: quote!(#rt::Updating),
             body: quote!(#scope #rt::updating::<#returned, _, _>(#place, #key, #tags)),
             ..Companion::default()
         }
@@ -296,10 +315,11 @@ impl Call<'_> {
         let (shape, terms, ticket) = (self.shape(), self.terms(), local("__ticket"));
         Companion {
             name: "__updated",
-            waits: true,
+            waits: Wait::Future,
+            output: quote!(()),
             more: quote!(#updating: #rt::Updating, #outcome: #rt::Outcome<#returned>),
             body: quote! {
-                #rt::updated(#updating, #shape, #outcome, |#ticket| #ticket #terms).await
+                #rt::updated(#updating, #shape, #outcome, |#ticket| #ticket #terms)
             },
             ..Companion::default()
         }
@@ -321,8 +341,21 @@ impl Call<'_> {
         );
         // An update is awaited, or blocked on, by the function that writes.
         let asynchronous = self.function.is_async() || companion.doc.is_none();
-        let asyncness =
-            (companion.waits && asynchronous).then(|| quote_spanned!(self.asked_for()=> async));
+        let waits = if asynchronous {
+            companion.waits
+        } else {
+            Wait::None
+        };
+        let output = match waits {
+            Wait::Future => quote!(impl ::core::future::Future<Output = #output>),
+            _ => quote!(#output),
+        };
+        let (asyncness, wait) = if waits == Wait::Async {
+            let asyncness = quote_spanned!(self.asked_for()=> async);
+            (Some(asyncness), Some(quote!(.await)))
+        } else {
+            (None, None)
+        };
         let this = self.function.receiver.as_ref().filter(|_| companion.method);
         let this = this.map(|_| quote!(&self,));
         // One element is asked for its key.
@@ -343,9 +376,9 @@ impl Call<'_> {
             quote!(#[allow(clippy::shadow_same)] let #each = &#each;)
         });
         let shell = quote_spanned! {self.asked_for()=>
-            #vis #asyncness fn #name #generics(#this #(#params)* #more) #output #bounds {
+            #vis #asyncness fn #name #generics(#this #(#params)* #more) -> #output #bounds {
                 #element
-                #body
+                #body #wait
             }
         };
         match companion.doc {
@@ -354,11 +387,11 @@ impl Call<'_> {
         }
     }
 
-    /// A runtime function in its waiting or its blocking form, and what follows its call.
-    fn verb(&self, name: &str) -> (Ident, Option<TokenStream>) {
+    /// A runtime function in its waiting or its blocking form.
+    fn verb(&self, name: &str) -> Ident {
         if self.function.is_async() {
-            return (format_ident!("{name}"), Some(quote!(.await)));
+            return format_ident!("{name}");
         }
-        (format_ident!("{name}_blocking"), None)
+        format_ident!("{name}_blocking")
     }
 }

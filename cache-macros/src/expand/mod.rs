@@ -245,9 +245,18 @@ impl Call<'_> {
 
     /// Loads by a ticket with a body: a future, or a value to be computed.
     fn load(&self, body: &TokenStream) -> TokenStream {
+        let (loading, wait) = (
+            self.loading(body),
+            self.function.is_async().then(|| quote!(.await)),
+        );
+        quote!(#loading #wait)
+    }
+
+    /// The same, not awaited yet.
+    fn loading(&self, body: &TokenStream) -> TokenStream {
         let (rt, ticket, terms) = (&self.runtime, local("__ticket"), self.terms());
         if self.function.is_async() {
-            quote!(#rt::load(#ticket #terms, #body).await)
+            quote!(#rt::load(#ticket #terms, #body))
         } else {
             quote!(#rt::load_blocking(#ticket #terms, move || #body))
         }

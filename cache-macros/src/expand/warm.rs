@@ -38,15 +38,15 @@ impl Call<'_> {
         let pattern = tuple(&given);
         let call = self.own_call(&given);
         let returned = self.returned();
-        let succeeded = |call: TokenStream| quote!(#rt::shape::Success::succeeded(#rt::success!(#returned), &#call));
+        let success = quote!(#rt::success!(#returned));
         let (made, run) = if function.is_async() {
-            let succeeded = succeeded(quote!(#call.await));
             (
                 quote!(impl ::core::future::Future<Output = bool>),
-                quote!(async move { #succeeded }),
+                quote!(#rt::succeeded(#success, #call)),
             )
         } else {
-            (quote!(bool), succeeded(call))
+            let succeeded = quote!(#rt::shape::Success::succeeded(#success, &#call));
+            (quote!(bool), succeeded)
         };
         let shell = quote_spanned! {self.asked_for()=>
             #vis fn #name #generics(
