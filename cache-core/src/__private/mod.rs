@@ -1,6 +1,7 @@
 //! What the macros' output calls. Not public API: it changes with the macros, which are pinned to
 //! this very version.
 
+mod asked;
 mod batch;
 mod bounds;
 mod course;
@@ -15,11 +16,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::cache::{Transaction, with_current};
+use self::asked::{Asked, registered_key};
+use crate::cache::with_current;
 use crate::driver;
-use crate::engine::{Call, Engine, Function, Solo, Targets};
-use crate::key::{ArgsText, args_text};
-use crate::metrics::Count;
+use crate::engine::{Call, Targets};
+use crate::key::args_text;
 use crate::shape::Shape;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag, Warm};
 
@@ -67,21 +68,6 @@ impl Tags {
     }
 }
 
-/// The function, if its calls are cached here.
-fn served<'a, R, S: Shape<R>>(
-    engine: &'a Engine,
-    site: &'static Site,
-    instance: Instance,
-    shape: S,
-) -> Option<&'a Arc<Function>> {
-    let function = engine.function::<R, S>(site.registered(instance), shape);
-    if engine.serves(function) {
-        return Some(function);
-    }
-    function.kind.counters.count(Count::Bypassed);
-    None
-}
-
 /// One tag, for `tags_with`.
 pub fn tag(parts: &[Part<'_>]) -> Result<Tag> {
     Tag::from_parts(parts)
@@ -94,42 +80,13 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
     shape: S,
     cache: Option<&Cache>,
     args: &A,
-    tags: impl FnOnce(&mut Tags),
+    tags: impl FnMut(&mut Tags),
 ) -> std::result::Result<R, Ticket<R, S>> {
-    with_current(cache, |engine, _| {
-        let Some(function) = served(engine, site, instance, shape) else {
-            return Err(Ticket::bypass(shape));
-        };
-        let Ok(args) = args_text(args) else {
-            // An argument that can't be told apart must not share a key.
-            function.kind.counters.count(Count::Unkeyed);
-            return Err(Ticket::bypass(shape));
-        };
-        let key = crate::local::KeyRef {
-            function: function.number,
-            args: args.as_str(),
-        };
-        let transaction = Transaction::around(engine);
-        if let Some(transaction) = &transaction {
-            let call = planned(engine, function, &args, tags);
-            let touched = |call: &Call| transaction.touches(function, args.as_str(), &call.tags);
-            if !matches!(&call, Way::Call(call) if !touched(call)) {
-                function.kind.counters.count(Count::Bypassed);
-                return Err(Ticket::bypass(shape));
-            }
-            let value = engine.local_hit::<S::Value>(function, key, &mut Some(false));
-            return value.map_or_else(
-                || Err(Ticket::new(shape, call.looking())),
-                |value| Ok(shape.join(value)),
-            );
-        }
-        let mut early = None;
-        if let Some(value) = engine.local_hit::<S::Value>(function, key, &mut early) {
-            return Ok(shape.join(value));
-        }
-        let way = missed(engine, function, &args, early, |all| tags(all));
-        Err(Ticket::new(shape, way))
-    })
+    let mut asked = Asked::new(shape, args, tags);
+    let way = asked::look(site, instance, cache, &mut asked);
+    asked
+        .found
+        .ok_or_else(|| Ticket::new(shape, way.unwrap_or(Way::Past)))
 }
 
 /// Like [`lookup`], but looks nowhere: for `refresh` and `put`.
@@ -139,27 +96,11 @@ pub fn refresh<R, S: Shape<R>, A: Serialize>(
     shape: S,
     cache: Option<&Cache>,
     args: &A,
-    tags: impl FnOnce(&mut Tags),
+    tags: impl FnMut(&mut Tags),
 ) -> Ticket<R, S> {
-    with_current(cache, |engine, _| {
-        let Some(function) = served(engine, site, instance, shape) else {
-            return Ticket::bypass(shape);
-        };
-        let Ok(args) = args_text(args) else {
-            function.kind.counters.count(Count::Unkeyed);
-            return Ticket::bypass(shape);
-        };
-        if let Some(transaction) = Transaction::around(engine) {
-            // What it brings may never be committed; what is cached goes, if it is.
-            transaction.collect(Targets::key(registered_key(site, instance, &args)));
-            return Ticket::bypass(shape);
-        }
-        let mut way = planned(engine, function, &args, tags);
-        if let Way::Call(call) = &mut way {
-            call.refresh = true;
-        }
-        Ticket::new(shape, way)
-    })
+    let mut asked = Asked::new(shape, args, tags);
+    let way = asked::refresh(site, instance, cache, &mut asked);
+    Ticket::new(shape, way)
 }
 
 /// A call that goes past the cache, because its `enabled` says so.
@@ -169,44 +110,13 @@ pub fn bypass<R, S: Shape<R>>(
     shape: S,
     cache: Option<&Cache>,
 ) -> Ticket<R, S> {
-    with_current(cache, |engine, _| {
-        let function = engine.function::<R, S>(site.registered(instance), shape);
-        function.kind.counters.count(Count::Bypassed);
-    });
-    Ticket::bypass(shape)
-}
-
-/// How a call goes on that has found nothing in the local tier.
-fn missed(
-    engine: &Arc<Engine>,
-    function: &Arc<Function>,
-    args: &ArgsText,
-    early: Option<bool>,
-    tags: impl FnOnce(&mut Tags),
-) -> Way {
-    if let Some(solo) = Solo::begin(engine, function, args.as_str()) {
-        return Way::Solo(solo);
-    }
-    let mut way = planned(engine, function, args, tags);
-    if let Way::Call(call) = &mut way {
-        call.early = early;
-    }
-    way
-}
-
-fn planned(
-    engine: &Arc<Engine>,
-    function: &Arc<Function>,
-    args: &ArgsText,
-    tags: impl FnOnce(&mut Tags),
-) -> Way {
-    let mut collected = Tags::of_kind(&function.kind.name);
-    tags(&mut collected);
-    if let Ok(tags) = collected.0 {
-        return Way::Call(Box::new(Call::new(engine, function, args, tags)));
-    }
-    function.kind.counters.count(Count::Unkeyed);
-    Way::Past
+    asked::bypass(
+        site,
+        instance,
+        cache,
+        &Asked::new(shape, &(), |_: &mut Tags| ()),
+    );
+    Ticket::new(shape, Way::Past)
 }
 
 /// Loads what was missed, or waits for who is loading it.
@@ -254,12 +164,6 @@ pub fn key<A: Serialize>(site: &'static Site, instance: Instance, args: &A) -> R
     Ok(registered_key(site, instance, &args_text(args)?))
 }
 
-fn registered_key(site: &'static Site, instance: Instance, args: &ArgsText) -> Key {
-    let registered = site.registered(instance);
-    let key = Key::new(registered.kind.into(), registered.name.clone(), args);
-    key.or_under(registered.other.clone())
-}
-
 /// A call that is looked for and not made. It owns all it needs, so that what looks borrows nothing.
 pub struct Sought<R, S> {
     shape: S,
@@ -281,18 +185,10 @@ pub fn seek<R, S: Shape<R>, A: Serialize>(
     cache: Option<&Cache>,
     args: &A,
 ) -> Sought<R, S> {
-    let call = with_current(cache, |engine, _| {
-        let function = engine.function::<R, S>(site.registered(instance), shape);
-        if !engine.serves(function) {
-            return None;
-        }
-        let tags = Tags::of_kind(&function.kind.name).0.ok()?;
-        let call = Call::new(engine, function, &args_text(args).ok()?, tags);
-        Some(Box::new(call))
-    });
+    let asked = Asked::new(shape, args, |_: &mut Tags| ());
     Sought {
         shape,
-        call,
+        call: asked::peek(site, instance, cache, &asked),
         returned: PhantomData,
     }
 }

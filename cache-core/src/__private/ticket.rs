@@ -64,10 +64,6 @@ impl<R, S: Shape<R>> Ticket<R, S> {
         }
     }
 
-    pub(super) fn bypass(shape: S) -> Self {
-        Self::new(shape, Way::Past)
-    }
-
     /// Caches only values of which this is true.
     #[must_use]
     pub fn cache_if(mut self, cache_if: fn(&S::Value) -> bool) -> Self {

@@ -6,7 +6,9 @@ use std::task::{Context, Poll, Waker};
 
 use serde::Serialize;
 
-use super::{Tags, Ticket, key, served};
+use super::asked::{Asked, served};
+use super::ticket::Way;
+use super::{Tags, Ticket, key};
 use crate::Cache;
 use crate::cache::{Transaction, with_current};
 use crate::driver;
@@ -56,11 +58,12 @@ pub fn updating<R, S: Shape<R>, A: Serialize>(
     args: &A,
     tags: impl FnOnce(&mut Tags),
 ) -> Updating {
+    let asked = Asked::<R, _, _, _>::new(shape, args, |_: &mut Tags| ());
     with_current(cache, |engine, _| {
         // What a transaction writes may never be committed: what is cached goes, if it is.
         let function = Transaction::around(engine)
             .is_none()
-            .then(|| served(engine, site, instance, shape))
+            .then(|| served(engine, site, instance, &asked))
             .flatten();
         let mut targets = Targets::default();
         match key(site, instance, args) {
@@ -170,7 +173,7 @@ pub async fn updated<R, S: Shape<R>>(
         Outcome::Value(returned) => shape.split(returned).ok(),
     };
     let agreed = value.zip(update.call()).and_then(|(value, call)| {
-        let (ttl, tags) = terms(Ticket::bypass(shape)).terms_of(&value, call)?;
+        let (ttl, tags) = terms(Ticket::new(shape, Way::Past)).terms_of(&value, call)?;
         Some((shape.wrap(value), ttl, tags))
     });
     match agreed {

@@ -51,9 +51,12 @@ impl<'de, B: Bytes<'de>> Source<'de> for Guard<'_, B> {
         Ok(found)
     }
 
-    fn leave(&mut self, left: usize, well: bool) -> Result<(), Refusal> {
+    fn leave(&mut self, left: usize, refusal: Option<&Refusal>) -> Result<(), Refusal> {
         self.fuel.ascend();
-        if well { self.bytes.leave(left) } else { Ok(()) }
+        match refusal {
+            None => self.bytes.leave(left),
+            Some(_) => Ok(()),
+        }
     }
 
     fn variant_follows(&mut self) {

@@ -105,8 +105,8 @@ impl<'r, 'de> Reader<'r, 'de> {
 
 /// Tells the source where a visitor has refused what has no parts.
 fn settled<'de, T>(source: &mut (dyn Source<'de> + '_), result: Result<T>) -> Result<T> {
-    if result.is_err() {
-        source.refused();
+    if let Err(refusal) = &result {
+        source.refused(refusal);
     }
     result
 }
@@ -117,7 +117,7 @@ fn left_with<'de, T>(
     left: usize,
     result: Result<T>,
 ) -> Result<T> {
-    match source.leave(left, result.is_ok()) {
+    match source.leave(left, result.as_ref().err()) {
         Ok(()) => result,
         Err(refusal) => Err(refusal),
     }

@@ -13,12 +13,11 @@ pub(crate) trait Source<'de> {
     /// after them.
     fn ask(&mut self, ask: Ask, who: fn() -> Who) -> Result<Found<'de>, Refusal>;
 
-    /// A visitor is through with the parts it was given, `left` of them excepted, `well` or with an
-    /// error.
-    fn leave(&mut self, left: usize, well: bool) -> Result<(), Refusal>;
+    /// A visitor is through with the parts it was given, `left` of them excepted, well or with an error.
+    fn leave(&mut self, left: usize, refusal: Option<&Refusal>) -> Result<(), Refusal>;
 
-    /// What was found last is refused by the visitor. Said of what has no parts.
-    fn refused(&mut self) {}
+    /// What was found last, which has no parts, is refused by the visitor.
+    fn refused(&mut self, _refusal: &Refusal) {}
 
     /// The next thing that is asked for is which variant of an enum it is.
     fn variant_follows(&mut self);

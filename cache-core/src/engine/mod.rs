@@ -28,7 +28,6 @@ mod worth;
 mod writers;
 mod written;
 
-use std::any::type_name;
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,12 +57,11 @@ use writers::Writers;
 
 use crate::env::Env;
 use crate::flight::{Flights, Note};
-use crate::local::{Age, Cell, Cells, KeyRef, Life, Local};
+use crate::local::{Age, Cell, Cells, Held, KeyRef, Life, Local};
 use crate::metrics::{Count, Counters, KindSnapshot, Snapshot};
 use crate::policy::Policies;
 use crate::registry::Registered;
 use crate::sabotage::{Guard, removed};
-use crate::shape::Shape;
 use crate::store::{Attachment, Observer, Store};
 use crate::value::Values;
 use crate::{Error, ErrorKind, Result};
@@ -169,34 +167,30 @@ impl Engine {
         Ok(engine)
     }
 
-    /// The function, as this cache knows it.
-    pub(crate) fn function<R, S: Shape<R>>(
+    /// The function, as this cache knows it. `values`: what it does with the function's values, and the
+    /// name of the type that is returned, where nothing but a value was seen in it.
+    pub(crate) fn function(
         &self,
         registered: &Registered,
-        shape: S,
+        values: &dyn Fn() -> (Arc<dyn Values>, Option<&'static str>),
     ) -> &Arc<Function> {
         if let Some(function) = self.functions.get(registered.number) {
             return function;
         }
-        self.settle(
-            registered,
-            &|| shape.values(),
-            shape.plain().then(type_name::<R>),
-        )
+        self.settle(registered, values)
     }
 
-    /// Settles what a function is to this cache. `plain`: the type it returns, where nothing but a
-    /// value was seen in it.
+    /// Settles what a function is to this cache.
     #[cold]
     fn settle(
         &self,
         registered: &Registered,
-        values: &dyn Fn() -> Arc<dyn Values>,
-        plain: Option<&str>,
+        values: &dyn Fn() -> (Arc<dyn Values>, Option<&'static str>),
     ) -> &Arc<Function> {
         self.functions.get_or_init(registered.number, || {
             let kind = self.kind(registered.kind);
-            let function = Arc::new(Function::new(registered, kind, values(), plain));
+            let (values, plain) = values();
+            let function = Arc::new(Function::new(registered, kind, values, plain));
             // Before anybody can call it: an event for one of its keys must find it.
             self.names
                 .write()
@@ -263,18 +257,17 @@ impl Engine {
 
     /// The local tier's value for a call that need not ask anybody, counted. `early`: whether it is to
     /// be refreshed although it is fresh, once that was drawn.
-    pub(crate) fn local_hit<V: Clone + 'static>(
+    /// `take` takes it, where it is of the right type.
+    pub(crate) fn local_hit(
         &self,
         function: &Function,
         key: KeyRef<'_>,
         early: &mut Option<bool>,
-    ) -> Option<V> {
-        let mut found = None;
+        take: &mut dyn FnMut(&dyn Held) -> bool,
+    ) -> bool {
         self.may_hit(function, early, |epoch, now, serve| {
-            found = self.local.hit(key, epoch, now, serve);
-            found.is_some()
-        });
-        found
+            self.local.hit(key, epoch, now, serve, take)
+        })
     }
 
     /// Whether a call of a function may have what `look` finds without asking anybody; counted if so.

@@ -223,23 +223,25 @@ impl Local {
         }
     }
 
-    /// The value at a key, cloned, if it holds and `serve` says that its age is right.
-    pub(crate) fn hit<V: Clone + 'static>(
+    /// Has `take` take the value at a key, if it holds and `serve` says that its age is right.
+    pub(crate) fn hit(
         &self,
         key: KeyRef<'_>,
         epoch: u64,
         now: Duration,
         serve: impl FnOnce(&Life, Age) -> bool,
-    ) -> Option<V> {
+        take: &mut dyn FnMut(&dyn Held) -> bool,
+    ) -> bool {
         let map = self.map.pin();
-        let held = map.get(&key)?;
-        let stored = held.typed::<V>()?;
-        let head = &stored.head;
+        let Some(held) = map.get(&key) else {
+            return false;
+        };
+        let head = held.head();
         if !head.holds(epoch, now) || !serve(&head.life, head.life.age(now)) {
-            return None;
+            return false;
         }
         head.mark_used();
-        Some(stored.value.clone())
+        take(&***held)
     }
 
     /// Whatever is at a key, to be checked with the store before it is used.

@@ -5,13 +5,11 @@
 //! A type is run several times: each run takes every enum down one more variant, until all have
 //! been seen. A value that the type refuses is replaced by another and the run starts over.
 
-use std::cell::RefCell;
-
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::Xxh3;
 
-mod access;
 mod dummies;
+mod level;
 mod memory;
 mod run;
 #[cfg(test)]
@@ -21,6 +19,9 @@ mod tracer;
 use memory::Memory;
 use run::Run;
 use tracer::Tracer;
+
+use crate::codec::Reader;
+use crate::refusal::Refusal;
 
 /// How often a type is run, with all its variants and refusals.
 const RUNS: usize = 8192;
@@ -52,6 +53,13 @@ pub enum Schema {
 
 /// Finds the schema of `T`, as the codecs see it: not in its form for people.
 pub(crate) fn trace<T: DeserializeOwned>() -> Schema {
+    run_through(&mut |reader| T::deserialize(reader).map(drop))
+}
+
+/// A type's `Deserialize`.
+type Visit = dyn for<'r, 'de> FnMut(Reader<'r, 'de>) -> Result<(), Refusal>;
+
+fn run_through(visit: &mut Visit) -> Schema {
     let mut memory = Memory::default();
     let mut record = Xxh3::new();
     record.update(VERSION);
@@ -60,13 +68,13 @@ pub(crate) fn trace<T: DeserializeOwned>() -> Schema {
     let mut reason = None;
     let mut self_describing = false;
     for _ in 0..RUNS {
-        let run = RefCell::new(Run::new(&mut memory, script, steps));
-        let result = T::deserialize(Tracer::root(&run));
-        let run = run.into_inner();
+        let mut tracer = Tracer::new(Run::new(&mut memory, script, steps));
+        let result = visit(Reader(&mut tracer));
+        let run = tracer.finish();
         steps = run.steps_left();
         self_describing |= run.self_describing();
         match result {
-            Ok(_) => {
+            Ok(()) => {
                 record.update(run.record());
                 record.update(b";");
                 let news = run.commit();

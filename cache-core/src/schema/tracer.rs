@@ -1,398 +1,406 @@
-//! The deserializer that has no data: it gives a type made-up values, and records what it asks.
+//! The source that has no data: it gives a type made-up values, and records what it asks.
 
-use std::any::type_name;
-use std::cell::{RefCell, RefMut};
-
-use serde::de::{Deserializer, Visitor};
-
-use super::access::{Entries, Items, Picked};
 use super::dummies::{ANYTHING, BOOLS, CHARS, EMPTY, F32S, F64S, FULL, LENGTHS, TEXTS, ZEROS};
+use super::level::{Level, Next, Parts, Place};
 use super::memory::Identity;
 use super::run::Run;
+use crate::codec::{Ask, Found, Source, Who};
 use crate::refusal::Refusal;
 
-/// One place in the value.
-#[derive(Clone, Copy)]
-pub(super) struct Tracer<'r, 'm> {
-    run: &'r RefCell<Run<'m>>,
-    /// A hash of the way here, to know the place again in the next run.
-    place: u64,
-    /// Whether what is asked for here is recorded. It is not inside a type that was recorded
-    /// before: there, values end as soon as they may.
-    recorded: bool,
-    /// Whether this is a key of a map of any length.
-    key: bool,
+type Result<T> = std::result::Result<T, Refusal>;
+
+/// One run through a type.
+pub(super) struct Tracer<'m> {
+    run: Run<'m>,
+    /// What is being visited, outermost first.
+    levels: Vec<Level>,
+    /// What was handed over last and has no parts: nobody says that it was taken, only if it was not.
+    last: Last,
+    /// Whether which variant it is comes next.
+    variant: bool,
 }
 
-impl<'r, 'm> Tracer<'r, 'm> {
-    pub(super) fn root(run: &'r RefCell<Run<'m>>) -> Self {
+enum Last {
+    Nothing,
+    /// One of a leaf's dummies.
+    Leaf(Identity, usize),
+    /// What is the innermost level.
+    Level,
+}
+
+impl<'m> Tracer<'m> {
+    pub(super) fn new(run: Run<'m>) -> Self {
         Self {
             run,
-            place: 0,
-            recorded: true,
-            key: false,
+            levels: Vec::new(),
+            last: Last::Nothing,
+            variant: false,
         }
     }
 
-    pub(super) fn run(&self) -> RefMut<'r, Run<'m>> {
-        self.run.borrow_mut()
+    /// The run, when the type has been through with it.
+    pub(super) fn finish(mut self) -> Run<'m> {
+        self.taken();
+        self.run
     }
 
-    /// The place of the part with this number.
-    pub(super) fn part(&self, number: usize) -> Self {
-        let number = u64::try_from(number).unwrap_or(u64::MAX);
-        Self {
-            // The multiplier of Knuth's MMIX generator: any odd one with mixed bits would do.
-            place: (self.place ^ (number + 1))
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .rotate_left(29),
-            key: false,
-            ..*self
+    /// What was handed over last has been taken.
+    fn taken(&mut self) {
+        match std::mem::replace(&mut self.last, Last::Nothing) {
+            Last::Nothing => {}
+            Last::Leaf(identity, taken) => self.run.accepted(identity, taken),
+            Last::Level => self.close(None),
         }
     }
 
-    pub(super) fn as_key(self) -> Self {
-        Self { key: true, ..self }
-    }
-
-    pub(super) fn note(&self, word: &str) {
-        if self.recorded {
-            self.run().note(word);
-        }
-    }
-
-    pub(super) fn choose(&self, count: usize) -> usize {
-        self.run().choose(self.place, None, count)
+    fn choose(&mut self, place: Place, count: usize) -> usize {
+        self.run.choose(place.hash, None, count)
     }
 
     /// A value without parts: one of `dummies`.
-    fn leaf<'de, V: Visitor<'de>, T: Copy>(
-        self,
-        asked: &'static str,
+    fn leaf<'de, T: Copy>(
+        &mut self,
+        place: Place,
+        (asked, who): (&'static str, Who),
         dummies: &[T],
-        visitor: V,
-        visit: impl FnOnce(V, T) -> Result<V::Value, Refusal>,
-    ) -> Result<V::Value, Refusal> {
-        let identity = identity::<V>(asked, "", &[]);
-        self.run().step()?;
-        self.note(asked);
-        let taken = self
-            .run()
-            .choose(self.place, Some(&identity), dummies.len());
-        let result = visit(visitor, dummies[taken]);
-        match &result {
-            Ok(_) => self.run().accepted(identity, taken),
-            Err(_) => self.run().refused_in(type_name::<V::Value>()),
+        found: impl FnOnce(T) -> Found<'de>,
+    ) -> Result<Found<'de>> {
+        let identity = identity(asked, who, "", &[]);
+        self.run.step()?;
+        if place.recorded {
+            self.run.note(asked);
         }
-        result
+        let taken = self.run.choose(place.hash, Some(&identity), dummies.len());
+        self.last = Last::Leaf(identity, taken);
+        Ok(found(dummies[taken]))
     }
 
-    /// A value with parts. `visit` gets the place inside, where everything is recorded if this
-    /// type has not been recorded yet in this run.
-    fn compound<'de, V: Visitor<'de>>(
-        self,
-        identity: Identity,
-        visitor: V,
-        visit: impl FnOnce(Self, V) -> Result<V::Value, Refusal>,
-    ) -> Result<V::Value, Refusal> {
-        let mut inside = self;
-        {
-            let mut run = self.run();
-            run.step()?;
-            run.descend();
-            if self.recorded {
-                inside.recorded = run.open(identity);
-            }
-            if inside.recorded {
-                run.note(identity.asked);
-                run.name(identity.name);
-                run.count(identity.parts.len());
-                for part in identity.parts {
-                    run.name(part);
-                }
+    /// A value with parts. Gives the place inside, where everything is recorded if this type has not
+    /// been recorded yet in this run.
+    fn open(&mut self, place: Place, identity: Identity) -> Result<Place> {
+        let mut inside = place;
+        let run = &mut self.run;
+        run.step()?;
+        run.descend();
+        if place.recorded {
+            inside.recorded = run.open(identity);
+        }
+        if inside.recorded {
+            run.note(identity.asked);
+            run.name(identity.name);
+            run.count(identity.parts.len());
+            for part in identity.parts {
+                run.name(part);
             }
         }
-        let result = visit(inside, visitor);
-        inside.note("end");
-        let mut run = self.run();
-        run.ascend();
-        if result.is_err() {
-            run.refused_in(type_name::<V::Value>());
+        self.levels.push(Level {
+            value: identity.value,
+            inside,
+            parts: Parts::One,
+            variant: None,
+        });
+        Ok(inside)
+    }
+
+    /// The innermost value has been visited.
+    fn close(&mut self, refusal: Option<&Refusal>) {
+        let Some(level) = self.levels.pop() else {
+            return;
+        };
+        if let Some((identity, at)) = level.variant {
+            // A list or a map that is refused for what it holds could have been taken with more.
+            let is_leaf = !matches!(ANYTHING.get(at), Some(&("seq" | "map")));
+            if identity.asked == ANY && refusal.is_some_and(|no| is_leaf || no.is_of_type()) {
+                self.run.refused_one(identity, ANYTHING.len(), at);
+            }
+            self.run.leave(refusal.is_none());
         }
-        result
+        if level.inside.recorded {
+            self.run.note("end");
+        }
+        self.run.ascend();
+        if refusal.is_some() {
+            self.run.refused_in(level.value);
+        }
+    }
+
+    fn parts<'de>(&mut self, parts: Parts, found: Found<'de>) -> Found<'de> {
+        if let Some(level) = self.levels.last_mut() {
+            level.parts = parts;
+        }
+        found
     }
 
     /// A list whose length the data decides.
-    fn list<'de, V: Visitor<'de>>(
-        self,
-        asked: &'static str,
-        visitor: V,
-        visit: impl FnOnce(Self, usize, V) -> Result<V::Value, Refusal>,
-    ) -> Result<V::Value, Refusal> {
-        self.compound(identity::<V>(asked, "", &[]), visitor, |inside, visitor| {
-            let lengths = if inside.recorded { FULL } else { EMPTY };
-            let len = lengths[inside.choose(lengths.len())];
-            visit(inside, len, visitor)
-        })
+    fn len(&mut self, inside: Place) -> usize {
+        let lengths = if inside.recorded { FULL } else { EMPTY };
+        lengths[self.choose(inside, lengths.len())]
+    }
+
+    fn tuple<'de>(
+        &mut self,
+        place: Place,
+        who: Who,
+        (name, len): (&'static str, usize),
+    ) -> Result<Found<'de>> {
+        let inside = self.open(place, identity("tuple", who, name, &[]))?;
+        if inside.recorded {
+            self.run.count(len);
+        }
+        Ok(self.parts(Parts::Items(0), Found::Seq(len)))
     }
 
     /// Named fields: in order, or, for a visitor that refuses this, each with its name.
-    pub(super) fn fields<'de, V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        if self.choose(2) == 0 {
-            visitor.visit_seq(Items::new(self, fields.len()))
+    fn fields<'de>(
+        &mut self,
+        place: Place,
+        who: Who,
+        (name, fields): (&'static str, &'static [&'static str]),
+    ) -> Result<Found<'de>> {
+        let inside = self.open(place, identity("struct", who, name, fields))?;
+        Ok(if self.choose(inside, 2) == 0 {
+            self.parts(Parts::Items(0), Found::Seq(fields.len()))
         } else {
-            visitor.visit_map(Entries::named(self, fields))
-        }
+            self.parts(Parts::Names(fields, 0), Found::Map(fields.len()))
+        })
     }
 
-    /// One of an enum's variants.
-    fn variant<'de, V: Visitor<'de>>(
-        self,
-        identity: Identity,
-        visitor: V,
-        visit: impl FnOnce(Self, usize, V) -> Result<V::Value, Refusal>,
-    ) -> Result<V::Value, Refusal> {
-        self.compound(identity, visitor, |inside, visitor| {
-            let at = inside
-                .run()
-                .enter(identity, identity.parts.len(), inside.recorded)?;
-            if inside.recorded {
-                inside.run().count(at);
+    /// One of an enum's variants. Gives its number.
+    fn enumeration(&mut self, place: Place, identity: Identity) -> Result<usize> {
+        let inside = self.open(place, identity)?;
+        let entered = self
+            .run
+            .enter(identity, identity.parts.len(), inside.recorded);
+        let at = match entered {
+            Ok(at) => at,
+            Err(refusal) => {
+                self.close(Some(&refusal));
+                return Err(refusal);
             }
-            let result = visit(inside.part(at), at, visitor);
-            inside.run().leave(result.is_ok());
-            result
-        })
-    }
-}
-
-fn identity<'de, V: Visitor<'de>>(
-    asked: &'static str,
-    name: &'static str,
-    parts: &'static [&'static str],
-) -> Identity {
-    Identity {
-        asked,
-        visitor: type_name::<V>(),
-        value: type_name::<V::Value>(),
-        name,
-        parts,
-    }
-}
-
-macro_rules! leaves {
-    ($($method:ident $visit:ident $asked:literal $dummies:expr;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-            self.leaf($asked, $dummies, visitor, |visitor, dummy| visitor.$visit(dummy))
+        };
+        if inside.recorded {
+            self.run.count(at);
         }
-    )*};
-}
-
-impl<'de> Deserializer<'de> for Tracer<'_, '_> {
-    type Error = Refusal;
-
-    leaves! {
-        deserialize_bool visit_bool "bool" BOOLS;
-        deserialize_i8 visit_i8 "i8" &[1, 0, -1, 2, 10, 100];
-        deserialize_i16 visit_i16 "i16" &[1, 0, -1, 2, 10, 100, 2020];
-        deserialize_i32 visit_i32 "i32" &[1, 0, -1, 2, 10, 100, 2020, 1_577_836_800];
-        deserialize_i64 visit_i64 "i64" &[1, 0, -1, 2, 10, 100, 2020, 1_577_836_800];
-        deserialize_i128 visit_i128 "i128" &[1, 0, -1, 2, 10, 100, 2020, 1_577_836_800];
-        deserialize_u8 visit_u8 "u8" &[1, 0, 2, 10, 100, 48, 65];
-        deserialize_u16 visit_u16 "u16" &[1, 0, 2, 10, 100, 2020];
-        deserialize_u32 visit_u32 "u32" &[1, 0, 2, 10, 100, 2020, 1_577_836_800];
-        deserialize_u64 visit_u64 "u64" &[1, 0, 2, 10, 100, 2020, 1_577_836_800];
-        deserialize_u128 visit_u128 "u128" &[1, 0, 2, 10, 100, 2020, 1_577_836_800];
-        deserialize_f32 visit_f32 "f32" F32S;
-        deserialize_f64 visit_f64 "f64" F64S;
-        deserialize_char visit_char "char" CHARS;
-        deserialize_str visit_borrowed_str "str" TEXTS;
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        self.leaf("str", TEXTS, visitor, |visitor, dummy| {
-            visitor.visit_string(dummy.to_owned())
-        })
-    }
-
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        self.leaf("bytes", LENGTHS, visitor, |visitor, len| {
-            visitor.visit_borrowed_bytes(&ZEROS[..len])
-        })
-    }
-
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        self.leaf("bytes", LENGTHS, visitor, |visitor, len| {
-            visitor.visit_byte_buf(ZEROS[..len].to_vec())
-        })
-    }
-
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        self.leaf("unit", &[()], visitor, |visitor, ()| visitor.visit_unit())
-    }
-
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        self.compound(
-            identity::<V>("unit_struct", name, &[]),
-            visitor,
-            |_, visitor| visitor.visit_unit(),
-        )
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        self.compound(
-            identity::<V>("option", "", &[]),
-            visitor,
-            |inside, visitor| {
-                // A recorded one is never left empty: its inside would be missing from the record.
-                if inside.recorded || inside.choose(2) == 1 {
-                    visitor.visit_some(inside.part(0))
-                } else {
-                    visitor.visit_none()
-                }
-            },
-        )
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        self.compound(
-            identity::<V>("newtype", name, &[]),
-            visitor,
-            |inside, visitor| visitor.visit_newtype_struct(inside.part(0)),
-        )
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        self.list("seq", visitor, |inside, len, visitor| {
-            visitor.visit_seq(Items::new(inside, len))
-        })
-    }
-
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        self.deserialize_tuple_struct("", len, visitor)
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        self.compound(
-            identity::<V>("tuple", name, &[]),
-            visitor,
-            |inside, visitor| {
-                if inside.recorded {
-                    inside.run().count(len);
-                }
-                visitor.visit_seq(Items::new(inside, len))
-            },
-        )
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        self.list("map", visitor, |inside, len, visitor| {
-            visitor.visit_map(Entries::any(inside, len))
-        })
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        self.compound(
-            identity::<V>("struct", name, fields),
-            visitor,
-            |inside, visitor| inside.fields(fields, visitor),
-        )
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        self.variant(
-            identity::<V>("enum", name, variants),
-            visitor,
-            |inside, at, visitor| visitor.visit_enum(Picked::new(inside, at, variants[at])),
-        )
-    }
-
-    /// Names of fields and variants come from the data here, so only MessagePack can carry them.
-    fn deserialize_identifier<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Refusal> {
-        let mut run = self.run();
-        run.describe_self();
-        if self.key {
-            return Err(
-                run.give_up("it has flattened fields, whose names serde does not show".to_owned())
-            );
+        if let Some(level) = self.levels.last_mut() {
+            level.variant = Some((identity, at));
         }
-        Err(Refusal::new("it wants the name of a variant"))
+        Ok(at)
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        self.run().describe_self();
-        let identity = identity::<V>("any", "", ANYTHING);
+    fn any<'de>(&mut self, place: Place, who: Who) -> Result<Found<'de>> {
+        self.run.describe_self();
+        let identity = identity(ANY, who, "", ANYTHING);
         // Untagged and internally tagged enums and flattened fields are read into a buffer of
         // serde's own first. It takes anything, but what is read from it then does not.
         if [identity.visitor, identity.value]
             .iter()
             .any(|name| name.contains("serde") && name.contains("private"))
         {
-            return Err(self.run().give_up(
+            return Err(self.run.give_up(
                 "it is, or has inside, an untagged or internally tagged enum or a flattened \
                  field, whose shape serde does not show"
                     .to_owned(),
             ));
         }
-        self.variant(identity, visitor, |inside, at, visitor| {
-            let (taken, leaf) = match ANYTHING[at] {
-                "unit" => (visitor.visit_unit(), true),
-                "bool" => (visitor.visit_bool(false), true),
-                "u64" => (visitor.visit_u64(1), true),
-                "i64" => (visitor.visit_i64(-1), true),
-                "f64" => (visitor.visit_f64(0.5), true),
-                "str" => (visitor.visit_borrowed_str("a"), true),
-                "seq" => (visitor.visit_seq(Items::new(inside, 0)), false),
-                _ => (visitor.visit_map(Entries::any(inside, 0)), false),
-            };
-            // A list or a map that is refused for what it holds could have been taken with more.
-            if taken.as_ref().is_err_and(|no| leaf || no.is_of_type()) {
-                self.run().refused_one(identity, ANYTHING.len(), at);
+        let at = self.enumeration(place, identity)?;
+        let found = match ANYTHING[at] {
+            "unit" => Found::Unit,
+            "bool" => Found::Bool(false),
+            "u64" => Found::U64(1),
+            "i64" => Found::I64(-1),
+            "f64" => Found::F64(0.5),
+            "str" => Found::Str("a"),
+            "seq" => Found::Seq(0),
+            _ => Found::Map(0),
+        };
+        if !found.has_parts() {
+            self.last = Last::Level;
+        }
+        Ok(found)
+    }
+
+    /// Which variant was picked: by its number, as bincode and postcard do, or, where that is refused,
+    /// by its name.
+    fn picked<'de>(&mut self) -> Found<'de> {
+        let Some((content, identity, at)) = self.content() else {
+            return Found::Unit;
+        };
+        match u32::try_from(at) {
+            Ok(index) if self.choose(content, 2) == 0 => Found::U32(index),
+            _ => Found::Str(identity.parts[at]),
+        }
+    }
+
+    /// The variant being visited: its place, its enum and its number.
+    fn content(&self) -> Option<(Place, Identity, usize)> {
+        let level = self.levels.last()?;
+        let (identity, at) = level.variant?;
+        Some((level.inside.part(at), identity, at))
+    }
+
+    /// Names of fields and variants come from the data here, so only MessagePack can carry them.
+    fn name(&mut self, place: Place) -> Refusal {
+        self.run.describe_self();
+        if place.key {
+            return self
+                .run
+                .give_up("it has flattened fields, whose names serde does not show".to_owned());
+        }
+        Refusal::new("it wants the name of a variant")
+    }
+}
+
+const ANY: &str = "any";
+
+fn identity(
+    asked: &'static str,
+    who: Who,
+    name: &'static str,
+    parts: &'static [&'static str],
+) -> Identity {
+    Identity {
+        asked,
+        visitor: who.visitor,
+        value: who.value,
+        name,
+        parts,
+    }
+}
+
+impl<'de> Source<'de> for Tracer<'_> {
+    fn ask(&mut self, ask: Ask, who: fn() -> Who) -> Result<Found<'de>> {
+        self.taken();
+        if std::mem::take(&mut self.variant) {
+            return Ok(self.picked());
+        }
+        let place = match (self.content(), self.levels.last_mut()) {
+            // What is in a variant.
+            (Some((content, ..)), Some(level)) if matches!(level.parts, Parts::Content) => {
+                content.part(0)
             }
-            taken
-        })
+            (_, Some(level)) => match level.next() {
+                Next::Value(place) => place,
+                Next::Name(name) => return Ok(Found::Str(name)),
+            },
+            (_, None) => Place::ROOT,
+        };
+        let who = who();
+        match ask {
+            Ask::Bool => self.leaf(place, ("bool", who), BOOLS, Found::Bool),
+            Ask::I8 => self.leaf(place, ("i8", who), &[1, 0, -1, 2, 10, 100], Found::I8),
+            Ask::I16 => {
+                let dummies = &[1, 0, -1, 2, 10, 100, 2020];
+                self.leaf(place, ("i16", who), dummies, Found::I16)
+            }
+            Ask::I32 => {
+                let dummies = &[1, 0, -1, 2, 10, 100, 2020, 1_577_836_800];
+                self.leaf(place, ("i32", who), dummies, Found::I32)
+            }
+            Ask::I64 => {
+                let dummies = &[1, 0, -1, 2, 10, 100, 2020, 1_577_836_800];
+                self.leaf(place, ("i64", who), dummies, Found::I64)
+            }
+            Ask::I128 => {
+                let dummies = &[1, 0, -1, 2, 10, 100, 2020, 1_577_836_800];
+                self.leaf(place, ("i128", who), dummies, Found::I128)
+            }
+            Ask::U8 => self.leaf(place, ("u8", who), &[1, 0, 2, 10, 100, 48, 65], Found::U8),
+            Ask::U16 => {
+                let dummies = &[1, 0, 2, 10, 100, 2020];
+                self.leaf(place, ("u16", who), dummies, Found::U16)
+            }
+            Ask::U32 => {
+                let dummies = &[1, 0, 2, 10, 100, 2020, 1_577_836_800];
+                self.leaf(place, ("u32", who), dummies, Found::U32)
+            }
+            Ask::U64 => {
+                let dummies = &[1, 0, 2, 10, 100, 2020, 1_577_836_800];
+                self.leaf(place, ("u64", who), dummies, Found::U64)
+            }
+            Ask::U128 => {
+                let dummies = &[1, 0, 2, 10, 100, 2020, 1_577_836_800];
+                self.leaf(place, ("u128", who), dummies, Found::U128)
+            }
+            Ask::F32 => self.leaf(place, ("f32", who), F32S, Found::F32),
+            Ask::F64 => self.leaf(place, ("f64", who), F64S, Found::F64),
+            Ask::Char => self.leaf(place, ("char", who), CHARS, Found::Char),
+            Ask::Str | Ask::Text => self.leaf(place, ("str", who), TEXTS, Found::Str),
+            Ask::Bytes | Ask::ByteBuf => self.leaf(place, ("bytes", who), LENGTHS, |len| {
+                Found::Bytes(&ZEROS[..len])
+            }),
+            Ask::Unit => self.leaf(place, ("unit", who), &[()], |()| Found::Unit),
+            Ask::Ignored => {
+                self.run.describe_self();
+                self.leaf(place, ("ignored", who), &[()], |()| Found::Unit)
+            }
+            Ask::UnitStruct(name) => {
+                self.open(place, identity("unit_struct", who, name, &[]))?;
+                self.last = Last::Level;
+                Ok(Found::Unit)
+            }
+            Ask::Option => {
+                let inside = self.open(place, identity("option", who, "", &[]))?;
+                // A recorded one is never left empty: its inside would be missing from the record.
+                if inside.recorded || self.choose(inside, 2) == 1 {
+                    return Ok(Found::Some);
+                }
+                self.last = Last::Level;
+                Ok(Found::None)
+            }
+            Ask::Newtype(name) => {
+                self.open(place, identity("newtype", who, name, &[]))?;
+                Ok(Found::Newtype)
+            }
+            Ask::Seq => {
+                let inside = self.open(place, identity("seq", who, "", &[]))?;
+                let len = self.len(inside);
+                Ok(self.parts(Parts::Items(0), Found::Seq(len)))
+            }
+            Ask::Map => {
+                let inside = self.open(place, identity("map", who, "", &[]))?;
+                let len = self.len(inside);
+                Ok(self.parts(Parts::Keys(0), Found::Map(len)))
+            }
+            Ask::Tuple(len) | Ask::TupleVariant(len) => self.tuple(place, who, ("", len)),
+            Ask::TupleStruct(name, len) => self.tuple(place, who, (name, len)),
+            Ask::Struct(name, fields) => self.fields(place, who, (name, fields)),
+            Ask::StructVariant(fields) => self.fields(place, who, ("", fields)),
+            Ask::Enum(name, variants) => {
+                self.enumeration(place, identity("enum", who, name, variants))?;
+                Ok(self.parts(Parts::Content, Found::Enum { bare: false }))
+            }
+            Ask::Name => Err(self.name(place)),
+            Ask::Any => self.any(place, who),
+        }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        self.run().describe_self();
-        self.leaf("ignored", &[()], visitor, |visitor, ()| {
-            visitor.visit_unit()
-        })
+    fn leave(&mut self, _left: usize, refusal: Option<&Refusal>) -> Result<()> {
+        self.taken();
+        self.close(refusal);
+        Ok(())
     }
 
-    fn is_human_readable(&self) -> bool {
-        // As all the codecs answer.
-        false
+    fn refused(&mut self, refusal: &Refusal) {
+        match std::mem::replace(&mut self.last, Last::Nothing) {
+            Last::Nothing => {}
+            Last::Leaf(identity, _) => self.run.refused_in(identity.value),
+            Last::Level => self.close(Some(refusal)),
+        }
+    }
+
+    fn variant_follows(&mut self) {
+        self.variant = true;
+    }
+
+    fn in_variant(&mut self, one: bool) -> Result<()> {
+        self.taken();
+        if self.content().is_some_and(|(content, ..)| content.recorded) {
+            self.run.note(if one { "newtype" } else { "unit" });
+        }
+        Ok(())
+    }
+
+    fn expect(&self, left: usize, _are_pairs: bool) -> Option<usize> {
+        Some(left)
     }
 }

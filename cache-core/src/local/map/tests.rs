@@ -25,8 +25,23 @@ fn entry(args: &str, bytes: usize, expires: Duration) -> Arc<Stored<String>> {
     })
 }
 
+fn hit_as<V: Clone + 'static>(
+    local: &Local,
+    key: KeyRef<'_>,
+    epoch: u64,
+    now: Duration,
+    serve: impl FnOnce(&Life, Age) -> bool,
+) -> Option<V> {
+    let mut value = None;
+    local.hit(key, epoch, now, serve, &mut |held| {
+        value = held.typed::<V>().map(|stored| stored.value.clone());
+        value.is_some()
+    });
+    value
+}
+
 fn hit(local: &Local, args: &str) -> Option<String> {
-    local.hit::<String>(KeyRef { function: 1, args }, 0, NOW, served)
+    hit_as::<String>(local, KeyRef { function: 1, args }, 0, NOW, served)
 }
 
 #[test]
@@ -39,12 +54,12 @@ fn what_is_inserted_is_hit_under_its_own_key_and_type_only() {
         function: 2,
         args: "7",
     };
-    assert_eq!(local.hit::<String>(other, 0, NOW, served), None);
+    assert_eq!(hit_as::<String>(&local, other, 0, NOW, served), None);
     let key = KeyRef {
         function: 1,
         args: "7",
     };
-    assert_eq!(local.hit::<u64>(key, 0, NOW, served), None);
+    assert_eq!(hit_as::<u64>(&local, key, 0, NOW, served), None);
 }
 
 #[test]
@@ -85,14 +100,14 @@ fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
         function: 1,
         args: "7",
     };
-    assert_eq!(local.hit::<u64>(key, 0, NOW, served), Some(7));
+    assert_eq!(hit_as::<u64>(&local, key, 0, NOW, served), Some(7));
     assert_eq!(
-        local.hit::<u64>(key, 0, Duration::from_secs(10), served),
+        hit_as::<u64>(&local, key, 0, Duration::from_secs(10), served),
         None
     );
-    assert_eq!(local.hit::<u64>(key, 1, NOW, served), None);
+    assert_eq!(hit_as::<u64>(&local, key, 1, NOW, served), None);
     cell.advance();
-    assert_eq!(local.hit::<u64>(key, 0, NOW, served), None);
+    assert_eq!(hit_as::<u64>(&local, key, 0, NOW, served), None);
 }
 
 #[test]

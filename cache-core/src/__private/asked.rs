@@ -1,0 +1,232 @@
+//! A call as it begins: which function, which key, what the local tier has. Compiled once: of a call's
+//! types it knows what a [`Described`] tells.
+
+use std::any::type_name;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Tags;
+use super::ticket::{Way, copy};
+use crate::cache::{Transaction, with_current};
+use crate::engine::{Call, Engine, Function, Solo, Targets};
+use crate::key::{ArgsText, args_text};
+use crate::local::{Held, KeyRef};
+use crate::metrics::Count;
+use crate::registry::{Instance, Site};
+use crate::shape::Shape;
+use crate::value::Values;
+use crate::{Cache, Key, Result};
+
+/// What a call's types are needed for.
+pub(super) trait Described {
+    /// What the engine does with the function's values, and the name of the type it returns, where
+    /// nothing but a value was seen in it.
+    fn values(&self) -> (Arc<dyn Values>, Option<&'static str>);
+
+    /// The arguments in its key.
+    fn args(&self) -> Result<ArgsText>;
+
+    /// Adds its tags.
+    fn tags(&mut self, tags: &mut Tags);
+
+    /// Has the call return this entry's value, unless it is of another type.
+    fn take(&mut self, held: &dyn Held) -> bool;
+}
+
+/// A call with its types.
+pub(super) struct Asked<'c, R, S, A, T> {
+    shape: S,
+    args: &'c A,
+    tags: T,
+    /// What it returns, if it was found.
+    pub(super) found: Option<R>,
+}
+
+impl<'c, R, S, A, T> Asked<'c, R, S, A, T> {
+    pub(super) fn new(shape: S, args: &'c A, tags: T) -> Self {
+        Self {
+            shape,
+            args,
+            tags,
+            found: None,
+        }
+    }
+}
+
+impl<R, S: Shape<R>, A: Serialize, T: FnMut(&mut Tags)> Described for Asked<'_, R, S, A, T> {
+    fn values(&self) -> (Arc<dyn Values>, Option<&'static str>) {
+        (self.shape.values(), self.shape.plain().then(type_name::<R>))
+    }
+
+    fn args(&self) -> Result<ArgsText> {
+        args_text(self.args)
+    }
+
+    fn tags(&mut self, tags: &mut Tags) {
+        (self.tags)(tags);
+    }
+
+    fn take(&mut self, held: &dyn Held) -> bool {
+        match copy(held) {
+            Some(value) => {
+                self.found = Some(self.shape.join(value));
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Looks for the value. `None`: it is taken; else how the call goes on.
+pub(super) fn look(
+    site: &'static Site,
+    instance: Instance,
+    cache: Option<&Cache>,
+    asked: &mut dyn Described,
+) -> Option<Way> {
+    with_current(cache, |engine, _| {
+        let Some(function) = served(engine, site, instance, asked) else {
+            return Some(Way::Past);
+        };
+        let Ok(args) = asked.args() else {
+            // An argument that can't be told apart must not share a key.
+            function.kind.counters.count(Count::Unkeyed);
+            return Some(Way::Past);
+        };
+        let key = KeyRef {
+            function: function.number,
+            args: args.as_str(),
+        };
+        if let Some(transaction) = Transaction::around(engine) {
+            let way = planned(engine, function, &args, asked);
+            let touched = |call: &Call| transaction.touches(function, args.as_str(), &call.tags);
+            if !matches!(&way, Way::Call(call) if !touched(call)) {
+                function.kind.counters.count(Count::Bypassed);
+                return Some(Way::Past);
+            }
+            let take = &mut |held: &dyn Held| asked.take(held);
+            let hit = engine.local_hit(function, key, &mut Some(false), take);
+            return (!hit).then(|| way.looking());
+        }
+        let mut early = None;
+        let take = &mut |held: &dyn Held| asked.take(held);
+        if engine.local_hit(function, key, &mut early, take) {
+            return None;
+        }
+        Some(missed(engine, function, &args, early, asked))
+    })
+}
+
+/// How a call goes on that looks nowhere.
+pub(super) fn refresh(
+    site: &'static Site,
+    instance: Instance,
+    cache: Option<&Cache>,
+    asked: &mut dyn Described,
+) -> Way {
+    with_current(cache, |engine, _| {
+        let Some(function) = served(engine, site, instance, asked) else {
+            return Way::Past;
+        };
+        let Ok(args) = asked.args() else {
+            function.kind.counters.count(Count::Unkeyed);
+            return Way::Past;
+        };
+        if let Some(transaction) = Transaction::around(engine) {
+            // What it brings may never be committed; what is cached goes, if it is.
+            transaction.collect(Targets::key(registered_key(site, instance, &args)));
+            return Way::Past;
+        }
+        let mut way = planned(engine, function, &args, asked);
+        if let Way::Call(call) = &mut way {
+            call.refresh = true;
+        }
+        way
+    })
+}
+
+/// Counts a call that goes past the cache.
+pub(super) fn bypass(
+    site: &'static Site,
+    instance: Instance,
+    cache: Option<&Cache>,
+    asked: &dyn Described,
+) {
+    with_current(cache, |engine, _| {
+        let function = engine.function(site.registered(instance), &|| asked.values());
+        function.kind.counters.count(Count::Bypassed);
+    });
+}
+
+/// The call, to be looked for without loading it.
+pub(super) fn peek(
+    site: &'static Site,
+    instance: Instance,
+    cache: Option<&Cache>,
+    asked: &dyn Described,
+) -> Option<Box<Call>> {
+    with_current(cache, |engine, _| {
+        let function = engine.function(site.registered(instance), &|| asked.values());
+        if !engine.serves(function) {
+            return None;
+        }
+        let tags = Tags::of_kind(&function.kind.name).0.ok()?;
+        let call = Call::new(engine, function, &asked.args().ok()?, tags);
+        Some(Box::new(call))
+    })
+}
+
+pub(super) fn registered_key(site: &'static Site, instance: Instance, args: &ArgsText) -> Key {
+    let registered = site.registered(instance);
+    let key = Key::new(registered.kind.into(), registered.name.clone(), args);
+    key.or_under(registered.other.clone())
+}
+
+/// The function, if its calls are cached here.
+pub(super) fn served<'e>(
+    engine: &'e Engine,
+    site: &'static Site,
+    instance: Instance,
+    asked: &dyn Described,
+) -> Option<&'e Arc<Function>> {
+    let function = engine.function(site.registered(instance), &|| asked.values());
+    if engine.serves(function) {
+        return Some(function);
+    }
+    function.kind.counters.count(Count::Bypassed);
+    None
+}
+
+/// How a call goes on that has found nothing in the local tier.
+fn missed(
+    engine: &Arc<Engine>,
+    function: &Arc<Function>,
+    args: &ArgsText,
+    early: Option<bool>,
+    asked: &mut dyn Described,
+) -> Way {
+    if let Some(solo) = Solo::begin(engine, function, args.as_str()) {
+        return Way::Solo(solo);
+    }
+    let mut way = planned(engine, function, args, asked);
+    if let Way::Call(call) = &mut way {
+        call.early = early;
+    }
+    way
+}
+
+fn planned(
+    engine: &Arc<Engine>,
+    function: &Arc<Function>,
+    args: &ArgsText,
+    asked: &mut dyn Described,
+) -> Way {
+    let mut collected = Tags::of_kind(&function.kind.name);
+    asked.tags(&mut collected);
+    if let Ok(tags) = collected.0 {
+        return Way::Call(Box::new(Call::new(engine, function, args, tags)));
+    }
+    function.kind.counters.count(Count::Unkeyed);
+    Way::Past
+}
