@@ -6,7 +6,7 @@
 
 use std::future::pending;
 
-use cache_core::{Cache, Invalidation, Tag, cached, invalidates};
+use cache_core::{Cache, Invalidation, Tag, cached, invalidates, updates};
 use cache_tests::source::Source;
 use cache_tests::world::{World, settle};
 
@@ -166,6 +166,41 @@ async fn what_is_put_or_refreshed_inside_goes_when_it_succeeds() {
         };
         cache.transaction(inside).await.unwrap();
         assert!(balance::peek(cache, 7).await.is_none(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_write_returns_inside_is_not_cached() {
+    #[updates(balance(cache, id))]
+    async fn withdraw(cache: &Cache, from: &Source, id: u64, amount: u64) -> Result<u64, String> {
+        let _ = id;
+        from.set(from.value() - amount);
+        Ok(from.value())
+    }
+
+    for world in worlds() {
+        let (cache, source) = (&world.caches[0], Source::new(9));
+        let other = world.caches.last().unwrap();
+        let name = world.name;
+        balance(cache, &source, 7).await;
+        let inside = async {
+            withdraw(cache, &source, 7, 5).await?;
+            assert_eq!(balance(cache, &source, 7).await, 4, "{name}: its own write");
+            if world.caches.len() > 1 {
+                assert_eq!(balance(other, &source, 7).await, 9, "{name}: nobody else");
+            }
+            Ok::<_, String>(())
+        };
+        cache.transaction(inside).await.unwrap();
+        assert!(balance::peek(cache, 7).await.is_none(), "{name}");
+        assert_eq!(balance(other, &source, 7).await, 4, "{name}");
+        // After a block that failed, everything is as it was.
+        let inside = async {
+            withdraw(cache, &source, 7, 4).await?;
+            Err::<(), _>("rolled back".to_owned())
+        };
+        cache.transaction(inside).await.unwrap_err();
+        assert_eq!(balance(other, &source, 7).await, 4, "{name}");
     }
 }
 
