@@ -11,7 +11,7 @@ use cache_core::__private::{
     updating,
 };
 use cache_core::memory::{MemoryServer, Trouble};
-use cache_core::{Cache, Env, ErrorKind, cached};
+use cache_core::{Cache, Env, ErrorKind, cached, updates};
 use cache_redis::RedisStore;
 use cache_tests::gate::{Gates, Op, gated};
 use cache_tests::server::{RedisServer, until};
@@ -348,6 +348,24 @@ async fn one_write_updates_two_functions_under_one_tag() {
                 );
             }
         }
+    }
+}
+
+/// Both carry `user:{id}`.
+#[updates(profile(id), badge(id))]
+async fn save_both(source: &Source, id: u64, value: u64) -> Read {
+    source.set(value);
+    Ok(value)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_attribute_tells_two_updates_of_each_other() {
+    for world in worlds() {
+        let (source, first) = (Source::new(1), &world.caches[0]);
+        assert_eq!(first.scope(save_both(&source, 4, 50)).await, Ok(50));
+        assert_eq!(read(first, &source, 4).await, 50, "{}", world.name);
+        assert_eq!(read_badge(first, &source, 4).await, 50, "{}", world.name);
+        assert_eq!(source.loads(), 0, "{}: both were stored", world.name);
     }
 }
 

@@ -30,6 +30,11 @@ pub(crate) fn updates(args: &Updates, function: &Function) -> TokenStream {
     } else {
         quote!(begin_blocking())
     };
+    // What one of them ends, the others are not to take for another write.
+    let begun = names.iter().enumerate().map(|(index, name)| {
+        let first = (index > 0).then(|| &names[0]).into_iter();
+        quote!(let #name = #name #(.beside(&#first))* .#begin;)
+    });
     let finished = args.calls.iter().zip(&names).map(|(call, name)| {
         let (outcome, updated) = (local("__outcome"), updated(call));
         let updated = quote!(#updated(#name, #outcome));
@@ -50,7 +55,7 @@ pub(crate) fn updates(args: &Updates, function: &Function) -> TokenStream {
         function,
         quote! {
             #(#noted)*
-            #(let #names = #names.#begin;)*
+            #(#begun)*
             #[allow(clippy::redundant_closure_call)]
             let #output: #returned = #ran;
             #(#finished)*

@@ -5,8 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::__private::{Instance, Part, argument, checked, outcome, shape, updated, updating};
-use cache_core::{Cache, Invalidation, Key, cached, invalidates};
+use cache_core::{Cache, Invalidation, Key, cached, invalidates, updates};
 use serde::{Deserialize, Serialize};
 
 use super::executor::Executor;
@@ -346,43 +345,49 @@ impl Write {
     }
 }
 
-/// What `#[updates(function(id, group))]` makes of a write.
-macro_rules! save {
-    ($name:ident, $function:ident: $value:ty, $wrap:expr $(, $tags:expr)?) => {
-        async fn $name(
-            write: &Write,
-            ends: &mut Vec<(SimKey, u64)>,
-            id: u64,
-            group: u64,
-        ) -> Result<$value, Failure> {
-            let shape = checked::<Result<$value, Failure>, _, _, _, _>(shape!(Result<$value, Failure>));
-            let updating = updating::<Result<$value, Failure>, _, _>(
-                $function::__site(),
-                Instance::of::<()>(),
-                shape,
-                None,
-                &(argument(&id), argument(&group)),
-                |tags| {
-                    tags.tag(&[Part::Text("user:"), Part::Value(&id)]);
-                    tags.tag(&[Part::Text("group:"), Part::Value(&group)]);
-                },
-            );
-            let updating = updating.begin().await;
-            let returned = write.run(ends).await.map($wrap);
-            let (returned, outcome) = outcome(shape!(Result<$value, Failure>), returned);
-            updated::<Result<$value, Failure>, _>(updating, shape, outcome, |ticket| {
-                ticket$(.tags_with($tags))?
-            })
-            .await;
-            returned
-        }
-    };
+#[updates(alpha(id, group))]
+async fn save_alpha(
+    write: &Write,
+    ends: &mut Vec<(SimKey, u64)>,
+    id: u64,
+    group: u64,
+) -> Result<Value, Failure> {
+    let _ = (id, group);
+    write.run(ends).await
 }
 
-save!(save_alpha, alpha: Value, std::convert::identity);
-save!(save_beta, beta: Value, std::convert::identity);
-save!(save_gamma, gamma: Loose, Loose);
-save!(save_delta, delta: Value, std::convert::identity, |value| [format!("label:{}", value.label())]);
+#[updates(beta(id, group))]
+async fn save_beta(
+    write: &Write,
+    ends: &mut Vec<(SimKey, u64)>,
+    id: u64,
+    group: u64,
+) -> Result<Value, Failure> {
+    let _ = (id, group);
+    write.run(ends).await
+}
+
+#[updates(gamma(id, group))]
+async fn save_gamma(
+    write: &Write,
+    ends: &mut Vec<(SimKey, u64)>,
+    id: u64,
+    group: u64,
+) -> Result<Loose, Failure> {
+    let _ = (id, group);
+    write.run(ends).await.map(Loose)
+}
+
+#[updates(delta(id, group))]
+async fn save_delta(
+    write: &Write,
+    ends: &mut Vec<(SimKey, u64)>,
+    id: u64,
+    group: u64,
+) -> Result<Value, Failure> {
+    let _ = (id, group);
+    write.run(ends).await
+}
 
 /// A write, as users write one: the commit is somewhere in the middle.
 #[invalidates(tags("user:{id}"))]

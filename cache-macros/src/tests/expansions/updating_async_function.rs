@@ -2,7 +2,7 @@ async fn save(&self, user: User) -> Result<Profile, DbError> {
     let __updating_0 = user_profile::__updating(user.id);
     let __updating_1 = self.__names_updating(user.id);
     let __updating_0 = __updating_0.begin().await;
-    let __updating_1 = __updating_1.begin().await;
+    let __updating_1 = __updating_1.beside(&__updating_0).begin().await;
     #[allow(clippy::redundant_closure_call)]
     let __returned: Result<Profile, DbError> = async move {
         #[allow(
