@@ -95,6 +95,25 @@ fn a_call_is_found_again_and_each_companion_means_it() -> Result<(), Error> {
 }
 
 #[test]
+fn companions_belong_to_the_scope_they_are_awaited_in() -> Result<(), Error> {
+    block_on(async {
+        let cache = Cache::builder().build();
+        let within = cache.scope(numbered::refresh(&(), 21)).await?;
+        assert!(numbered::peek(21).await.is_none());
+        assert_eq!(
+            cache.scope(numbered::peek(21)).await.transpose()?,
+            Some(within)
+        );
+        assert!(cache.scope(numbered::put(21, Ok(0))).await);
+        assert!(numbered::peek(21).await.is_none());
+        assert_eq!(cache.scope(numbered(&(), 21)).await?, 0);
+        cache.scope(numbered::invalidate(21)).await?;
+        assert!(cache.scope(numbered::peek(21)).await.is_none());
+        Ok(())
+    })
+}
+
+#[test]
 fn only_success_invalidates() -> Result<(), Error> {
     block_on(async {
         let first = numbered(&(), 11).await?;

@@ -145,6 +145,11 @@ pub fn put_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
     ticket.given().run_blocking(|| value).1
 }
 
+/// What `make` gives, made when it is awaited: only then is it known in whose scope.
+pub async fn later<F: Future>(make: impl FnOnce() -> F) -> F::Output {
+    make().await
+}
+
 /// Whether an awaited call has succeeded.
 pub async fn succeeded<R>(success: impl shape::Success<R>, call: impl Future<Output = R>) -> bool {
     success.succeeded(&call.await)

@@ -29,6 +29,8 @@ enum Wait {
     None,
     /// Its body gives a future that borrows nothing of it: cheaper to compile than an `async fn`.
     Future,
+    /// The same, and the body asks which cache is the current one, so not before it is awaited.
+    Later,
     /// It is an `async fn`.
     Async,
 }
@@ -201,10 +203,15 @@ impl Call<'_> {
                 sig.output = parse_quote!(-> impl ::core::future::Future<Output = #returned>);
             }
             let load = self.loading(&self.uncached_call());
-            quote! {
+            let body = quote! {
                 #scope
                 let #ticket = #refreshed;
                 #load
+            };
+            if self.function.is_async() {
+                self.later(&body)
+            } else {
+                body
             }
         };
         let shell = quote_spanned!(self.asked_for()=> #vis #sig { #body });
@@ -234,7 +241,7 @@ impl Call<'_> {
         Companion {
             name: "peek",
             doc: Some(" What is cached for a call, without loading it."),
-            waits: Wait::Future,
+            waits: Wait::Later,
             method: true,
             params: self.taken(FIND),
             output: quote!(::core::option::Option<#returned>),
@@ -253,7 +260,7 @@ impl Call<'_> {
             doc: Some(
                 " Caches a value as if the function had returned it; `false` where it is not cached.",
             ),
-            waits: Wait::Future,
+            waits: Wait::Later,
             method: true,
             params: self.taken(STORE),
             more: quote!(#value: #returned),
@@ -347,8 +354,12 @@ impl Call<'_> {
             Wait::None
         };
         let output = match waits {
-            Wait::Future => quote!(impl ::core::future::Future<Output = #output>),
-            _ => quote!(#output),
+            Wait::None | Wait::Async => quote!(#output),
+            Wait::Future | Wait::Later => quote!(impl ::core::future::Future<Output = #output>),
+        };
+        let body = match waits {
+            Wait::Later => self.later(body),
+            Wait::None | Wait::Future | Wait::Async => body.clone(),
         };
         let (asyncness, wait) = if waits == Wait::Async {
             let asyncness = quote_spanned!(self.asked_for()=> async);
@@ -385,6 +396,12 @@ impl Call<'_> {
             Some(doc) => self.offered(&quote!(#[doc = #doc] #[inline] #shell), attributes),
             None => self.marked(&quote!(#[doc(hidden)] #[inline] #shell), attributes),
         }
+    }
+
+    /// A body that gives a future, as one that begins when it is awaited.
+    fn later(&self, body: &TokenStream) -> TokenStream {
+        let rt = &self.runtime;
+        quote!(#rt::later(move || { #body }))
     }
 
     /// A runtime function in its waiting or its blocking form.

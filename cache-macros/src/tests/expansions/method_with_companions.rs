@@ -77,26 +77,37 @@ impl Users {
     )]
     /// Runs the function and caches what it returns, whatever is cached now.
     #[inline]
-    pub async fn profile_refresh(self: Arc<Self>, id: u64) -> Option<Profile> {
-        let __ticket = ::cache_core::__private::refresh::<
-            Option<Profile>,
-            _,
-            _,
-        >(
-            Self::__profile_site(),
-            ::cache_core::__private::Instance::of::<Self>(),
-            {
-                let __probed = ::cache_core::__private::shape!(Option < Profile >);
-                ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)
-            },
-            ::core::option::Option::None,
-            &(
-                ::cache_core::__private::argument(&self.tenant),
-                ::cache_core::__private::argument(&id),
-            ),
-            |_| {},
-        );
-        ::cache_core::__private::load(__ticket, Self::profile_uncached(self, id)).await
+    pub fn profile_refresh(
+        self: Arc<Self>,
+        id: u64,
+    ) -> impl ::core::future::Future<Output = Option<Profile>> {
+        ::cache_core::__private::later(move || {
+            let __ticket = ::cache_core::__private::refresh::<
+                Option<Profile>,
+                _,
+                _,
+            >(
+                Self::__profile_site(),
+                ::cache_core::__private::Instance::of::<Self>(),
+                {
+                    let __probed = ::cache_core::__private::shape!(Option < Profile >);
+                    ::cache_core::__private::checked::<
+                        Option<Profile>,
+                        _,
+                        _,
+                        _,
+                        _,
+                    >(__probed)
+                },
+                ::core::option::Option::None,
+                &(
+                    ::cache_core::__private::argument(&self.tenant),
+                    ::cache_core::__private::argument(&id),
+                ),
+                |_| {},
+            );
+            ::cache_core::__private::load(__ticket, Self::profile_uncached(self, id))
+        })
     }
     #[allow(
         deprecated,
@@ -133,15 +144,62 @@ impl Users {
     )]
     /// What is cached for a call, without loading it.
     #[inline]
-    pub async fn profile_peek(
+    pub fn profile_peek(
         &self,
         id: u64,
-    ) -> ::core::option::Option<Option<Profile>> {
-        ::cache_core::__private::peek::<
-            Option<Profile>,
-            _,
-            _,
-        >(
+    ) -> impl ::core::future::Future<Output = ::core::option::Option<Option<Profile>>> {
+        ::cache_core::__private::later(move || {
+            ::cache_core::__private::peek(
+                ::cache_core::__private::seek::<
+                    Option<Profile>,
+                    _,
+                    _,
+                >(
+                    Self::__profile_site(),
+                    ::cache_core::__private::Instance::of::<Self>(),
+                    {
+                        let __probed = ::cache_core::__private::shape!(
+                            Option < Profile >
+                        );
+                        ::cache_core::__private::checked::<
+                            Option<Profile>,
+                            _,
+                            _,
+                            _,
+                            _,
+                        >(__probed)
+                    },
+                    ::core::option::Option::None,
+                    &(
+                        ::cache_core::__private::argument(&self.tenant),
+                        ::cache_core::__private::argument(&id),
+                    ),
+                ),
+            )
+        })
+    }
+    #[allow(
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
+    /// Caches a value as if the function had returned it; `false` where it is not cached.
+    #[inline]
+    pub fn profile_put(
+        &self,
+        id: u64,
+        value: Option<Profile>,
+    ) -> impl ::core::future::Future<Output = bool> {
+        ::cache_core::__private::later(move || {
+            let __ticket = ::cache_core::__private::refresh::<
+                Option<Profile>,
+                _,
+                _,
+            >(
                 Self::__profile_site(),
                 ::cache_core::__private::Instance::of::<Self>(),
                 {
@@ -159,40 +217,10 @@ impl Users {
                     ::cache_core::__private::argument(&self.tenant),
                     ::cache_core::__private::argument(&id),
                 ),
-            )
-            .await
-    }
-    #[allow(
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
-    /// Caches a value as if the function had returned it; `false` where it is not cached.
-    #[inline]
-    pub async fn profile_put(&self, id: u64, value: Option<Profile>) -> bool {
-        let __ticket = ::cache_core::__private::refresh::<
-            Option<Profile>,
-            _,
-            _,
-        >(
-            Self::__profile_site(),
-            ::cache_core::__private::Instance::of::<Self>(),
-            {
-                let __probed = ::cache_core::__private::shape!(Option < Profile >);
-                ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)
-            },
-            ::core::option::Option::None,
-            &(
-                ::cache_core::__private::argument(&self.tenant),
-                ::cache_core::__private::argument(&id),
-            ),
-            |_| {},
-        );
-        ::cache_core::__private::put(__ticket, value).await
+                |_| {},
+            );
+            ::cache_core::__private::put(__ticket, value)
+        })
     }
     #[allow(
         deprecated,
@@ -205,10 +233,12 @@ impl Users {
     )]
     /// Removes what is cached for a call.
     #[inline]
-    pub async fn profile_invalidate(
+    pub fn profile_invalidate(
         &self,
         id: u64,
-    ) -> ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error> {
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error>,
+    > {
         let __key = ::cache_core::__private::key(
             Self::__profile_site(),
             ::cache_core::__private::Instance::of::<Self>(),
@@ -217,7 +247,7 @@ impl Users {
                 ::cache_core::__private::argument(&id),
             ),
         );
-        ::cache_core::__private::invalidate(::core::option::Option::None, __key).await
+        ::cache_core::__private::invalidate(::core::option::Option::None, __key)
     }
     #[allow(
         deprecated,
@@ -261,25 +291,18 @@ impl Users {
     )]
     #[doc(hidden)]
     #[inline]
-    pub async fn __profile_updated(
+    pub fn __profile_updated(
         __updating: ::cache_core::__private::Updating,
         __outcome: ::cache_core::__private::Outcome<Option<Profile>>,
-    ) {
+    ) -> impl ::core::future::Future<Output = ()> {
         ::cache_core::__private::updated(
-                __updating,
-                {
-                    let __probed = ::cache_core::__private::shape!(Option < Profile >);
-                    ::cache_core::__private::checked::<
-                        Option<Profile>,
-                        _,
-                        _,
-                        _,
-                        _,
-                    >(__probed)
-                },
-                __outcome,
-                |__ticket| __ticket,
-            )
-            .await
+            __updating,
+            {
+                let __probed = ::cache_core::__private::shape!(Option < Profile >);
+                ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)
+            },
+            __outcome,
+            |__ticket| __ticket,
+        )
     }
 }

@@ -68,61 +68,16 @@ impl user_profile {
     }
     /// Runs the function and caches what it returns, whatever is cached now.
     #[inline]
-    pub async fn refresh(db: &Db, id: u64) -> Result<Profile, DbError> {
-        let __ticket = ::cache_core::__private::refresh::<
-            Result<Profile, DbError>,
-            _,
-            _,
-        >(
-            user_profile::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
-            {
-                let __probed = ::cache_core::__private::shape!(
-                    Result < Profile, DbError >
-                );
-                ::cache_core::__private::checked::<
-                    Result<Profile, DbError>,
-                    _,
-                    _,
-                    _,
-                    _,
-                >(__probed)
-            },
-            ::core::option::Option::None,
-            &(
-                ::cache_core::__private::argument(&db),
-                ::cache_core::__private::argument(&id),
-            ),
-            |_| {},
-        );
-        ::cache_core::__private::load(__ticket, user_profile::uncached(db, id)).await
-    }
-    /// The key of a call.
-    #[inline]
-    pub fn key(
+    pub fn refresh(
         db: &Db,
         id: u64,
-    ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
-        ::cache_core::__private::key(
-            user_profile::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
-            &(
-                ::cache_core::__private::argument(&db),
-                ::cache_core::__private::argument(&id),
-            ),
-        )
-    }
-    /// What is cached for a call, without loading it.
-    #[inline]
-    pub async fn peek(
-        db: &Db,
-        id: u64,
-    ) -> ::core::option::Option<Result<Profile, DbError>> {
-        ::cache_core::__private::peek::<
-            Result<Profile, DbError>,
-            _,
-            _,
-        >(
+    ) -> impl ::core::future::Future<Output = Result<Profile, DbError>> {
+        ::cache_core::__private::later(move || {
+            let __ticket = ::cache_core::__private::refresh::<
+                Result<Profile, DbError>,
+                _,
+                _,
+            >(
                 user_profile::__site(),
                 ::cache_core::__private::Instance::of::<()>(),
                 {
@@ -142,46 +97,109 @@ impl user_profile {
                     ::cache_core::__private::argument(&db),
                     ::cache_core::__private::argument(&id),
                 ),
-            )
-            .await
+                |_| {},
+            );
+            ::cache_core::__private::load(__ticket, user_profile::uncached(db, id))
+        })
     }
-    /// Caches a value as if the function had returned it; `false` where it is not cached.
+    /// The key of a call.
     #[inline]
-    pub async fn put(db: &Db, id: u64, value: Result<Profile, DbError>) -> bool {
-        let __ticket = ::cache_core::__private::refresh::<
-            Result<Profile, DbError>,
-            _,
-            _,
-        >(
+    pub fn key(
+        db: &Db,
+        id: u64,
+    ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
+        ::cache_core::__private::key(
             user_profile::__site(),
             ::cache_core::__private::Instance::of::<()>(),
-            {
-                let __probed = ::cache_core::__private::shape!(
-                    Result < Profile, DbError >
-                );
-                ::cache_core::__private::checked::<
-                    Result<Profile, DbError>,
-                    _,
-                    _,
-                    _,
-                    _,
-                >(__probed)
-            },
-            ::core::option::Option::None,
             &(
                 ::cache_core::__private::argument(&db),
                 ::cache_core::__private::argument(&id),
             ),
-            |_| {},
-        );
-        ::cache_core::__private::put(__ticket, value).await
+        )
+    }
+    /// What is cached for a call, without loading it.
+    #[inline]
+    pub fn peek(
+        db: &Db,
+        id: u64,
+    ) -> impl ::core::future::Future<
+        Output = ::core::option::Option<Result<Profile, DbError>>,
+    > {
+        ::cache_core::__private::later(move || {
+            ::cache_core::__private::peek(
+                ::cache_core::__private::seek::<
+                    Result<Profile, DbError>,
+                    _,
+                    _,
+                >(
+                    user_profile::__site(),
+                    ::cache_core::__private::Instance::of::<()>(),
+                    {
+                        let __probed = ::cache_core::__private::shape!(
+                            Result < Profile, DbError >
+                        );
+                        ::cache_core::__private::checked::<
+                            Result<Profile, DbError>,
+                            _,
+                            _,
+                            _,
+                            _,
+                        >(__probed)
+                    },
+                    ::core::option::Option::None,
+                    &(
+                        ::cache_core::__private::argument(&db),
+                        ::cache_core::__private::argument(&id),
+                    ),
+                ),
+            )
+        })
+    }
+    /// Caches a value as if the function had returned it; `false` where it is not cached.
+    #[inline]
+    pub fn put(
+        db: &Db,
+        id: u64,
+        value: Result<Profile, DbError>,
+    ) -> impl ::core::future::Future<Output = bool> {
+        ::cache_core::__private::later(move || {
+            let __ticket = ::cache_core::__private::refresh::<
+                Result<Profile, DbError>,
+                _,
+                _,
+            >(
+                user_profile::__site(),
+                ::cache_core::__private::Instance::of::<()>(),
+                {
+                    let __probed = ::cache_core::__private::shape!(
+                        Result < Profile, DbError >
+                    );
+                    ::cache_core::__private::checked::<
+                        Result<Profile, DbError>,
+                        _,
+                        _,
+                        _,
+                        _,
+                    >(__probed)
+                },
+                ::core::option::Option::None,
+                &(
+                    ::cache_core::__private::argument(&db),
+                    ::cache_core::__private::argument(&id),
+                ),
+                |_| {},
+            );
+            ::cache_core::__private::put(__ticket, value)
+        })
     }
     /// Removes what is cached for a call.
     #[inline]
-    pub async fn invalidate(
+    pub fn invalidate(
         db: &Db,
         id: u64,
-    ) -> ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error> {
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error>,
+    > {
         let __key = ::cache_core::__private::key(
             user_profile::__site(),
             ::cache_core::__private::Instance::of::<()>(),
@@ -190,7 +208,7 @@ impl user_profile {
                 ::cache_core::__private::argument(&id),
             ),
         );
-        ::cache_core::__private::invalidate(::core::option::Option::None, __key).await
+        ::cache_core::__private::invalidate(::core::option::Option::None, __key)
     }
     #[doc(hidden)]
     #[inline]
@@ -224,28 +242,27 @@ impl user_profile {
     }
     #[doc(hidden)]
     #[inline]
-    pub async fn __updated(
+    pub fn __updated(
         __updating: ::cache_core::__private::Updating,
         __outcome: ::cache_core::__private::Outcome<Result<Profile, DbError>>,
-    ) {
+    ) -> impl ::core::future::Future<Output = ()> {
         ::cache_core::__private::updated(
-                __updating,
-                {
-                    let __probed = ::cache_core::__private::shape!(
-                        Result < Profile, DbError >
-                    );
-                    ::cache_core::__private::checked::<
-                        Result<Profile, DbError>,
-                        _,
-                        _,
-                        _,
-                        _,
-                    >(__probed)
-                },
-                __outcome,
-                |__ticket| __ticket,
-            )
-            .await
+            __updating,
+            {
+                let __probed = ::cache_core::__private::shape!(
+                    Result < Profile, DbError >
+                );
+                ::cache_core::__private::checked::<
+                    Result<Profile, DbError>,
+                    _,
+                    _,
+                    _,
+                    _,
+                >(__probed)
+            },
+            __outcome,
+            |__ticket| __ticket,
+        )
     }
     /// Makes a call for each of many arguments, so that what they load is cached.
     #[inline]
@@ -259,12 +276,10 @@ impl user_profile {
     {
         ::cache_core::__private::warm(
             __items,
-            move |(__given_0, __given_1)| async move {
-                ::cache_core::__private::shape::Success::succeeded(
-                    ::cache_core::__private::success!(Result < Profile, DbError >),
-                    &user_profile(__given_0, __given_1).await,
-                )
-            },
+            move |(__given_0, __given_1)| ::cache_core::__private::succeeded(
+                ::cache_core::__private::success!(Result < Profile, DbError >),
+                user_profile(__given_0, __given_1),
+            ),
         )
     }
 }

@@ -145,21 +145,23 @@ impl sum {
     /// What is cached for a call, without loading it.
     #[inline]
     fn peek(__argument_0: (u32, u32), __argument_2: u8) -> ::core::option::Option<u32> {
-        ::cache_core::__private::peek_blocking::<
-            u32,
-            _,
-            _,
-        >(
-            sum::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
-            {
-                let __probed = ::cache_core::__private::shape!(u32);
-                ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
-            },
-            ::core::option::Option::None,
-            &(
-                ::cache_core::__private::argument(&__argument_0),
-                ::cache_core::__private::argument(&__argument_2),
+        ::cache_core::__private::peek_blocking(
+            ::cache_core::__private::seek::<
+                u32,
+                _,
+                _,
+            >(
+                sum::__site(),
+                ::cache_core::__private::Instance::of::<()>(),
+                {
+                    let __probed = ::cache_core::__private::shape!(u32);
+                    ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
+                },
+                ::core::option::Option::None,
+                &(
+                    ::cache_core::__private::argument(&__argument_0),
+                    ::cache_core::__private::argument(&__argument_2),
+                ),
             ),
         )
     }
@@ -249,20 +251,19 @@ impl sum {
     }
     #[doc(hidden)]
     #[inline]
-    async fn __updated(
+    fn __updated(
         __updating: ::cache_core::__private::Updating,
         __outcome: ::cache_core::__private::Outcome<u32>,
-    ) {
+    ) -> impl ::core::future::Future<Output = ()> {
         ::cache_core::__private::updated(
-                __updating,
-                {
-                    let __probed = ::cache_core::__private::shape!(u32);
-                    ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
-                },
-                __outcome,
-                |__ticket| __ticket,
-            )
-            .await
+            __updating,
+            {
+                let __probed = ::cache_core::__private::shape!(u32);
+                ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
+            },
+            __outcome,
+            |__ticket| __ticket,
+        )
     }
     /// Makes a call for each of many arguments, so that what they load is cached.
     #[inline]

@@ -162,21 +162,23 @@ impl parsed {
     where
         T: Clone,
     {
-        ::cache_core::__private::peek_blocking::<
-            Option<T>,
-            _,
-            _,
-        >(
-            parsed::__site(),
-            ::cache_core::__private::Instance::of::<T>(),
-            {
-                let __probed = ::cache_core::__private::shape!(Option < T >);
-                ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
-            },
-            ::core::option::Option::Some(
-                ::cache_core::__private::cache(&caches.get(name)),
+        ::cache_core::__private::peek_blocking(
+            ::cache_core::__private::seek::<
+                Option<T>,
+                _,
+                _,
+            >(
+                parsed::__site(),
+                ::cache_core::__private::Instance::of::<T>(),
+                {
+                    let __probed = ::cache_core::__private::shape!(Option < T >);
+                    ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
+                },
+                ::core::option::Option::Some(
+                    ::cache_core::__private::cache(&caches.get(name)),
+                ),
+                &(::cache_core::__private::argument(&text.trim()), &N),
             ),
-            &(::cache_core::__private::argument(&text.trim()), &N),
         )
     }
     #[deprecated]
@@ -265,23 +267,22 @@ impl parsed {
     }
     #[doc(hidden)]
     #[inline]
-    async fn __updated<'a, T: FromStr + ?Sized, const N: usize>(
+    fn __updated<'a, T: FromStr + ?Sized, const N: usize>(
         __updating: ::cache_core::__private::Updating,
         __outcome: ::cache_core::__private::Outcome<Option<T>>,
-    )
+    ) -> impl ::core::future::Future<Output = ()>
     where
         T: Clone,
     {
         ::cache_core::__private::updated(
-                __updating,
-                {
-                    let __probed = ::cache_core::__private::shape!(Option < T >);
-                    ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
-                },
-                __outcome,
-                |__ticket| __ticket,
-            )
-            .await
+            __updating,
+            {
+                let __probed = ::cache_core::__private::shape!(Option < T >);
+                ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
+            },
+            __outcome,
+            |__ticket| __ticket,
+        )
     }
     #[deprecated]
     #[allow(unused_variables)]
