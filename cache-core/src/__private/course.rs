@@ -38,8 +38,8 @@ enum Step {
     /// It does so while the shared tier can't be reached, since then.
     Solo(Solo, Option<Duration>),
     /// In a transaction.
-    Looking(BoxFuture<'static, (Box<Call>, Option<Arc<dyn Held>>)>),
-    Searching(BoxFuture<'static, (Box<Call>, Prepared)>),
+    Looking(With<Option<Arc<dyn Held>>>),
+    Searching(With<Prepared>),
     /// The function runs, and what it returns is for this call alone.
     Alone(Box<Call>, Running),
     /// The function runs, for others too.
@@ -47,6 +47,9 @@ enum Step {
     Storing(BoxFuture<'static, bool>),
     Ended,
 }
+
+/// The call, and what it has come to.
+type With<T> = BoxFuture<'static, (Box<Call>, T)>;
 
 struct Leading {
     // In this order: what is dropped first ends first.
@@ -130,7 +133,7 @@ impl Course {
                 Step::Leading(leading) => {
                     let is_error = ready!(leading.poll(side, context));
                     match mem::replace(&mut self.step, Step::Past) {
-                        Step::Leading(leading) => leading.end(is_error, side),
+                        Step::Leading(leading) => (*leading).end(is_error, side),
                         other => other,
                     }
                 }
@@ -166,13 +169,13 @@ impl Leading {
     }
 
     /// What becomes of what the function returned.
-    fn end(self: Box<Self>, ended: Option<bool>, side: &mut dyn Side) -> Step {
+    fn end(self, ended: Option<bool>, side: &mut dyn Side) -> Step {
         let Self {
             running,
             lead,
             call,
             ..
-        } = *self;
+        } = self;
         let Some(is_error) = ended else {
             let stale = call.too_late(lead);
             return if stale.is_some_and(|held| side.serve(&*held)) {

@@ -84,9 +84,11 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
 ) -> std::result::Result<R, Ticket<R, S>> {
     let mut asked = Asked::new(shape, args, tags);
     let way = asked::look(site, instance, cache, &mut asked);
-    asked
-        .found
-        .ok_or_else(|| Ticket::new(shape, way.unwrap_or(Way::Past)))
+    match (asked.found, way) {
+        (Some(found), _) => Ok(found),
+        (None, Some(way)) => Err(Ticket::new(shape, way)),
+        (None, None) => Err(Ticket::new(shape, Way::Past)),
+    }
 }
 
 /// Like [`lookup`], but looks nowhere: for `refresh` and `put`.

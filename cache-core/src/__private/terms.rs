@@ -49,26 +49,33 @@ impl<V: 'static> Terms<V> {
             return None;
         }
         let ttl = match &self.ttl_with {
-            None => usual,
-            Some(ttl_with) => ttl_with(value).unwrap_or(usual),
+            None => None,
+            Some(ttl_with) => ttl_with(value),
         };
-        // Beyond the longest it is cut short where all are; less than a millisecond is nothing.
-        let ttl = ttl.min(ttl::LONGEST);
-        if ttl < Duration::from_millis(1) {
-            return None;
-        }
+        let ttl = worth_it(ttl.unwrap_or(usual))?;
         let tags = match &self.tags_with {
             None => Vec::new(),
-            Some(tags_with) => match tags_with(value) {
-                Ok(tags) => tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
-                Err(error) => {
-                    // Without all of its tags an entry would outlive an invalidation.
-                    tracing::debug!("a value is not cached: {error}");
-                    return None;
-                }
-            },
+            Some(tags_with) => texts(tags_with(value))?,
         };
         Some((ttl, tags))
+    }
+}
+
+/// How long a value is fresh, if it is at all. Beyond the longest it is cut short where all are; less
+/// than a millisecond is nothing.
+fn worth_it(ttl: Duration) -> Option<Duration> {
+    let ttl = ttl.min(ttl::LONGEST);
+    (ttl >= Duration::from_millis(1)).then_some(ttl)
+}
+
+fn texts(tags: Result<Vec<Tag>>) -> Option<Vec<String>> {
+    match tags {
+        Ok(tags) => Some(tags.iter().map(|tag| tag.as_str().to_owned()).collect()),
+        Err(error) => {
+            // Without all of its tags an entry would outlive an invalidation.
+            tracing::debug!("a value is not cached: {error}");
+            None
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl Bounded {
     }
 
     /// Moves all bytes from `end` on to `start`.
-    pub(super) fn to_front(&mut self, start: usize, end: usize) {
+    pub(super) fn bring_forward(&mut self, start: usize, end: usize) {
         if let Some(tail) = self.bytes.get_mut(start..) {
             tail.rotate_left(end - start);
         }

@@ -17,7 +17,7 @@ type Result<T> = std::result::Result<T, Refusal>;
 /// One value's place in a source.
 pub(crate) struct Reader<'r, 'de>(pub(crate) &'r mut (dyn Source<'de> + 'r));
 
-impl<'r, 'de> Reader<'r, 'de> {
+impl<'de> Reader<'_, 'de> {
     fn ask<V: Visitor<'de>>(&mut self, ask: Ask) -> Result<Found<'de>> {
         self.0.ask(ask, Who::is::<V>)
     }
@@ -265,20 +265,15 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
 
     fn deserialize_identifier<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
         let found = self.ask::<V>(Ask::Name)?;
-        let result = match found {
+        let result = match found.widened() {
             Found::Str(name) => visitor.visit_borrowed_str(name),
             Found::Bytes(name) => visitor.visit_borrowed_bytes(name),
-            Found::U8(number) => visitor.visit_u64(number.into()),
-            Found::U16(number) => visitor.visit_u64(number.into()),
             Found::U32(number) => visitor.visit_u32(number),
             Found::U64(number) => visitor.visit_u64(number),
             // Keys of a map that is flattened into a struct.
-            Found::I8(number) => visitor.visit_i64(number.into()),
-            Found::I16(number) => visitor.visit_i64(number.into()),
-            Found::I32(number) => visitor.visit_i64(number.into()),
             Found::I64(number) => visitor.visit_i64(number),
             Found::Bool(key) => visitor.visit_bool(key),
-            _ => Err(found.unexpected(&visitor)),
+            other => Err(other.unexpected(&visitor)),
         };
         settled(self.0, result)
     }

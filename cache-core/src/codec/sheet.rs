@@ -131,7 +131,7 @@ impl Sheet {
         } else {
             Part::Seq(Some(parts))
         })?;
-        self.out.to_front(start, end);
+        self.out.bring_forward(start, end);
         Ok(())
     }
 

@@ -105,6 +105,7 @@ pub(crate) enum Found<'de> {
 }
 
 /// Who asks: the names of a visitor's type, and of the type it makes.
+#[derive(Clone, Copy)]
 pub(crate) struct Who {
     pub(crate) visitor: &'static str,
     pub(crate) value: &'static str,
@@ -126,6 +127,19 @@ impl Found<'_> {
             self,
             Self::Some | Self::Newtype | Self::Seq(_) | Self::Map(_) | Self::Enum { .. }
         )
+    }
+
+    /// The same, for the numbers that stand for names in the widest type there is; but for the number
+    /// of a variant, which is one of 32 bits.
+    pub(crate) fn widened(self) -> Self {
+        match self {
+            Self::U8(number) => Self::U64(number.into()),
+            Self::U16(number) => Self::U64(number.into()),
+            Self::I8(number) => Self::I64(number.into()),
+            Self::I16(number) => Self::I64(number.into()),
+            Self::I32(number) => Self::I64(number.into()),
+            other => other,
+        }
     }
 
     /// That it is not what was expected.

@@ -75,6 +75,52 @@ impl<'m> Tracer<'m> {
         Ok(found(dummies[taken]))
     }
 
+    /// A number, or what else is of one size.
+    fn number<'de>(&mut self, place: Place, who: Who, ask: Ask) -> Result<Found<'de>> {
+        match ask {
+            Ask::Bool => self.leaf(place, ("bool", who), BOOLS, Found::Bool),
+            Ask::I8 => self.leaf(place, ("i8", who), &[1, 0, -1, 2, 10, 100], Found::I8),
+            Ask::I16 => {
+                let dummies = &[1, 0, -1, 2, 10, 100, 2020];
+                self.leaf(place, ("i16", who), dummies, Found::I16)
+            }
+            Ask::I32 => {
+                let dummies = &[1, 0, -1, 2, 10, 100, 2020, 1_577_836_800];
+                self.leaf(place, ("i32", who), dummies, Found::I32)
+            }
+            Ask::I64 => {
+                let dummies = &[1, 0, -1, 2, 10, 100, 2020, 1_577_836_800];
+                self.leaf(place, ("i64", who), dummies, Found::I64)
+            }
+            Ask::I128 => {
+                let dummies = &[1, 0, -1, 2, 10, 100, 2020, 1_577_836_800];
+                self.leaf(place, ("i128", who), dummies, Found::I128)
+            }
+            Ask::U8 => self.leaf(place, ("u8", who), &[1, 0, 2, 10, 100, 48, 65], Found::U8),
+            Ask::U16 => {
+                let dummies = &[1, 0, 2, 10, 100, 2020];
+                self.leaf(place, ("u16", who), dummies, Found::U16)
+            }
+            Ask::U32 => {
+                let dummies = &[1, 0, 2, 10, 100, 2020, 1_577_836_800];
+                self.leaf(place, ("u32", who), dummies, Found::U32)
+            }
+            Ask::U64 => {
+                let dummies = &[1, 0, 2, 10, 100, 2020, 1_577_836_800];
+                self.leaf(place, ("u64", who), dummies, Found::U64)
+            }
+            Ask::U128 => {
+                let dummies = &[1, 0, 2, 10, 100, 2020, 1_577_836_800];
+                self.leaf(place, ("u128", who), dummies, Found::U128)
+            }
+            Ask::F32 => self.leaf(place, ("f32", who), F32S, Found::F32),
+            Ask::F64 => self.leaf(place, ("f64", who), F64S, Found::F64),
+            Ask::Char => self.leaf(place, ("char", who), CHARS, Found::Char),
+            // All others have been seen to.
+            _ => Err(Refusal::new("it wants what there is none of")),
+        }
+    }
+
     /// A value with parts. Gives the place inside, where everything is recorded if this type has not
     /// been recorded yet in this run.
     fn open(&mut self, place: Place, identity: Identity) -> Result<Place> {
@@ -286,44 +332,6 @@ impl<'de> Source<'de> for Tracer<'_> {
         };
         let who = who();
         match ask {
-            Ask::Bool => self.leaf(place, ("bool", who), BOOLS, Found::Bool),
-            Ask::I8 => self.leaf(place, ("i8", who), &[1, 0, -1, 2, 10, 100], Found::I8),
-            Ask::I16 => {
-                let dummies = &[1, 0, -1, 2, 10, 100, 2020];
-                self.leaf(place, ("i16", who), dummies, Found::I16)
-            }
-            Ask::I32 => {
-                let dummies = &[1, 0, -1, 2, 10, 100, 2020, 1_577_836_800];
-                self.leaf(place, ("i32", who), dummies, Found::I32)
-            }
-            Ask::I64 => {
-                let dummies = &[1, 0, -1, 2, 10, 100, 2020, 1_577_836_800];
-                self.leaf(place, ("i64", who), dummies, Found::I64)
-            }
-            Ask::I128 => {
-                let dummies = &[1, 0, -1, 2, 10, 100, 2020, 1_577_836_800];
-                self.leaf(place, ("i128", who), dummies, Found::I128)
-            }
-            Ask::U8 => self.leaf(place, ("u8", who), &[1, 0, 2, 10, 100, 48, 65], Found::U8),
-            Ask::U16 => {
-                let dummies = &[1, 0, 2, 10, 100, 2020];
-                self.leaf(place, ("u16", who), dummies, Found::U16)
-            }
-            Ask::U32 => {
-                let dummies = &[1, 0, 2, 10, 100, 2020, 1_577_836_800];
-                self.leaf(place, ("u32", who), dummies, Found::U32)
-            }
-            Ask::U64 => {
-                let dummies = &[1, 0, 2, 10, 100, 2020, 1_577_836_800];
-                self.leaf(place, ("u64", who), dummies, Found::U64)
-            }
-            Ask::U128 => {
-                let dummies = &[1, 0, 2, 10, 100, 2020, 1_577_836_800];
-                self.leaf(place, ("u128", who), dummies, Found::U128)
-            }
-            Ask::F32 => self.leaf(place, ("f32", who), F32S, Found::F32),
-            Ask::F64 => self.leaf(place, ("f64", who), F64S, Found::F64),
-            Ask::Char => self.leaf(place, ("char", who), CHARS, Found::Char),
             Ask::Str | Ask::Text => self.leaf(place, ("str", who), TEXTS, Found::Str),
             Ask::Bytes | Ask::ByteBuf => self.leaf(place, ("bytes", who), LENGTHS, |len| {
                 Found::Bytes(&ZEROS[..len])
@@ -371,6 +379,7 @@ impl<'de> Source<'de> for Tracer<'_> {
             }
             Ask::Name => Err(self.name(place)),
             Ask::Any => self.any(place, who),
+            number => self.number(place, who, number),
         }
     }
 
