@@ -249,7 +249,7 @@ async fn all_elements_take_the_round_trips_of_one() {
     let redis = RedisServer::start();
     let cache = |url: &str| {
         let store = RedisStore::builder(url)
-            .and_then(|url| url.build())
+            .and_then(cache_redis::RedisConfig::build)
             .expect("a good URL");
         let builder = Cache::builder().shared(store);
         builder.store_timeout(Duration::from_secs(5)).build()

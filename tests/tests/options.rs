@@ -39,7 +39,7 @@ fn every_row_has_an_example() {
     }
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn kind_option() {
@@ -59,7 +59,7 @@ async fn kind_option() {
 
 #[tokio::test]
 async fn ttl_option() {
-    const HALF_AN_HOUR: Duration = Duration::from_secs(1800);
+    const HALF_AN_HOUR: Duration = Duration::from_mins(30);
 
     #[cached(kind = "ttl", ttl = 1800)]
     async fn in_seconds(id: u64) -> u64 {
@@ -89,7 +89,9 @@ async fn ttl_option() {
             .await
     };
     all().await;
-    cache.clock().advance(HALF_AN_HOUR - Duration::from_secs(1));
+    cache
+        .clock()
+        .advance(HALF_AN_HOUR.saturating_sub(Duration::from_secs(1)));
     all().await;
     assert_hits!(cache, "ttl", 3);
     cache.clock().advance(Duration::from_secs(1));
@@ -392,7 +394,9 @@ async fn early_option() {
 
     let cache = TestCache::new();
     cache.scope(punctual(1)).await;
-    cache.clock().advance(MINUTE - Duration::from_nanos(1));
+    cache
+        .clock()
+        .advance(MINUTE.saturating_sub(Duration::from_nanos(1)));
     for _ in 0..100 {
         cache.scope(punctual(1)).await;
     }
@@ -584,7 +588,7 @@ impl Users {
     }
 
     #[cached(kind = "methodical", method)]
-    pub async fn total(from: u64) -> u64 {
+    pub(crate) async fn total(from: u64) -> u64 {
         from * 2
     }
 }
@@ -693,13 +697,12 @@ async fn invalidates_before_option() {
         user::peek(7).await.is_none()
     }
 
-    assert!(ends(async || assert!(reload().await, "it was ended before")).await);
-
     #[invalidates(tags("user:7"), after)]
     async fn save() -> bool {
         user::peek(7).await.is_none()
     }
 
+    assert!(ends(async || assert!(reload().await, "it was ended before")).await);
     assert!(ends(async || assert!(!save().await, "it is ended after")).await);
 }
 

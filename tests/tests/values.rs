@@ -62,7 +62,7 @@ async fn a_none_and_an_err_last_as_long_as_is_said() {
             assert_eq!(said(other, &runs, id).await, first);
             assert_eq!(said(one, &runs, id).await, first);
             assert_eq!(runs.take(), 1, "{id}: one run for both");
-            clock.advance(SECOND * lasts - Duration::from_millis(1));
+            clock.advance((SECOND * lasts).saturating_sub(Duration::from_millis(1)));
             assert_eq!(said(one, &runs, id).await, first);
             assert_eq!(said(other, &runs, id).await, first);
             assert_eq!(runs.take(), 0, "{id}: it lasts");
@@ -126,7 +126,7 @@ async fn a_value_says_itself_how_long_it_lasts_and_whether_at_all() {
         // No longer than the ttl allows.
         for (expires_in, lasts) in [(30, 30), (120, 120), (9_999_999, 3_600)] {
             token(one, &runs, expires_in, true).await;
-            clock.advance(SECOND * lasts - Duration::from_millis(1));
+            clock.advance((SECOND * lasts).saturating_sub(Duration::from_millis(1)));
             token(one, &runs, expires_in, true).await;
             token(other, &runs, expires_in, true).await;
             assert_eq!(runs.take(), 1, "{expires_in}");

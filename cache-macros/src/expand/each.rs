@@ -1,7 +1,7 @@
 //! The expansion of `each = ids`: every element is a call like any other, and the function runs once
 //! for those that are missing.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Type;
 use syn::spanned::Spanned as _;
@@ -30,7 +30,8 @@ impl<'a> Call<'a> {
     pub(super) fn keys(&self, param: &Param, batch: &Batch<'_>) -> TokenStream {
         let (rt, each, elements) = (&self.runtime, &param.ident, self.elements(param, batch));
         let (identity, key) = (self.identity(), self.key());
-        quote!(#elements.iter().map(|#each| #rt::key(#identity, #key)))
+        let one = unseen(each);
+        quote!(#elements.iter().map(|#one| #rt::key(#identity, #key)))
     }
 
     /// Looks all elements up, unless they are to be `refreshed`, and runs the function, whose `body` is
@@ -58,6 +59,7 @@ impl<'a> Call<'a> {
             (quote!(batch_blocking), None, quote!({ #given #body }))
         };
         let place = quote!(#identity, #shape, #cache);
+        let one = unseen(each);
         let looked = if refreshed {
             quote!(::core::result::Result::Err(#rt::refresh(#place, #key, #tags)))
         } else {
@@ -80,7 +82,7 @@ impl<'a> Call<'a> {
             #rt::#verb #generics(
                 #rt::shape!(#returned),
                 #elements,
-                |#each| #look,
+                |#one| #look,
                 |#missing: ::std::vec::Vec<_>| { #again #run },
             ) #wait
         }
@@ -104,14 +106,22 @@ impl<'a> Call<'a> {
             self.function.params.iter().filter(|param| {
                 param.ident != each.ident && !matches!(&param.ty, Type::Reference(_))
             });
-        let others = others.map(|param| &param.ident);
+        let others = others.map(|param| unseen(&param.ident));
         quote!(#(let #others = ::core::clone::Clone::clone(&#others);)*)
     }
 }
 
+/// A name as it is, in the place where the user wrote it, but none of their own tokens: lints about names
+/// that hide others keep out.
+fn unseen(name: &Ident) -> Ident {
+    let mut unseen = name.clone();
+    unseen.set_span(located(name.span()));
+    unseen
+}
+
 /// The argument again, with the elements that are missing.
 fn given(param: &Param, batch: &Batch<'_>, missing: &TokenStream) -> TokenStream {
-    let (each, container) = (&param.ident, batch.container);
+    let (each, container) = (unseen(&param.ident), batch.container);
     if matches!(container, Type::Slice(_)) {
         return quote!(let #each = &#missing[..];);
     }
