@@ -41,6 +41,18 @@ impl Flavor for Out<'_> {
 pub(super) struct Postcard<'de>(pub(super) &'de [u8]);
 
 impl<'de> Postcard<'de> {
+    /// A byte stands for itself: lists of them are what is read most.
+    #[inline]
+    fn byte(&mut self) -> Result<u8> {
+        match self.0.split_first() {
+            Some((byte, left)) => {
+                self.0 = left;
+                Ok(*byte)
+            }
+            None => self.next(),
+        }
+    }
+
     #[inline]
     fn next<T: Deserialize<'de>>(&mut self) -> Result<T> {
         let (value, left) = take_from_bytes(self.0).map_err(Refusal::new)?;
@@ -62,7 +74,7 @@ impl<'de> Bytes<'de> for Postcard<'de> {
             Ask::I32 => Found::I32(self.next()?),
             Ask::I64 => Found::I64(self.next()?),
             Ask::I128 => Found::I128(self.next()?),
-            Ask::U8 => Found::U8(self.next()?),
+            Ask::U8 => Found::U8(self.byte()?),
             Ask::U16 => Found::U16(self.next()?),
             Ask::U32 => Found::U32(self.next()?),
             Ask::U64 => Found::U64(self.next()?),
