@@ -3,6 +3,7 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use crate::Policy;
@@ -29,6 +30,9 @@ pub struct Spec {
     pub own_ttl: bool,
     /// Whether values have tags that only they know.
     pub late_tags: bool,
+    /// The tags as they are written, with `{}` for each value: what a batch over the same entries is
+    /// compared with.
+    pub tags: &'static [&'static str],
 }
 
 /// One instantiation of a site: the types its static cannot tell apart.
@@ -57,6 +61,8 @@ pub struct Site {
     first: OnceLock<(TypeId, &'static Registered)>,
     /// A `static` inside a generic function is shared by all of its instantiations.
     rest: RwLock<Vec<(TypeId, &'static Registered)>>,
+    /// Whether it was logged that a batch can't share its entries.
+    complained: AtomicBool,
 }
 
 impl Site {
@@ -67,7 +73,40 @@ impl Site {
             spec,
             first: OnceLock::new(),
             rest: RwLock::new(Vec::new()),
+            complained: AtomicBool::new(false),
         }
+    }
+
+    /// Whether a batch that says this of its elements may share the entries of this function. One whose
+    /// elements carried other tags would leave behind what an invalidation by those of the function
+    /// can't reach (invariant 1).
+    #[must_use]
+    pub fn shares(&'static self, tags: &[&str], own_ttl: bool, late_tags: bool) -> bool {
+        let spec = &self.spec;
+        let sorted = |tags: &[&'static str]| {
+            let mut tags = tags.to_vec();
+            tags.sort_unstable();
+            tags
+        };
+        let mut theirs = tags.to_vec();
+        theirs.sort_unstable();
+        if sorted(spec.tags) == theirs && (spec.own_ttl, spec.late_tags) == (own_ttl, late_tags) {
+            return true;
+        }
+        if !self.complained.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                kind = spec.kind,
+                "{}:{}:{}: a batch over the entries of {} is not cached, since it does not have the \
+                 tags {:?}, ttl_with and tags_with that {} has: write the same on both",
+                spec.file,
+                spec.line,
+                spec.column,
+                spec.name,
+                spec.tags,
+                spec.name,
+            );
+        }
+        false
     }
 
     /// What this process knows of an instance of the site.
@@ -319,6 +358,7 @@ mod tests {
             version: 0,
             own_ttl: false,
             late_tags: false,
+            tags: &[],
         }
     }
 

@@ -200,7 +200,8 @@ use crate::model::Function;
 /// the companions there are `refresh`, `invalidate` and `uncached`, for all of the argument's
 /// elements, and `key` for one. With
 /// `entries_of = user` the elements are found where `user(id)` finds them, so the key must be made
-/// of the same and the tags must be the same; the kind and the policy are that function's.
+/// of the same; the kind and the policy are that function's. The tags, `ttl_with` and `tags_with` must be
+/// there as on that function: else the batch is not cached, and the log says so.
 ///
 /// # What is refused
 ///

@@ -10,7 +10,7 @@ use cache_core::__private::{
     Instance, Site, Spec, Ticket, batch, element, elements, load, lookup, shape,
 };
 use cache_core::memory::MemoryServer;
-use cache_core::{Cache, Env, Policy, Tag};
+use cache_core::{Cache, Env, Policy, Tag, cached};
 use cache_redis::RedisStore;
 use cache_tests::proxy::Proxy;
 use cache_tests::server::RedisServer;
@@ -33,6 +33,7 @@ static SITE: Site = Site::new(Spec {
     version: 0,
     own_ttl: false,
     late_tags: false,
+    tags: &[],
 });
 
 /// What the function is asked for, each time it runs.
@@ -237,6 +238,37 @@ async fn an_element_invalidated_during_its_load_is_not_stored() {
         users(&cache, &source, &[1, 2]).await.unwrap();
         assert_eq!(source.asked(), [vec![1]]);
     }
+}
+
+/// Its elements would outlive what invalidates those of the function for one.
+#[tokio::test]
+async fn a_batch_that_forgets_a_tag_shares_nothing() {
+    #[cached(kind = "forgotten", tags("one:{id}"))]
+    async fn one(id: u64) -> u64 {
+        id
+    }
+
+    #[cached(each = ids, entries_of = one)]
+    async fn forgetful(ids: &[u64]) -> HashMap<u64, u64> {
+        ids.iter().map(|id| (*id, *id)).collect()
+    }
+
+    #[cached(tags("one:{ids}"), each = ids, entries_of = one)]
+    async fn mindful(ids: &[u64]) -> HashMap<u64, u64> {
+        ids.iter().map(|id| (*id, *id)).collect()
+    }
+
+    let cache = Cache::builder().build();
+    cache
+        .scope(async {
+            assert_eq!(forgetful(&[1, 2]).await.len(), 2);
+            assert!(one::peek(1).await.is_none());
+            mindful(&[1, 2]).await;
+            assert_eq!(one::peek(1).await, Some(1));
+            cache.invalidate_tag("one:1").await.unwrap();
+            assert!(one::peek(1).await.is_none());
+        })
+        .await;
 }
 
 /// A hundred elements cost a round trip where they are stored, and three beside the load where they are

@@ -27,6 +27,7 @@ const fn spec() -> Spec {
         version: 0,
         own_ttl: false,
         late_tags: false,
+        tags: &[],
     }
 }
 

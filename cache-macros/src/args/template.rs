@@ -56,6 +56,15 @@ impl Template {
         Ok(Self(pieces))
     }
 
+    /// What is written, with `{}` for each value.
+    pub(crate) fn pattern(&self) -> String {
+        let pieces = self.0.iter().map(|piece| match piece {
+            Piece::Text(text) => text.as_str(),
+            Piece::Value(_) => "{}",
+        });
+        pieces.collect()
+    }
+
     /// The expressions in the holes.
     pub(crate) fn values(&self) -> impl Iterator<Item = &Expr> {
         self.0.iter().filter_map(|piece| match piece {

@@ -94,6 +94,7 @@ impl<'a> Call<'a> {
         };
         let version = self.args.version;
         let (own_ttl, late_tags) = (self.args.ttl_with.is_some(), self.args.tags_with.is_some());
+        let tags = self.args.tags.iter().map(Template::pattern);
         quote! {
             static __CACHED_SITE: #rt::Site = #rt::Site::new(#rt::Spec {
                 module: ::core::module_path!(),
@@ -108,6 +109,7 @@ impl<'a> Call<'a> {
                 version: #version,
                 own_ttl: #own_ttl,
                 late_tags: #late_tags,
+                tags: &[#(#tags),*],
             });
         }
     }

@@ -8,6 +8,7 @@ use syn::spanned::Spanned as _;
 
 use super::body::{local, located, moved};
 use super::call::Call;
+use crate::args::Template;
 use crate::model::{Batch, Param};
 
 impl<'a> Call<'a> {
@@ -73,19 +74,43 @@ impl<'a> Call<'a> {
             },
             || quote!(::core::result::Result::Err(#rt::bypass(#place))),
         );
+        let (look, shares) = match self.shares() {
+            None => (look, None),
+            Some(shares) => {
+                let shared = local("__shared");
+                let bypass = quote!(::core::result::Result::Err(#rt::bypass(#place)));
+                (
+                    quote!(if #shared { #look } else { #bypass }),
+                    Some(quote!(let #shared: bool = #shares;)),
+                )
+            }
+        };
         let generics = if self.function.is_async() {
             quote!(::<#returned, _, _, _, _, _, _>)
         } else {
             quote!(::<#returned, _, _, _, _>)
         };
-        quote! {
+        let batch = quote! {
             #rt::#verb #generics(
                 #rt::shape!(#returned),
                 #elements,
                 |#one| #look,
                 |#missing: ::std::vec::Vec<_>| { #again #run },
             ) #wait
+        };
+        match shares {
+            None => batch,
+            Some(shares) => quote!({ #shares #batch }),
         }
+    }
+
+    /// Asks whether the elements are what the entries are that they share with another function.
+    fn shares(&self) -> Option<TokenStream> {
+        self.args.entries_of.as_ref()?;
+        let site = self.site();
+        let tags = self.args.tags.iter().map(Template::pattern);
+        let (own_ttl, late_tags) = (self.args.ttl_with.is_some(), self.args.tags_with.is_some());
+        Some(quote!(#site.shares(&[#(#tags),*], #own_ttl, #late_tags)))
     }
 
     /// The shape of one element.

@@ -90,6 +90,7 @@ impl user_profile {
             version: 0u64,
             own_ttl: false,
             late_tags: false,
+            tags: &["user:{}"],
         });
         &__CACHED_SITE
     }

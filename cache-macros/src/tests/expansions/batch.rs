@@ -1,52 +1,82 @@
 #[allow(clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)]
 async fn users(db: &Db, ids: &[u64]) -> Result<HashMap<u64, User>, DbError> {
-    ::cache_core::__private::batch::<
-        Result<HashMap<u64, User>, DbError>,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-    >(
-            ::cache_core::__private::shape!(Result < HashMap < u64, User >, DbError >),
-            ::cache_core::__private::elements(ids),
-            |ids| ::cache_core::__private::lookup(
-                user::__site(),
-                ::cache_core::__private::Instance::of::<()>(),
-                ::cache_core::__private::element::<
-                    Result<HashMap<u64, User>, DbError>,
-                    _,
-                    _,
-                    _,
-                    _,
-                    false,
-                    false,
-                >(
-                    ::cache_core::__private::shape!(
-                        Result < HashMap < u64, User >, DbError >
-                    ),
+    {
+        let __shared: bool = user::__site().shares(&["user:{}"], false, false);
+        ::cache_core::__private::batch::<
+            Result<HashMap<u64, User>, DbError>,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+        >(
+                ::cache_core::__private::shape!(
+                    Result < HashMap < u64, User >, DbError >
                 ),
-                ::core::option::Option::None,
-                &(::cache_core::__private::argument(&ids),),
-                |__tags| {
-                    __tags
-                        .tag(
-                            &[
-                                ::cache_core::__private::Part::Text("user:"),
-                                ::cache_core::__private::Part::Value(&ids),
-                            ],
-                        );
+                ::cache_core::__private::elements(ids),
+                |ids| {
+                    if __shared {
+                        ::cache_core::__private::lookup(
+                            user::__site(),
+                            ::cache_core::__private::Instance::of::<()>(),
+                            ::cache_core::__private::element::<
+                                Result<HashMap<u64, User>, DbError>,
+                                _,
+                                _,
+                                _,
+                                _,
+                                false,
+                                false,
+                            >(
+                                ::cache_core::__private::shape!(
+                                    Result < HashMap < u64, User >, DbError >
+                                ),
+                            ),
+                            ::core::option::Option::None,
+                            &(::cache_core::__private::argument(&ids),),
+                            |__tags| {
+                                __tags
+                                    .tag(
+                                        &[
+                                            ::cache_core::__private::Part::Text("user:"),
+                                            ::cache_core::__private::Part::Value(&ids),
+                                        ],
+                                    );
+                            },
+                        )
+                    } else {
+                        ::core::result::Result::Err(
+                            ::cache_core::__private::bypass(
+                                user::__site(),
+                                ::cache_core::__private::Instance::of::<()>(),
+                                ::cache_core::__private::element::<
+                                    Result<HashMap<u64, User>, DbError>,
+                                    _,
+                                    _,
+                                    _,
+                                    _,
+                                    false,
+                                    false,
+                                >(
+                                    ::cache_core::__private::shape!(
+                                        Result < HashMap < u64, User >, DbError >
+                                    ),
+                                ),
+                                ::core::option::Option::None,
+                            ),
+                        )
+                    }
                 },
-            ),
-            |__missing: ::std::vec::Vec<_>| {
-                async move {
-                    let ids = &__missing[..];
-                    users::uncached(db, ids).await
-                }
-            },
-        )
-        .await
+                |__missing: ::std::vec::Vec<_>| {
+                    async move {
+                        let ids = &__missing[..];
+                        users::uncached(db, ids).await
+                    }
+                },
+            )
+            .await
+    }
 }
 #[doc(hidden)]
 #[allow(
@@ -87,57 +117,85 @@ impl users {
     /// Runs the function and caches what it returns, whatever is cached now.
     #[inline]
     async fn refresh(db: &Db, ids: &[u64]) -> Result<HashMap<u64, User>, DbError> {
-        ::cache_core::__private::batch::<
-            Result<HashMap<u64, User>, DbError>,
-            _,
-            _,
-            _,
-            _,
-            _,
-            _,
-        >(
-                ::cache_core::__private::shape!(
-                    Result < HashMap < u64, User >, DbError >
-                ),
-                ::cache_core::__private::elements(ids),
-                |ids| ::core::result::Result::Err(
-                    ::cache_core::__private::refresh(
-                        user::__site(),
-                        ::cache_core::__private::Instance::of::<()>(),
-                        ::cache_core::__private::element::<
-                            Result<HashMap<u64, User>, DbError>,
-                            _,
-                            _,
-                            _,
-                            _,
-                            false,
-                            false,
-                        >(
-                            ::cache_core::__private::shape!(
-                                Result < HashMap < u64, User >, DbError >
-                            ),
-                        ),
-                        ::core::option::Option::None,
-                        &(::cache_core::__private::argument(&ids),),
-                        |__tags| {
-                            __tags
-                                .tag(
-                                    &[
-                                        ::cache_core::__private::Part::Text("user:"),
-                                        ::cache_core::__private::Part::Value(&ids),
-                                    ],
-                                );
-                        },
+        {
+            let __shared: bool = user::__site().shares(&["user:{}"], false, false);
+            ::cache_core::__private::batch::<
+                Result<HashMap<u64, User>, DbError>,
+                _,
+                _,
+                _,
+                _,
+                _,
+                _,
+            >(
+                    ::cache_core::__private::shape!(
+                        Result < HashMap < u64, User >, DbError >
                     ),
-                ),
-                |__missing: ::std::vec::Vec<_>| {
-                    async move {
-                        let ids = &__missing[..];
-                        users::uncached(db, ids).await
-                    }
-                },
-            )
-            .await
+                    ::cache_core::__private::elements(ids),
+                    |ids| {
+                        if __shared {
+                            ::core::result::Result::Err(
+                                ::cache_core::__private::refresh(
+                                    user::__site(),
+                                    ::cache_core::__private::Instance::of::<()>(),
+                                    ::cache_core::__private::element::<
+                                        Result<HashMap<u64, User>, DbError>,
+                                        _,
+                                        _,
+                                        _,
+                                        _,
+                                        false,
+                                        false,
+                                    >(
+                                        ::cache_core::__private::shape!(
+                                            Result < HashMap < u64, User >, DbError >
+                                        ),
+                                    ),
+                                    ::core::option::Option::None,
+                                    &(::cache_core::__private::argument(&ids),),
+                                    |__tags| {
+                                        __tags
+                                            .tag(
+                                                &[
+                                                    ::cache_core::__private::Part::Text("user:"),
+                                                    ::cache_core::__private::Part::Value(&ids),
+                                                ],
+                                            );
+                                    },
+                                ),
+                            )
+                        } else {
+                            ::core::result::Result::Err(
+                                ::cache_core::__private::bypass(
+                                    user::__site(),
+                                    ::cache_core::__private::Instance::of::<()>(),
+                                    ::cache_core::__private::element::<
+                                        Result<HashMap<u64, User>, DbError>,
+                                        _,
+                                        _,
+                                        _,
+                                        _,
+                                        false,
+                                        false,
+                                    >(
+                                        ::cache_core::__private::shape!(
+                                            Result < HashMap < u64, User >, DbError >
+                                        ),
+                                    ),
+                                    ::core::option::Option::None,
+                                ),
+                            )
+                        }
+                    },
+                    |__missing: ::std::vec::Vec<_>| {
+                        async move {
+                            let ids = &__missing[..];
+                            users::uncached(db, ids).await
+                        }
+                    },
+                )
+                .await
+        }
     }
     /// The key of a call.
     #[inline]

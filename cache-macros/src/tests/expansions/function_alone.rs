@@ -18,6 +18,7 @@ fn sum<T: Number>(a: T, b: T) -> T {
             version: 0u64,
             own_ttl: false,
             late_tags: false,
+            tags: &[],
         });
         match ::cache_core::__private::lookup::<
             T,

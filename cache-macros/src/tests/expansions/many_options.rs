@@ -27,6 +27,7 @@ fn order(id: u64) -> Result<Option<Order>, DbError> {
             version: 2u64,
             own_ttl: true,
             late_tags: true,
+            tags: &[],
         });
         {
             let __enabled: bool = id > 0;

@@ -15,6 +15,7 @@ impl Users {
                 version: 0u64,
                 own_ttl: false,
                 late_tags: false,
+                tags: &[],
             });
             match ::cache_core::__private::lookup::<
                 Result<Profile, Error>,

@@ -63,6 +63,7 @@ impl Users {
             version: 0u64,
             own_ttl: false,
             late_tags: false,
+            tags: &[],
         });
         &__CACHED_SITE
     }

@@ -88,6 +88,7 @@ impl sum {
             version: 0u64,
             own_ttl: false,
             late_tags: false,
+            tags: &["sum:{}"],
         });
         &__CACHED_SITE
     }

@@ -97,6 +97,7 @@ impl parsed {
             version: 0u64,
             own_ttl: false,
             late_tags: false,
+            tags: &[],
         });
         &__CACHED_SITE
     }
