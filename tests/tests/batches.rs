@@ -240,6 +240,39 @@ async fn an_element_invalidated_during_its_load_is_not_stored() {
     }
 }
 
+/// The plain call holds the only thread that could end the async load: it runs by itself.
+#[tokio::test]
+async fn a_plain_call_does_not_wait_for_a_batch_on_its_own_thread() {
+    #[cached(kind = "plainly")]
+    fn one(id: u64) -> u64 {
+        id
+    }
+
+    #[cached(each = ids, entries_of = one, skip(arrived, go))]
+    async fn many(ids: &[u64], arrived: &Notify, go: &Notify) -> HashMap<u64, u64> {
+        arrived.notify_one();
+        go.notified().await;
+        ids.iter().map(|id| (*id, *id)).collect()
+    }
+
+    for cache in caches() {
+        let (arrived, go) = (Notify::new(), Notify::new());
+        let both = cache.scope(async {
+            tokio::join!(many(&[1, 2], &arrived, &go), async {
+                arrived.notified().await;
+                let began = Instant::now();
+                assert_eq!(one(1), 1);
+                assert!(
+                    began.elapsed() < Duration::from_secs(20),
+                    "it waited to the bound"
+                );
+                go.notify_one();
+            })
+        });
+        assert_eq!(both.await.0.len(), 2);
+    }
+}
+
 /// Its elements would outlive what invalidates those of the function for one.
 #[tokio::test]
 async fn a_batch_that_forgets_a_tag_shares_nothing() {
