@@ -127,7 +127,7 @@ fn a_tag_that_moves_makes_the_flights_on_it_dirty() {
     assert!(flights.sweep_dirty(0).is_empty());
     cell.advance();
     assert_eq!(flights.sweep_dirty(0), [(key(), token)]);
-    assert!(!seat.flight.is_clean(0));
+    assert!(!seat.is_clean(0));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn an_epoch_step_makes_every_load_dirty() {
     let flights = Arc::new(Flights::new());
     let seat = lead(&flights);
     seat.load_begins(None);
-    assert!(seat.flight.is_clean(0) && !seat.flight.is_clean(1));
+    assert!(seat.is_clean(0) && !seat.is_clean(1));
     flights.sweep_dirty(1);
     let other = match flights.join(&key(), 9, 1, true, false, Duration::ZERO) {
         Joined::Lead(seat, _) => seat,
