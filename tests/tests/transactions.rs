@@ -259,6 +259,20 @@ async fn another_cache_is_not_part_of_it() {
     assert_eq!(cache.snapshot().invalidations_applied, 1);
 }
 
+#[tokio::test]
+async fn it_can_be_a_task_of_its_own() {
+    let cache = Cache::builder().build();
+    let task = tokio::spawn({
+        let cache = cache.clone();
+        async move {
+            let block = async { Cache::current().invalidate_tag("a").await };
+            cache.transaction(block).await
+        }
+    });
+    assert_eq!(task.await.unwrap().unwrap(), Invalidation::Collected);
+    assert_eq!(cache.snapshot().invalidations_applied, 1);
+}
+
 #[test]
 fn a_plain_block_is_one_too() {
     #[cached(kind = "plain_balance", tags("plain:{id}"))]
