@@ -15,7 +15,7 @@ const MODULES: usize = 20;
 const SERVICE: &str = include_str!("service.txt");
 const MODULE: &str = include_str!("module.txt");
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const USAGE: &str = "compile-time [--rounds N] [--keep FOLDER]";
+const USAGE: &str = "compile-time [--rounds N] [--keep FOLDER] [--way debug|check|release]";
 
 type Failed = Box<dyn Error>;
 
@@ -30,7 +30,7 @@ const WAYS: [(&str, &[&str]); 3] = [
 ];
 
 fn main() -> ExitCode {
-    match asked().and_then(|(rounds, folder)| measure(rounds, folder)) {
+    match asked().and_then(measure) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -40,30 +40,54 @@ fn main() -> ExitCode {
     }
 }
 
-fn asked() -> Result<(usize, Option<PathBuf>), Failed> {
-    let (mut rounds, mut folder) = (5, None);
+/// What is to be measured.
+struct Asked {
+    rounds: usize,
+    /// Where the crates are written and left; else in a folder that goes away.
+    folder: Option<PathBuf>,
+    /// The only way to build that is measured; else all are.
+    way: Option<String>,
+}
+
+fn asked() -> Result<Asked, Failed> {
+    let (mut rounds, mut folder, mut way) = (5, None, None);
     let words: Vec<String> = std::env::args().skip(1).collect();
     for pair in words.chunks(2) {
         match pair {
             [word, value] if word == "--rounds" => rounds = value.parse()?,
             [word, value] if word == "--keep" => folder = Some(PathBuf::from(value)),
+            [word, value] if word == "--way" && WAYS.iter().any(|(name, _)| name == value) => {
+                way = Some(value.clone());
+            }
             _ => return Err(format!("{} is not understood; write {USAGE}", pair[0]).into()),
         }
     }
     if rounds == 0 {
         return Err("--rounds 0 measures nothing; write 1 or more".into());
     }
-    Ok((rounds, folder))
+    Ok(Asked {
+        rounds,
+        folder,
+        way,
+    })
 }
 
 /// Prints the figures; says whether the bound is kept.
-fn measure(rounds: usize, folder: Option<PathBuf>) -> Result<bool, Failed> {
+fn measure(asked: Asked) -> Result<bool, Failed> {
+    let Asked {
+        rounds,
+        folder,
+        way,
+    } = asked;
     let temporary = tempfile::tempdir()?;
     let folder = folder.unwrap_or_else(|| temporary.path().to_owned());
     write(&folder)?;
     let mut kept = true;
     println!("200 functions, medians of {rounds} builds of the crate alone, not incremental:");
     for (at, (name, command)) in WAYS.into_iter().enumerate() {
+        if way.as_deref().is_some_and(|way| way != name) {
+            continue;
+        }
         let mut costs: [Vec<Cost>; 2] = Default::default();
         for (variant, _) in VARIANTS.iter().zip(&costs) {
             // The dependencies, once.
