@@ -42,8 +42,8 @@ impl Writer for Out<'_> {
 pub(super) struct Bincode<'de>(pub(super) &'de [u8]);
 
 impl<'de> Bincode<'de> {
-    /// Numbers of other lengths than a byte: apart, so that a byte is read without what these need.
-    #[inline(never)]
+    /// Numbers of other lengths than a byte.
+    #[inline]
     fn digits(&mut self, number: Number) -> Option<Bits> {
         match number {
             Number::Bool => self.next().ok().map(bool::into_bits),
