@@ -9,7 +9,8 @@ use bincode::{Decode, borrow_decode_from_slice, decode_from_slice};
 
 use super::bounded::{Bounded, Full};
 use super::guard::Bytes;
-use super::part::Part;
+use super::number::{Bits, Narrow, Number};
+use super::part::{DIGITS, Digits, Part};
 use super::source::{Ask, Found};
 use crate::refusal::Refusal;
 
@@ -18,6 +19,12 @@ type Result<T> = std::result::Result<T, Refusal>;
 /// Appends one part.
 pub(super) fn write(part: Part<'_>, out: &mut Bounded) -> Result<()> {
     encode_into_writer(part, Out(out), standard()).map_err(Refusal::new)
+}
+
+/// Writes a number, and says how many bytes it takes.
+#[inline]
+pub(super) fn digits(number: impl Digits, room: &mut [u8; DIGITS]) -> Option<usize> {
+    bincode::encode_into_slice(number, room, standard()).ok()
 }
 
 struct Out<'b>(&'b mut Bounded);
@@ -35,6 +42,24 @@ impl Writer for Out<'_> {
 pub(super) struct Bincode<'de>(pub(super) &'de [u8]);
 
 impl<'de> Bincode<'de> {
+    /// Numbers of other lengths than a byte.
+    #[inline]
+    fn digits(&mut self, number: Number) -> Option<Bits> {
+        match number {
+            Number::Bool => self.next().ok().map(bool::into_bits),
+            Number::I16 => self.next().ok().map(i16::into_bits),
+            Number::I32 => self.next().ok().map(i32::into_bits),
+            Number::I64 => self.next().ok().map(i64::into_bits),
+            // Read by themselves.
+            Number::I8 | Number::U8 => None,
+            Number::U16 => self.next().ok().map(u16::into_bits),
+            Number::U32 => self.next().ok().map(u32::into_bits),
+            Number::U64 => self.next().ok().map(u64::into_bits),
+            Number::F32 => self.next().ok().map(f32::into_bits),
+            Number::F64 => self.next().ok().map(f64::into_bits),
+        }
+    }
+
     /// A byte stands for itself: lists of them are what is read most.
     #[inline]
     fn byte(&mut self) -> Result<u8> {
@@ -103,6 +128,16 @@ impl<'de> Bytes<'de> for Bincode<'de> {
                 return Err(Refusal::new("bincode can't tell what comes next"));
             }
         })
+    }
+
+    #[inline]
+    fn number(&mut self, number: Number) -> Option<Bits> {
+        if matches!(number, Number::U8 | Number::I8) {
+            let (byte, left) = self.0.split_first()?;
+            self.0 = left;
+            return Some(Bits::of_byte(number, *byte));
+        }
+        self.digits(number)
     }
 
     fn leave(&mut self, _left: usize) -> Result<()> {

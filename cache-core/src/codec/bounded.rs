@@ -48,6 +48,33 @@ impl Bounded {
         Ok(())
     }
 
+    /// Appends a byte, if it fits. Not for one that only counts.
+    #[inline]
+    pub(super) fn push(&mut self, byte: u8) -> bool {
+        let fits = self.bytes.len() < self.limit;
+        if fits {
+            self.bytes.push(byte);
+        }
+        fits
+    }
+
+    /// Appends what is written of a few bytes, if it fits for sure and is kept.
+    #[inline]
+    pub(super) fn append<const N: usize>(
+        &mut self,
+        write: impl FnOnce(&mut [u8; N]) -> Option<usize>,
+    ) -> bool {
+        let start = self.bytes.len();
+        if self.counted.is_some() || self.limit - start < N {
+            return false;
+        }
+        // A copy of fixed length costs less than one that is as long as the number.
+        self.bytes.extend_from_slice(&[0; N]);
+        let written = self.bytes.last_chunk_mut().and_then(write);
+        self.bytes.truncate(start + written.unwrap_or(0));
+        written.is_some()
+    }
+
     /// Whether something did not fit: some codecs' errors do not say so.
     pub(super) fn is_full(&self) -> bool {
         self.full

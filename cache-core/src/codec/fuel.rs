@@ -66,6 +66,12 @@ impl Fuel {
         Ok(())
     }
 
+    /// Whether one more value can be paid for.
+    #[inline]
+    pub(super) fn lasts(&self) -> bool {
+        self.steps.get() > 0
+    }
+
     /// Goes one level down.
     #[inline]
     pub(super) fn descend(&self) -> Result<(), Spent> {

@@ -2,6 +2,7 @@
 //! fuel.
 
 use super::fuel::Fuel;
+use super::number::{Bits, Number};
 use super::source::{Ask, Found, Source, Who};
 use crate::refusal::Refusal;
 
@@ -9,6 +10,9 @@ use crate::refusal::Refusal;
 pub(super) trait Bytes<'de> {
     /// Reads what comes next. `variant`: it is which variant of an enum it is.
     fn read(&mut self, ask: Ask, variant: bool) -> Result<Found<'de>, Refusal>;
+
+    /// Reads a number, where there is one; takes nothing where there is none.
+    fn number(&mut self, number: Number) -> Option<Bits>;
 
     /// The parts of something have been read, but for those that are left.
     fn leave(&mut self, left: usize) -> Result<(), Refusal>;
@@ -49,6 +53,15 @@ impl<'de, B: Bytes<'de>> Source<'de> for Guard<'_, B> {
             self.fuel.descend().map_err(Refusal::new)?;
         }
         Ok(found)
+    }
+
+    fn number(&mut self, number: Number) -> Option<Bits> {
+        if self.variant || !self.fuel.lasts() {
+            return None;
+        }
+        let bits = self.bytes.number(number)?;
+        self.fuel.step().ok()?;
+        Some(bits)
     }
 
     fn leave(&mut self, left: usize, refusal: Option<&Refusal>) -> Result<(), Refusal> {

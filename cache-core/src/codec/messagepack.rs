@@ -7,6 +7,7 @@ use serde::ser::{Serialize, SerializeTuple};
 
 use super::bounded::Bounded;
 use super::guard::Bytes;
+use super::number::{Bits, Narrow, Number};
 use super::part::Part;
 use super::source::{Ask, Found};
 use crate::refusal::Refusal;
@@ -295,6 +296,13 @@ impl<'de> MessagePack<'de> {
     }
 }
 
+/// A number of this width, and what follows it.
+#[inline]
+fn fixed<const N: usize, T: Narrow>(bytes: &[u8], from: fn([u8; N]) -> T) -> Option<(Bits, &[u8])> {
+    let (number, left) = bytes.split_first_chunk()?;
+    Some((from(*number).into_bits(), left))
+}
+
 #[cold]
 fn strange(marker: Marker) -> Refusal {
     Refusal::new(format_args!("{marker:?} is not what was asked for"))
@@ -369,6 +377,36 @@ impl<'de> Bytes<'de> for MessagePack<'de> {
             | Ask::Map
             | Ask::Name => self.any(false),
         }
+    }
+
+    /// What it is taken for says nothing of what there is.
+    #[inline]
+    fn number(&mut self, _: Number) -> Option<Bits> {
+        match &mut self.inside {
+            Inside::Nothing => {}
+            Inside::List(bytes) => return bytes.next().map(|byte| byte.into_bits()),
+            Inside::Extension(_) | Inside::Tag(_) | Inside::Content(_) => return None,
+        }
+        let (marker, after) = self.bytes.split_first()?;
+        let (bits, left) = match Marker::from_u8(*marker) {
+            Marker::FixPos(value) => (value.into_bits(), after),
+            Marker::FixNeg(value) => (value.into_bits(), after),
+            Marker::True => (true.into_bits(), after),
+            Marker::False => (false.into_bits(), after),
+            Marker::U8 => fixed(after, u8::from_be_bytes)?,
+            Marker::U16 => fixed(after, u16::from_be_bytes)?,
+            Marker::U32 => fixed(after, u32::from_be_bytes)?,
+            Marker::U64 => fixed(after, u64::from_be_bytes)?,
+            Marker::I8 => fixed(after, i8::from_be_bytes)?,
+            Marker::I16 => fixed(after, i16::from_be_bytes)?,
+            Marker::I32 => fixed(after, i32::from_be_bytes)?,
+            Marker::I64 => fixed(after, i64::from_be_bytes)?,
+            Marker::F32 => fixed(after, f32::from_be_bytes)?,
+            Marker::F64 => fixed(after, f64::from_be_bytes)?,
+            _ => return None,
+        };
+        self.bytes = left;
+        Some(bits)
     }
 
     fn leave(&mut self, left: usize) -> Result<()> {

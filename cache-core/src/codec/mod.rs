@@ -15,6 +15,7 @@ mod bounded;
 mod fuel;
 mod guard;
 mod messagepack;
+mod number;
 mod part;
 mod postcard;
 mod reader;

@@ -1,6 +1,7 @@
 //! What values are written in: their leaves, and the beginnings of what has parts. A codec's library
 //! writes one of these at a time, so it is compiled for this type alone, and not for every value's.
 
+use bincode::Encode;
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
@@ -43,6 +44,43 @@ pub(super) enum Part<'v> {
     /// As many fields follow.
     Struct(&'static str, usize),
     StructVariant(Variant, usize),
+}
+
+/// A number whose bytes are written on a short cut: lists of them are the longest values there are.
+pub(super) trait Digits: Copy + Serialize + Encode {
+    /// Writes it as MessagePack, and says how many bytes it takes.
+    fn messagepack(self, room: &mut [u8; DIGITS]) -> Option<usize>;
+}
+
+/// At most as many bytes does such a number take in any codec.
+pub(super) const DIGITS: usize = 10;
+
+macro_rules! digits {
+    ($($type:ty: $write:ident($wide:ty);)*) => {$(
+        impl Digits for $type {
+            #[inline]
+            fn messagepack(self, room: &mut [u8; DIGITS]) -> Option<usize> {
+                let mut left = room.as_mut_slice();
+                rmp::encode::$write(&mut left, <$wide>::from(self)).ok()?;
+                let unused = left.len();
+                Some(DIGITS - unused)
+            }
+        }
+    )*};
+}
+
+digits! {
+    bool: write_bool(bool);
+    i8: write_sint(i64);
+    i16: write_sint(i64);
+    i32: write_sint(i64);
+    i64: write_sint(i64);
+    u8: write_uint(u64);
+    u16: write_uint(u64);
+    u32: write_uint(u64);
+    u64: write_uint(u64);
+    f32: write_f32(f32);
+    f64: write_f64(f64);
 }
 
 /// A variant of an enum.

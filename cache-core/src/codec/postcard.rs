@@ -6,7 +6,8 @@ use serde::de::Deserialize;
 
 use super::bounded::{Bounded, Full};
 use super::guard::Bytes;
-use super::part::Part;
+use super::number::{Bits, Narrow, Number};
+use super::part::{DIGITS, Digits, Part};
 use super::source::{Ask, Found};
 use crate::refusal::Refusal;
 
@@ -15,6 +16,14 @@ type Result<T> = std::result::Result<T, Refusal>;
 /// Appends one part.
 pub(super) fn write(part: Part<'_>, out: &mut Bounded) -> Result<()> {
     serialize_with_flavor(&part, Out(out)).map_err(Refusal::new)
+}
+
+/// Writes a number, and says how many bytes it takes.
+#[inline]
+pub(super) fn digits(number: impl Digits, room: &mut [u8; DIGITS]) -> Option<usize> {
+    postcard::to_slice(&number, room)
+        .ok()
+        .map(|used| used.len())
 }
 
 struct Out<'b>(&'b mut Bounded);
@@ -41,6 +50,24 @@ impl Flavor for Out<'_> {
 pub(super) struct Postcard<'de>(pub(super) &'de [u8]);
 
 impl<'de> Postcard<'de> {
+    /// Numbers of other lengths than a byte.
+    #[inline]
+    fn digits(&mut self, number: Number) -> Option<Bits> {
+        match number {
+            Number::Bool => self.next().ok().map(bool::into_bits),
+            Number::I16 => self.next().ok().map(i16::into_bits),
+            Number::I32 => self.next().ok().map(i32::into_bits),
+            Number::I64 => self.next().ok().map(i64::into_bits),
+            // Read by themselves.
+            Number::I8 | Number::U8 => None,
+            Number::U16 => self.next().ok().map(u16::into_bits),
+            Number::U32 => self.next().ok().map(u32::into_bits),
+            Number::U64 => self.next().ok().map(u64::into_bits),
+            Number::F32 => self.next().ok().map(f32::into_bits),
+            Number::F64 => self.next().ok().map(f64::into_bits),
+        }
+    }
+
     /// A byte stands for itself: lists of them are what is read most.
     #[inline]
     fn byte(&mut self) -> Result<u8> {
@@ -98,6 +125,16 @@ impl<'de> Bytes<'de> for Postcard<'de> {
             Ask::Enum(..) => Found::Enum { bare: false },
             Ask::Any | Ask::Ignored | Ask::Name => return Err(Refusal::new(Error::WontImplement)),
         })
+    }
+
+    #[inline]
+    fn number(&mut self, number: Number) -> Option<Bits> {
+        if matches!(number, Number::U8 | Number::I8) {
+            let (byte, left) = self.0.split_first()?;
+            self.0 = left;
+            return Some(Bits::of_byte(number, *byte));
+        }
+        self.digits(number)
     }
 
     fn leave(&mut self, _left: usize) -> Result<()> {

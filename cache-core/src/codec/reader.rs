@@ -9,6 +9,7 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
+use super::number::{Narrow, Number};
 use super::source::{Ask, Found, Source, Who};
 use crate::refusal::Refusal;
 
@@ -134,23 +135,43 @@ macro_rules! leaves {
     )*};
 }
 
+macro_rules! numbers {
+    ($($method:ident($kind:ident, $visit:ident))*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
+            let found = match self.0.number(Number::$kind) {
+                Some(bits) if bits.number == Number::$kind => {
+                    return settled(self.0, visitor.$visit(Narrow::from_bits(bits)));
+                }
+                // MessagePack writes a number in the least width that holds it.
+                Some(bits) => bits.found(),
+                None => self.ask::<V>(Ask::$kind)?,
+            };
+            self.anything(found, visitor)
+        }
+    )*};
+}
+
 impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     type Error = Refusal;
 
-    leaves! {
+    numbers! {
         deserialize_bool(Bool, visit_bool)
         deserialize_i8(I8, visit_i8)
         deserialize_i16(I16, visit_i16)
         deserialize_i32(I32, visit_i32)
         deserialize_i64(I64, visit_i64)
-        deserialize_i128(I128, visit_i128)
         deserialize_u8(U8, visit_u8)
         deserialize_u16(U16, visit_u16)
         deserialize_u32(U32, visit_u32)
         deserialize_u64(U64, visit_u64)
-        deserialize_u128(U128, visit_u128)
         deserialize_f32(F32, visit_f32)
         deserialize_f64(F64, visit_f64)
+    }
+
+    leaves! {
+        deserialize_i128(I128, visit_i128)
+        deserialize_u128(U128, visit_u128)
         deserialize_char(Char, visit_char)
         deserialize_str(Str, visit_borrowed_str)
         deserialize_bytes(Bytes, visit_borrowed_bytes)

@@ -5,6 +5,7 @@ use std::any::type_name;
 
 use serde::de::{Error as _, Expected, Unexpected, Visitor};
 
+use super::number::{Bits, Number};
 use crate::refusal::Refusal;
 
 /// Where the parts of a value come from.
@@ -12,6 +13,12 @@ pub(crate) trait Source<'de> {
     /// What comes next, which a type takes for this. Where it has parts, [`Source::leave`] follows
     /// after them.
     fn ask(&mut self, ask: Ask, who: fn() -> Who) -> Result<Found<'de>, Refusal>;
+
+    /// The number that comes next, where there is one at hand. Where there is none, nothing is taken,
+    /// and [`Source::ask`] says why.
+    fn number(&mut self, _number: Number) -> Option<Bits> {
+        None
+    }
 
     /// A visitor is through with the parts it was given, `left` of them excepted, well or with an error.
     fn leave(&mut self, left: usize, refusal: Option<&Refusal>) -> Result<(), Refusal>;

@@ -590,3 +590,58 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn numbers_on_the_short_cut_keep_to_the_limits_and_to_the_end() {
+    fn check<T>(numbers: &[T])
+    where
+        T: Serialize + DeserializeOwned + PartialEq + fmt::Debug,
+    {
+        for codec in Codec::ALL {
+            let bytes = codec.encode(&numbers, LIMIT).unwrap();
+            assert_eq!(codec.len_of(&numbers), bytes.len(), "{codec}");
+            assert_eq!(codec.encode(&numbers, bytes.len()).unwrap(), bytes);
+            for len in 0..bytes.len() {
+                let error = codec.encode(&numbers, len).unwrap_err().to_string();
+                assert!(error.contains("larger than a stored value"), "{error}");
+                assert!(codec.decode::<Vec<T>>(&bytes[..len], LIMIT).is_err());
+            }
+            assert_eq!(codec.decode::<Vec<T>>(&bytes, LIMIT).unwrap(), numbers);
+        }
+    }
+    macro_rules! edges {
+        ($($type:ty),*) => {$(check(&[
+            <$type>::MIN, <$type>::MIN + 1, 0, 1, 31, 32, 126, 127, <$type>::MAX / 2, <$type>::MAX,
+        ]);)*};
+    }
+    edges!(i8, i16, i32, i64, u8, u16, u32, u64);
+    check(&[f32::MIN, -0.0, 0.1, f32::INFINITY]);
+    check(&[f64::MIN, -0.0, 0.1, f64::INFINITY]);
+    check(&[-1_i8, -31, -32, -33, -64, -65]);
+    check(&[
+        -1_i64,
+        -32,
+        -33,
+        -64,
+        -65,
+        -128,
+        -129,
+        -32_769,
+        -2_147_483_649,
+    ]);
+    check(&[128_u8, 250, 251, 252, 255]);
+    check(&[
+        128_u64,
+        250,
+        251,
+        252,
+        255,
+        256,
+        16_384,
+        65_535,
+        65_536,
+        1 << 32,
+    ]);
+    check(&[true, false]);
+    check(&[(1_u8, 2_u16), (255, 65_535)]);
+}

@@ -9,7 +9,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::part::{Part, Variant};
+use super::part::{Digits, Part, Variant};
 use super::sheet::Sheet;
 use crate::refusal::Refusal;
 
@@ -43,6 +43,13 @@ impl<'s> Writer<'s> {
             levels,
         })
     }
+
+    fn number(self, number: impl Digits, part: Part<'_>) -> Result<()> {
+        if self.0.number(number) {
+            return Ok(());
+        }
+        self.0.leaf(part)
+    }
 }
 
 impl Open<'_> {
@@ -63,6 +70,27 @@ macro_rules! leaves {
     )*};
 }
 
+macro_rules! bytes {
+    ($($method:ident($part:ident: $argument:ty, $into:expr))*) => {$(
+        #[inline]
+        fn $method(self, value: $argument) -> Result<()> {
+            let into: fn($argument) -> u8 = $into;
+            if self.0.byte(into(value)) {
+                return Ok(());
+            }
+            self.number(value, Part::$part(value))
+        }
+    )*};
+}
+
+macro_rules! numbers {
+    ($($method:ident($part:ident: $argument:ty))*) => {$(
+        fn $method(self, value: $argument) -> Result<()> {
+            self.number(value, Part::$part(value))
+        }
+    )*};
+}
+
 impl<'s> Serializer for Writer<'s> {
     type Ok = ();
     type Error = Refusal;
@@ -74,20 +102,26 @@ impl<'s> Serializer for Writer<'s> {
     type SerializeStruct = Open<'s>;
     type SerializeStructVariant = Open<'s>;
 
-    leaves! {
-        serialize_bool(Bool: bool)
-        serialize_i8(I8: i8)
+    bytes! {
+        serialize_bool(Bool: bool, u8::from)
+        serialize_i8(I8: i8, i8::cast_unsigned)
+        serialize_u8(U8: u8, |byte| byte)
+    }
+
+    numbers! {
         serialize_i16(I16: i16)
         serialize_i32(I32: i32)
         serialize_i64(I64: i64)
-        serialize_i128(I128: i128)
-        serialize_u8(U8: u8)
         serialize_u16(U16: u16)
         serialize_u32(U32: u32)
         serialize_u64(U64: u64)
-        serialize_u128(U128: u128)
         serialize_f32(F32: f32)
         serialize_f64(F64: f64)
+    }
+
+    leaves! {
+        serialize_i128(I128: i128)
+        serialize_u128(U128: u128)
         serialize_char(Char: char)
         serialize_str(Str: &str)
         serialize_bytes(Bytes: &[u8])
