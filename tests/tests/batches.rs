@@ -323,6 +323,9 @@ async fn all_elements_take_the_round_trips_of_one() {
     let (near, far) = (cache(&redis.url()), cache(&proxy.url()));
     let (source, known) = (Source::default(), (0..100).collect::<Vec<_>>());
     far.check_shared().await.expect("it is there");
+    // The stamps that all elements share are made first: of a hundred calls that all find them missing, some
+    // hear of it after others have made them, know no more what holds (guard G17), and store nothing.
+    users(&near, &source, &[99]).await.unwrap();
     users(&near, &source, &known).await.unwrap();
     source.asked();
 
@@ -330,7 +333,7 @@ async fn all_elements_take_the_round_trips_of_one() {
     let began = Instant::now();
     assert_eq!(users(&far, &source, &known).await.unwrap().len(), 100);
     let (hits, asked) = (began.elapsed(), source.asked());
-    assert!(asked.is_empty(), "all were stored");
+    assert!(asked.is_empty(), "all were stored, but for {asked:?}");
     let unknown: Vec<u64> = (0..100).map(|id| id + 1_000).collect();
     let began = Instant::now();
     users(&far, &source, &unknown).await.unwrap();
