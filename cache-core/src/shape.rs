@@ -19,7 +19,7 @@ use crate::value::{CacheValue, Carries, Carry, Value, Values};
 pub trait Outline<R>: Copy + Send + Sync + fmt::Debug + 'static {
     /// What is cached.
     type Value;
-    /// Whether it travels: a [`Carry`].
+    /// Whether it travels: a `Carry`.
     type Carry;
 
     /// The value, where the function returned one that is cached; else what it returned.
