@@ -149,6 +149,28 @@ async fn each_way_to_invalidate_is_collected_and_obeyed_inside() {
     }
 }
 
+/// Which tags its value carries, nobody knows before it is there.
+#[tokio::test]
+async fn a_value_with_tags_of_its_own_is_read_past_the_cache_once_any_was_touched() {
+    #[cached(kind = "statement", tags_with = |value| ["owner:{value}"], skip(cache, from), cache = cache)]
+    async fn statement(cache: &Cache, from: &Source) -> u64 {
+        from.load().await
+    }
+
+    let (cache, source) = (Cache::builder().build(), Source::new(1));
+    statement(&cache, &source).await;
+    let inside = async {
+        statement(&cache, &source).await;
+        assert_eq!(source.loads(), 1, "nothing was touched yet");
+        cache.invalidate_tag("owner:1").await?;
+        source.set(2);
+        assert_eq!(statement(&cache, &source).await, 2);
+        Ok::<_, cache_core::Error>(())
+    };
+    cache.transaction(inside).await.unwrap();
+    assert_eq!(statement(&cache, &source).await, 2);
+}
+
 #[tokio::test]
 async fn what_is_put_or_refreshed_inside_goes_when_it_succeeds() {
     for world in worlds() {

@@ -13,7 +13,7 @@ const VERSION: &str = "CACHE_TESTS_VERSION";
 const URL: &str = "CACHE_TESTS_URL";
 const LOADS: &str = "CACHE_TESTS_LOADS";
 
-const fn spec() -> Spec {
+const fn spec(version: u64) -> Spec {
     Spec {
         module: "versions",
         name: "get",
@@ -24,7 +24,7 @@ const fn spec() -> Spec {
         path: || "versions::get",
         policy: || Policy::new().ttl(Duration::from_hours(1)),
         schema: None,
-        version: 0,
+        version,
         own_ttl: false,
         late_tags: false,
         tags: &[],
@@ -34,12 +34,15 @@ const fn spec() -> Spec {
 /// What the function is in one version: loads what it has to, and says how often.
 macro_rules! version {
     ($name:ident { $($field:ident: $type:ty),* }) => {
+        version!($name = 0 { $($field: $type),* });
+    };
+    ($name:ident = $version:literal { $($field:ident: $type:ty),* }) => {
         async fn $name(cache: &Cache) -> u64 {
             #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
             struct Value {
                 $($field: $type),*
             }
-            static SITE: Site = Site::new(spec());
+            static SITE: Site = Site::new(spec($version));
             let mut loads = 0;
             let shape = shape!(Value);
             let instance = Instance::of::<()>();
@@ -95,6 +98,15 @@ version!(reordered {
     a: u32,
     name: String
 });
+// `version = 2`: nothing has changed that could be seen.
+version!(
+    retired = 2 {
+        id: u64,
+        a: u32,
+        b: u32,
+        name: String
+    }
+);
 
 /// Does nothing unless it is told by the environment which version it is.
 #[tokio::test]
@@ -119,6 +131,7 @@ async fn one_version() {
         "renamed" => renamed(&cache).await,
         "retyped" => retyped(&cache).await,
         "reordered" => reordered(&cache).await,
+        "retired" => retired(&cache).await,
         other => panic!("there is no version {other}"),
     };
     assert_eq!(loads.to_string(), wanted, "loads of version {version}");
@@ -141,7 +154,14 @@ fn a_changed_value_type_is_a_miss_and_an_unchanged_one_a_hit() {
     };
     run("original", "1");
     run("original", "0");
-    for changed in ["added", "removed", "renamed", "retyped", "reordered"] {
+    for changed in [
+        "added",
+        "removed",
+        "renamed",
+        "retyped",
+        "reordered",
+        "retired",
+    ] {
         run(changed, "1");
         run(changed, "0");
         run("original", "1");
