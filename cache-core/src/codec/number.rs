@@ -86,3 +86,32 @@ narrow! {
     f32, F32: |value| value.to_bits().into(), |bits| f32::from_bits(bits as u32);
     f64, F64: f64::to_bits, f64::from_bits;
 }
+
+/// The bits of a number that is not a byte, read with a codec's `next`: which types that takes, each library
+/// says with a bound of its own.
+macro_rules! digits {
+    ($codec:expr, $number:expr) => {
+        match $number {
+            Number::Bool => $codec.next().ok().map(bool::into_bits),
+            Number::I16 => $codec.next().ok().map(i16::into_bits),
+            Number::I32 => $codec.next().ok().map(i32::into_bits),
+            Number::I64 => $codec.next().ok().map(i64::into_bits),
+            // Read by themselves.
+            Number::I8 | Number::U8 => None,
+            Number::U16 => $codec.next().ok().map(u16::into_bits),
+            Number::U32 => $codec.next().ok().map(u32::into_bits),
+            Number::U64 => $codec.next().ok().map(u64::into_bits),
+            Number::F32 => $codec.next().ok().map(f32::into_bits),
+            Number::F64 => $codec.next().ok().map(f64::into_bits),
+        }
+    };
+}
+pub(super) use digits;
+
+/// Takes the first byte: it stands for itself in most codecs, and lists of them are what is read most.
+#[inline]
+pub(super) fn first(bytes: &mut &[u8]) -> Option<u8> {
+    let (byte, left) = bytes.split_first()?;
+    *bytes = left;
+    Some(*byte)
+}

@@ -6,7 +6,7 @@ use serde::de::Deserialize;
 
 use super::bounded::{Bounded, Full};
 use super::guard::Bytes;
-use super::number::{Bits, Narrow, Number};
+use super::number::{Bits, Narrow, Number, digits, first};
 use super::part::{DIGITS, Digits, Part};
 use super::source::{Ask, Found};
 use crate::refusal::Refusal;
@@ -53,29 +53,14 @@ impl<'de> Postcard<'de> {
     /// Numbers of other lengths than a byte.
     #[inline]
     fn digits(&mut self, number: Number) -> Option<Bits> {
-        match number {
-            Number::Bool => self.next().ok().map(bool::into_bits),
-            Number::I16 => self.next().ok().map(i16::into_bits),
-            Number::I32 => self.next().ok().map(i32::into_bits),
-            Number::I64 => self.next().ok().map(i64::into_bits),
-            // Read by themselves.
-            Number::I8 | Number::U8 => None,
-            Number::U16 => self.next().ok().map(u16::into_bits),
-            Number::U32 => self.next().ok().map(u32::into_bits),
-            Number::U64 => self.next().ok().map(u64::into_bits),
-            Number::F32 => self.next().ok().map(f32::into_bits),
-            Number::F64 => self.next().ok().map(f64::into_bits),
-        }
+        digits!(self, number)
     }
 
     /// A byte stands for itself: lists of them are what is read most.
     #[inline]
     fn byte(&mut self) -> Result<u8> {
-        match self.0.split_first() {
-            Some((byte, left)) => {
-                self.0 = left;
-                Ok(*byte)
-            }
+        match first(&mut self.0) {
+            Some(byte) => Ok(byte),
             None => self.next(),
         }
     }
