@@ -92,7 +92,7 @@ use crate::model::Function;
 /// | `local_only` | values stay in this process, and need only be `Clone` | they are shared |
 /// | `enabled = id > 0` | asked at each call, of the arguments: else the function runs, and nothing is looked up or stored | always |
 /// | `schema = 2` | the value's format, where it can't be found out or has changed its meaning | found out from the type |
-/// | `returns = value` | whatever is returned is cached as it is; a bare type parameter needs it | found out from the type |
+/// | `returns = value` | whatever is returned is cached as it is, unless a bare type parameter, which needs this, turns out to be an `Option` or a `Result` | found out from the type |
 /// | `companions`, `companions = false` | whether there are companions | see below |
 /// | `method` | this is an associated function without `self` | seen by a `self` or a `Self` in it |
 /// | `crate = my_crate::cache_core` | where cache-core is, for crates that export it under another name | `::cache_core` |
