@@ -60,6 +60,7 @@ pub mod metrics;
 mod policy;
 mod refusal;
 mod registry;
+mod render;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;
 #[cfg(not(feature = "sabotage"))]
@@ -78,7 +79,7 @@ pub use cache::{Cache, CacheBuilder, Health};
 pub use cache_macros::{cached, invalidates, updates};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::Codec;
-pub use engine::Invalidation;
+pub use engine::{InspectedTag, Inspection, Invalidation, LocalEntry, SharedEntry};
 pub use entry::EntryId;
 pub use env::{Entropy, Env, Spawn};
 pub use error::{Error, ErrorKind, Result};

@@ -434,6 +434,11 @@ impl Policies {
         Ok(())
     }
 
+    /// The kinds that have one.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     pub(crate) fn of(&self, kind: &str) -> Policy {
         self.0.get(kind).cloned().unwrap_or_default()
     }

@@ -4,12 +4,14 @@
 //! behaviour are the engine's.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::Result;
 use crate::entry::EntryId;
 use crate::env::Env;
+use crate::metrics::{Fleet, Minute, Report};
+use crate::{Error, ErrorKind, Result};
 
 pub use crate::driver::BoxFuture;
 
@@ -114,6 +116,32 @@ pub trait Store: Send + Sync + 'static {
     /// What this is and where it is, for logs and health pages, without secrets:
     /// `redis://cache.internal:6379/0`.
     fn describe(&self) -> String;
+
+    /// How often the cache is to [`report`](Self::report) what it has counted. Default: never.
+    fn report_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Adds what a node has counted to what the fleet has, and notes that the node was seen.
+    ///
+    /// Each report counts once, however often it arrives: the cache sends one again until it is
+    /// acknowledged, with the [`sequence`](Report::sequence) and the figures it had. What was counted
+    /// in a minute is kept for a day. Default: nothing is done with it.
+    fn report<'a>(&'a self, report: &'a Report) -> BoxFuture<'a, Result<()>> {
+        let _ = report;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// What all nodes have counted in these minutes, and which nodes there are. A minute of which
+    /// nothing is known is left out. Default: an error, since no figures are kept.
+    fn fleet(&self, minutes: RangeInclusive<Minute>) -> BoxFuture<'_, Result<Fleet>> {
+        let _ = minutes;
+        Box::pin(std::future::ready(Err(Error::new(
+            ErrorKind::Unavailable,
+            "this store keeps no figures of a fleet: read those of this process with \
+             Cache::snapshot",
+        ))))
+    }
 }
 
 /// What a store is given when it becomes part of a cache.

@@ -32,6 +32,9 @@ pub trait Values: Send + Sync + fmt::Debug {
 
     /// Whether a local entry is of this type.
     fn are(&self, held: &dyn Held) -> bool;
+
+    /// A copy of a local entry's value, to be encoded; `None` where it can't be, or is of another type.
+    fn copy(&self, held: &dyn Held) -> Option<Box<dyn Value>>;
 }
 
 /// A value that was loaded.
@@ -121,6 +124,11 @@ impl<V: CacheValue + Serialize + DeserializeOwned> Values for Portable<V> {
     fn are(&self, held: &dyn Held) -> bool {
         held.typed::<V>().is_some()
     }
+
+    fn copy(&self, held: &dyn Held) -> Option<Box<dyn Value>> {
+        let value = held.typed::<V>()?.value.clone();
+        Some(Box::new(Bytes(value)))
+    }
 }
 
 impl<V: CacheValue> Values for Local<V> {
@@ -141,6 +149,10 @@ impl<V: CacheValue> Values for Local<V> {
 
     fn are(&self, held: &dyn Held) -> bool {
         held.typed::<V>().is_some()
+    }
+
+    fn copy(&self, _: &dyn Held) -> Option<Box<dyn Value>> {
+        None
     }
 }
 

@@ -6,6 +6,7 @@ mod transaction;
 
 use std::fmt;
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 pub use builder::CacheBuilder;
@@ -14,9 +15,9 @@ use scope::{Entered, INSTALLED, Scope, Scoped};
 pub(crate) use transaction::Transaction;
 
 use crate::driver::block_on;
-use crate::engine::{Engine, Invalidation, Journal, Targets};
+use crate::engine::{Engine, Inspection, Invalidation, Journal, Targets};
 use crate::kind::Kind;
-use crate::metrics::Snapshot;
+use crate::metrics::{Fleet, Minute, Snapshot};
 use crate::tag::Tag;
 use crate::{Error, ErrorKind, Key, Result};
 
@@ -136,6 +137,7 @@ impl Cache {
 
     /// Invalidates the entry at a key, as a companion's `key(..)` makes it.
     pub async fn invalidate_key(&self, key: Key) -> Invalidation {
+        let key = self.engine.completed(key);
         self.engine.invalidate(Targets::key(key)).await
     }
 
@@ -221,6 +223,90 @@ impl Cache {
     /// All figures at this moment.
     pub fn snapshot(&self) -> Snapshot {
         self.engine.snapshot()
+    }
+
+    /// The figures of all nodes that share the store, minute by minute, for the minutes given: how many
+    /// of them since the Unix epoch. Each node reports a few times a minute, so the last minute is still
+    /// growing. They are kept for a day.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use cache_core::Cache;
+    ///
+    /// let cache = Cache::builder().build();
+    /// let now = cache.minute();
+    /// match cache.fleet(now - 59..=now).await {
+    ///     Ok(fleet) => println!("{}", fleet.sum()),
+    ///     Err(error) => println!("{error}"), // as here: it has no shared tier
+    /// }
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`] where there is no shared tier, or one that keeps no such figures; and
+    /// why the store could not answer.
+    pub async fn fleet(&self, minutes: RangeInclusive<Minute>) -> Result<Fleet> {
+        self.engine.fleet(minutes).await
+    }
+
+    /// The minute that it is, for [`fleet`](Self::fleet), by this machine's clock.
+    pub fn minute(&self) -> Minute {
+        self.engine.env.wall().as_secs() / 60
+    }
+
+    /// Reports what this node has counted to the store, for [`fleet`](Self::fleet), now. It does so by
+    /// itself a few times a minute.
+    ///
+    /// # Errors
+    ///
+    /// Why the store did not take it. Nothing is lost: it is reported again with the next one, and counts
+    /// once even if it had arrived.
+    pub async fn report(&self) -> Result<()> {
+        self.engine.report(false).await
+    }
+
+    /// Reports for the last time, and takes this node off the fleet's list: the last thing to do before
+    /// a process ends as it should. One that is killed loses what it has counted since its last report,
+    /// and is listed as missing. The cache goes on working.
+    ///
+    /// # Errors
+    ///
+    /// As for [`report`](Self::report).
+    pub async fn shutdown(&self) -> Result<()> {
+        self.engine.report(true).await
+    }
+
+    /// What is stored at a key, in both tiers, without its value; as dashboards show it.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use cache_core::{Cache, cached};
+    ///
+    /// #[cached(kind = "inspected", ttl = "1m")]
+    /// async fn doubled(number: u64) -> u64 {
+    ///     number * 2
+    /// }
+    ///
+    /// let cache = Cache::builder().build();
+    /// cache.scope(doubled(2)).await;
+    /// let found = cache.inspect(&"inspected:doubled:2".parse()?).await;
+    /// assert!(found.local.is_some_and(|entry| entry.fresh_ms > 50_000));
+    /// # Ok::<(), cache_core::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn inspect(&self, key: &Key) -> Inspection {
+        self.engine.inspect(key, false).await
+    }
+
+    /// The same with the value, as a text much like JSON, of at most 64 KiB. Who may see it is for the
+    /// caller to decide.
+    pub async fn inspect_with_value(&self, key: &Key) -> Inspection {
+        self.engine.inspect(key, true).await
     }
 
     /// What state the tiers are in, as far as is known without asking.

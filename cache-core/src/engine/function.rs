@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::codec::Codec;
 use crate::env::Env;
-use crate::metrics::{Count, Counters, Histogram};
+use crate::metrics::{Count, Counters, Histogram, KindSnapshot, Window};
 use crate::policy::{Policy, Settings};
 use crate::registry::Registered;
 use crate::schema::Schema;
@@ -24,16 +24,34 @@ pub(crate) struct KindState {
     pub(crate) off: AtomicBool,
     pub(crate) counters: Counters,
     pub(crate) loads: Histogram,
+    window: Window,
 }
 
 impl KindState {
-    pub(crate) fn new(name: &str, policy: Policy) -> Self {
+    pub(crate) fn new(name: &str, policy: Policy, now: Duration) -> Self {
         Self {
             name: name.to_owned(),
             policy,
             off: AtomicBool::new(false),
             counters: Counters::new(),
             loads: Histogram::new(),
+            window: Window::new(now),
+        }
+    }
+
+    /// All that was counted, at this time of the coarse clock.
+    pub(crate) fn figures(&self, now: Duration) -> KindSnapshot {
+        let mut figures = KindSnapshot::of(&self.counters, &self.loads);
+        let recent = self.window.note(now, figures.hits(), figures.misses);
+        figures.recent = Some(recent);
+        figures
+    }
+
+    /// Has the last minutes' hits and misses noted, if that was not done lately.
+    fn note(&self, now: Duration) {
+        if self.window.is_due(now) {
+            let [hits, misses] = KindSnapshot::asked(&self.counters);
+            self.window.note(now, hits, misses);
         }
     }
 }
@@ -54,6 +72,8 @@ pub(crate) struct Function {
     pub(crate) kind: Arc<KindState>,
     /// `kind:function:`, what the key of each of its entries begins with.
     pub(crate) prefix: String,
+    /// The name that another process may store it under.
+    pub(crate) other: Arc<str>,
     pub(crate) origin: u128,
     pub(crate) settings: Settings,
     pub(crate) carrier: Carrier,
@@ -88,6 +108,7 @@ impl Function {
         Self {
             number: registered.number,
             prefix: format!("{}:{}:", kind.name, registered.name),
+            other: Arc::clone(&registered.other),
             origin: registered.origin,
             bypassed: hidden.is_some()
                 || registered.fault.is_some()
@@ -105,6 +126,7 @@ impl Function {
     /// The function begins to run, counted. Returns when.
     pub(crate) fn load_begins(&self, env: &Env) -> Duration {
         self.kind.counters.count(Count::Load);
+        self.kind.note(env.coarse());
         env.now()
     }
 

@@ -8,6 +8,7 @@ mod fallback;
 mod fetch;
 mod function;
 mod hearing;
+mod inspect;
 mod invalidate;
 mod journal;
 mod judge;
@@ -20,6 +21,7 @@ mod outage;
 mod plan;
 mod queue;
 mod recent;
+mod report;
 mod solo;
 mod trust;
 mod update;
@@ -28,7 +30,7 @@ mod worth;
 mod writers;
 mod written;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
@@ -39,6 +41,7 @@ use complaints::Complaints;
 use fallback::Lapses;
 pub(crate) use function::Function;
 use function::{Carrier, KindState, Table};
+pub use inspect::{InspectedTag, Inspection, LocalEntry, SharedEntry};
 pub use invalidate::Invalidation;
 pub(crate) use invalidate::Targets;
 pub(crate) use journal::Journal;
@@ -48,6 +51,7 @@ use lease::Leases;
 use outage::{Asking, Outage, unit};
 pub(crate) use queue::Queue;
 use recent::Recent;
+use report::Reports;
 pub(crate) use solo::Solo;
 use solo::Solos;
 use trust::Trust;
@@ -58,7 +62,7 @@ use writers::Writers;
 use crate::env::Env;
 use crate::flight::{Flights, Note};
 use crate::local::{Age, Cell, Cells, Held, KeyRef, Life, Local};
-use crate::metrics::{Count, Counters, KindSnapshot, Snapshot};
+use crate::metrics::{Count, Counters, Snapshot, millis};
 use crate::policy::Policies;
 use crate::registry::Registered;
 use crate::sabotage::{Guard, removed};
@@ -103,6 +107,9 @@ pub(crate) struct Engine {
     lapses: Lapses,
     solos: Solos,
     writers: Writers,
+    reports: Reports,
+    /// When it was made.
+    born: Duration,
     store_timeout: Duration,
     local_trust: Duration,
     policies: Policies,
@@ -127,6 +134,8 @@ impl Engine {
     pub(crate) fn new(parts: Parts) -> Result<Arc<Self>> {
         let (journal, queue) = parts.journal.unzip();
         let engine = Arc::new_cyclic(|me| Self {
+            born: parts.env.now(),
+            reports: Reports::default(),
             env: parts.env,
             namespace: parts.namespace,
             store: parts.store,
@@ -163,6 +172,7 @@ impl Engine {
                 observer,
             ))?;
             engine.resume();
+            engine.keep_reporting();
         }
         Ok(engine)
     }
@@ -225,7 +235,11 @@ impl Engine {
         if let Some(kind) = kinds.get(name) {
             return Arc::clone(kind);
         }
-        let kind = Arc::new(KindState::new(name, self.policies.of(name)));
+        let kind = Arc::new(KindState::new(
+            name,
+            self.policies.of(name),
+            self.env.coarse(),
+        ));
         kinds.insert(name.to_owned(), Arc::clone(&kind));
         kind
     }
@@ -393,10 +407,7 @@ impl Engine {
     /// Asks the store whether it answers.
     pub(crate) async fn check_store(&self) -> Result<()> {
         let Some(store) = &self.store else {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "this cache has no shared tier: give it one with Cache::builder().shared(..)",
-            ));
+            return Err(no_store());
         };
         self.bounded(Asking::Aside, store.probe()).await?;
         if self.outage.usable() {
@@ -419,17 +430,30 @@ impl Engine {
         snapshot.breaker_open = !self.outage.usable();
         snapshot.invalidations_pending = self.outage.queued() as u64;
         snapshot.journal_errors = self.journal.as_ref().map_or(0, Journal::errors);
+        let age = self.env.now().saturating_sub(self.born);
+        snapshot.uptime_ms = millis(age);
+        let now = self.env.coarse();
         for (name, kind) in kinds {
-            let figures = KindSnapshot::of(&kind.counters, &kind.loads);
-            snapshot.kinds.insert(name, figures);
+            snapshot.kinds.insert(name, kind.figures(now));
         }
+        let mut claimed = HashSet::new();
         for function in self.functions.iter() {
             let (entries, bytes) = self.local.size(function.number);
+            claimed.insert(&*function.kind.name);
             if let Some(kind) = snapshot.kinds.get_mut(&function.kind.name) {
                 kind.local_entries += entries as u64;
                 kind.local_bytes += bytes as u64;
             }
         }
+        let unclaimed = self.policies.kinds().filter(|kind| !claimed.contains(kind));
+        snapshot.unclaimed_policies = unclaimed.map(str::to_owned).collect();
         snapshot
     }
+}
+
+fn no_store() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "this cache has no shared tier: give it one with Cache::builder().shared(..)",
+    )
 }

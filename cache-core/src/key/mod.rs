@@ -2,10 +2,12 @@
 //! lists share. The same text names the entry in the local tier and in Redis.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::kind::{Kind, shown};
 use crate::{Error, ErrorKind, Result};
 
 mod compound;
@@ -23,6 +25,9 @@ use text::Text;
 
 /// The longest arguments that are written out; longer ones are hashed.
 pub(crate) const LONGEST: usize = 96;
+
+/// The longest name of a function that is taken from a text.
+const LONGEST_TEXT: usize = 512;
 
 /// How deep arguments may nest. Deeper ones would overflow the stack before they made a key.
 pub(crate) const DEPTH: u32 = 128;
@@ -60,6 +65,11 @@ impl Key {
         std::iter::once(&*self.function).chain(self.other.as_deref())
     }
 
+    /// Whether nothing is known of the name that another process may store the function under.
+    pub(crate) fn is_one_sided(&self) -> bool {
+        self.other.is_none()
+    }
+
     /// The kind's name.
     pub fn kind(&self) -> &str {
         &self.kind
@@ -75,6 +85,60 @@ impl Key {
     pub fn args(&self) -> &str {
         &self.args
     }
+}
+
+/// The key that [`Display`](fmt::Display) shows, and `redis-cli` too, between the braces.
+///
+/// A key made of a text names the entry under this function's name only, where one that a companion's
+/// `key(..)` makes knows the name that another process may store the same function under, too. A cache
+/// that has called the function adds it.
+///
+/// ```
+/// use cache_core::Key;
+///
+/// let key: Key = "user_profile:user_profile:42".parse()?;
+/// assert_eq!((key.kind(), key.function(), key.args()), ("user_profile", "user_profile", "42"));
+/// assert!("user_profile".parse::<Key>().is_err());
+/// # Ok::<(), cache_core::Error>(())
+/// ```
+impl FromStr for Key {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut parts = text.splitn(3, ':');
+        let (Some(kind), Some(function), Some(args)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(no_key(text));
+        };
+        let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '~' | '#');
+        // Arguments are escaped where they hold anything but what can be seen.
+        let is_seen = |c: char| !c.is_control() && !c.is_whitespace();
+        if Kind::new(kind).is_err()
+            || function.is_empty()
+            || function.len() > LONGEST_TEXT
+            || !function.chars().all(is_name)
+            || args.len() > LONGEST
+            || !args.chars().all(is_seen)
+        {
+            return Err(no_key(text));
+        }
+        Ok(Self {
+            kind: kind.into(),
+            function: function.into(),
+            args: args.into(),
+            other: None,
+        })
+    }
+}
+
+fn no_key(text: &str) -> Error {
+    Error::new(
+        ErrorKind::Key,
+        format!(
+            "{} is no key: write kind:function:arguments, such as user_profile:user_profile:42",
+            shown(text)
+        ),
+    )
 }
 
 impl fmt::Display for Key {

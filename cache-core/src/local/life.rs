@@ -107,6 +107,13 @@ impl Life {
         Duration::from_nanos(unsigned(until).min(self.ends))
     }
 
+    /// How long it is fresh from then on, how long it is kept, and what loading it took.
+    pub(crate) fn outlook(&self, now: Duration) -> [Duration; 3] {
+        let now = nanoseconds(now);
+        let fresh = unsigned(self.fresh.saturating_sub(signed(now)));
+        [fresh, self.ends.saturating_sub(now), self.cost].map(Duration::from_nanos)
+    }
+
     /// Whether it is kept.
     pub(crate) fn lasts(&self, now: Duration) -> bool {
         nanoseconds(now) < self.ends

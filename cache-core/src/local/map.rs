@@ -252,6 +252,11 @@ impl Local {
         Some(Arc::clone(held))
     }
 
+    /// The same, of which nobody is to notice that it was looked at.
+    pub(crate) fn look(&self, key: KeyRef<'_>) -> Option<Arc<dyn Held>> {
+        self.map.pin().get(&key).map(|held| Arc::clone(held))
+    }
+
     /// Puts an entry in. Who calls this holds the key's flight shard (guard G7). Returns the
     /// functions whose entries had to make room, once for each. `capacity`: how many entries the
     /// entry's own function may have.

@@ -46,15 +46,7 @@ impl Histogram {
             buckets,
             ..Distribution::default()
         };
-        let micros = |share| {
-            let time = distribution.quantile(share)?;
-            u64::try_from(time.as_micros()).ok()
-        };
-        [
-            distribution.p50_micros,
-            distribution.p95_micros,
-            distribution.p99_micros,
-        ] = [micros(0.5), micros(0.95), micros(0.99)];
+        distribution.settle();
         distribution
     }
 }
@@ -112,6 +104,16 @@ pub struct Bucket {
 }
 
 impl Distribution {
+    /// Says what its quantiles are, once its buckets are as they should be.
+    pub(super) fn settle(&mut self) {
+        let micros = |share| {
+            let time = self.quantile(share)?;
+            u64::try_from(time.as_micros()).ok()
+        };
+        [self.p50_micros, self.p95_micros, self.p99_micros] =
+            [micros(0.5), micros(0.95), micros(0.99)];
+    }
+
     /// The mean; `None` while nothing was recorded.
     pub fn mean(&self) -> Option<Duration> {
         (self.count > 0).then(|| Duration::from_micros(self.total_micros / self.count))

@@ -2,10 +2,16 @@
 //! data that readers get.
 
 mod counters;
+mod fields;
+mod fleet;
 mod histogram;
 mod snapshot;
+mod window;
 
 pub(crate) use counters::{Count, Counters};
+pub use fleet::{Fleet, Minute, Node, NodeId, Report};
 pub(crate) use histogram::Histogram;
 pub use histogram::{Bucket, Distribution};
 pub use snapshot::{KindSnapshot, Snapshot};
+pub use window::Recent;
+pub(crate) use window::{Window, millis};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Count, Counters, Distribution, Histogram};
+use super::{Count, Counters, Distribution, Histogram, Recent};
 
 /// All figures of a cache at one moment, per kind.
 ///
@@ -55,6 +55,11 @@ pub struct Snapshot {
     /// nothing that was read before was served unasked.
     #[serde(default)]
     pub distrusted: u64,
+    /// The kinds that have a policy (`builder.policy`, a policy file) and that no function has used so
+    /// far. A name that stays here is most likely misspelt.
+    pub unclaimed_policies: Vec<String>,
+    /// How long the cache has been there, in milliseconds.
+    pub uptime_ms: u64,
 }
 
 impl Snapshot {
@@ -131,6 +136,9 @@ pub struct KindSnapshot {
     pub local_bytes: u64,
     /// Local entries that had to make room.
     pub evictions: u64,
+    /// Hits and misses of the last minutes; `None` before anything was counted.
+    #[serde(default)]
+    pub recent: Option<Recent>,
 }
 
 impl KindSnapshot {
@@ -162,16 +170,27 @@ impl KindSnapshot {
         }
     }
 
+    /// Hits and misses alone.
+    pub(crate) fn asked(counters: &Counters) -> [u64; 2] {
+        let hits = [
+            Count::HitLocal,
+            Count::HitShared,
+            Count::HitStale,
+            Count::HitOutage,
+            Count::Coalesced,
+        ];
+        let hits = hits.map(|hit| counters.sum(hit)).iter().sum();
+        [hits, counters.sum(Count::Miss)]
+    }
+
     /// Calls that were answered without running the function.
     pub fn hits(&self) -> u64 {
         self.hits_local + self.hits_shared + self.hits_stale + self.hits_outage + self.coalesced
     }
 
     /// Hits among all calls that asked the cache, from 0 to 1; `None` before the first.
-    #[allow(clippy::cast_precision_loss)]
     pub fn hit_ratio(&self) -> Option<f64> {
-        let asked = self.hits() + self.misses;
-        (asked > 0).then(|| self.hits() as f64 / asked as f64)
+        super::window::ratio(self.hits(), self.misses)
     }
 
     /// The time that hits saved: their number times the mean load time.
