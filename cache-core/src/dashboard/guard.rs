@@ -13,8 +13,8 @@ use super::routes::Refusal;
 
 /// Everything from here, nothing inline, and nothing else at all: should a name ever become markup after
 /// all, the browser runs none of it and sends nothing anywhere.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What the page sends with whatever changes something. Its value does not matter.
 pub(super) const MARK: HeaderName = HeaderName::from_static("x-cache-dashboard");
