@@ -46,6 +46,8 @@ pub mod __private;
 mod cache;
 mod clock;
 mod codec;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
 mod driver;
 mod engine;
 mod entry;

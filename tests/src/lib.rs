@@ -1,7 +1,8 @@
-//! What the integration tests share: private servers and services, stores whose answers can be held
-//! back, sources whose loads can, a listener for logs, the suite every
-//! store must pass, the simulation, and the soak.
+//! What the integration tests share: private servers, services and browsers, stores whose answers can
+//! be held back, sources whose loads can, a listener for logs, the suite every store must pass, the
+//! simulation, and the soak.
 
+pub mod browser;
 pub mod conformance;
 pub mod fixture;
 pub mod gate;
