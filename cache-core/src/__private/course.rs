@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tracing::Span;
+
 use super::ticket::Way;
 use crate::driver::BoxFuture;
-use crate::engine::{Call, Fate, Lead, Prepared, Running, Solo, Within};
+use crate::engine::{Call, Fate, Lead, Prepared, Running, Solo, Within, spans};
 use crate::local::Held;
+use crate::metrics::Count;
 use crate::policy::Settings;
 use crate::value::Value;
 
@@ -30,13 +33,15 @@ pub(super) trait Side {
 pub(super) struct Course {
     step: Step,
     stored: bool,
+    /// Entered whenever it goes on, so that whatever it does belongs to it.
+    span: Span,
 }
 
 enum Step {
     /// The function runs past the cache.
     Past,
     /// It does so while the shared tier can't be reached, since then.
-    Solo(Solo, Option<Duration>),
+    Solo(Solo, Option<(Duration, Span)>),
     /// In a transaction.
     Looking(With<Option<Arc<dyn Held>>>),
     Searching(With<Prepared>),
@@ -61,21 +66,33 @@ struct Leading {
 
 impl Course {
     pub(super) fn new(way: Way) -> Self {
+        let mut span = Span::none();
         let step = match way {
             Way::Past => Step::Past,
-            Way::Solo(solo) => Step::Solo(solo, None),
-            Way::Look(call) => Step::Looking(Box::pin(async move {
-                let found = call.find_in_transaction().await;
-                (call, found)
-            })),
-            Way::Call(call) => Step::Searching(Box::pin(async move {
-                let prepared = call.prepare().await;
-                (call, prepared)
-            })),
+            Way::Solo(solo) => {
+                span = spans::call(solo.function());
+                spans::record(&span, Count::Miss);
+                Step::Solo(solo, None)
+            }
+            Way::Look(mut call) => {
+                span = call.show();
+                Step::Looking(Box::pin(async move {
+                    let found = call.find_in_transaction().await;
+                    (call, found)
+                }))
+            }
+            Way::Call(mut call) => {
+                span = call.show();
+                Step::Searching(Box::pin(async move {
+                    let prepared = call.prepare().await;
+                    (call, prepared)
+                }))
+            }
         };
         Self {
             step,
             stored: false,
+            span,
         }
     }
 
@@ -86,22 +103,26 @@ impl Course {
 
     /// Goes on. Ready, when what is to be returned is there.
     pub(super) fn poll(&mut self, side: &mut dyn Side, context: &mut Context<'_>) -> Poll<()> {
+        let Self { step, stored, span } = self;
+        let _shown = span.enter();
         loop {
-            self.step = match &mut self.step {
+            *step = match step {
                 Step::Past => {
                     ready!(side.run(context));
                     Step::Ended
                 }
                 Step::Solo(solo, began) => {
-                    let began = *began.get_or_insert_with(|| solo.load_begins());
-                    let is_error = ready!(side.run(context));
-                    solo.load_ended(began, is_error);
+                    let (began, load) = began
+                        .get_or_insert_with(|| (solo.load_begins(), spans::load(solo.function())));
+                    let is_error = ready!(load.in_scope(|| side.run(context)));
+                    spans::loaded(load, is_error);
+                    solo.load_ended(*began, is_error);
                     Step::Ended
                 }
                 Step::Looking(looking) => {
                     let (call, found) = ready!(looking.as_mut().poll(context));
                     if found.is_some_and(|held| side.serve(&*held)) {
-                        self.stored = true;
+                        *stored = true;
                         Step::Ended
                     } else {
                         Step::alone(call)
@@ -111,7 +132,7 @@ impl Course {
                     let (call, prepared) = ready!(searching.as_mut().poll(context));
                     match prepared {
                         Prepared::Value(held) if side.serve(&*held) => {
-                            self.stored = true;
+                            *stored = true;
                             Step::Ended
                         }
                         // Another type's, which the engine hands to nobody.
@@ -126,19 +147,19 @@ impl Course {
                     }
                 }
                 Step::Alone(call, running) => {
-                    let is_error = ready!(side.run(context));
+                    let is_error = ready!(running.span.in_scope(|| side.run(context)));
                     call.ran(running, is_error);
                     Step::Ended
                 }
                 Step::Leading(leading) => {
                     let is_error = ready!(leading.poll(side, context));
-                    match mem::replace(&mut self.step, Step::Past) {
+                    match mem::replace(step, Step::Past) {
                         Step::Leading(leading) => (*leading).end(is_error, side),
                         other => other,
                     }
                 }
                 Step::Storing(storing) => {
-                    self.stored = ready!(storing.as_mut().poll(context));
+                    *stored = ready!(storing.as_mut().poll(context));
                     Step::Ended
                 }
                 Step::Ended => return Poll::Ready(()),
@@ -158,7 +179,8 @@ impl Leading {
     /// Polls the function. Ready: whether it has failed; `None`: it runs for too long.
     fn poll(&mut self, side: &mut dyn Side, context: &mut Context<'_>) -> Poll<Option<bool>> {
         let within = self.within.enter();
-        if let Poll::Ready(is_error) = side.run(context) {
+        let ran = self.running.span.in_scope(|| side.run(context));
+        if let Poll::Ready(is_error) = ran {
             return Poll::Ready(Some(is_error));
         }
         drop(within);

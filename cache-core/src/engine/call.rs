@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tracing::Span;
+
 use super::fetch::{Budgets, Tagged};
 use super::lead::Lead;
 use super::plan::Plan;
 use super::worth::Worth;
-use super::{Engine, Function, Within};
+use super::{Engine, Function, Within, spans};
 use crate::flight::{Followed, Follower, Joined, Seat};
 use crate::key::ArgsText;
 use crate::local::{Held, LocalKey};
@@ -48,6 +50,8 @@ pub(crate) struct Call {
     pub(crate) blocking: bool,
     /// Up while it waits for another call or another node, for a batch that it is part of.
     pub(crate) waiting: Option<Arc<AtomicBool>>,
+    /// Where what comes of it is recorded.
+    pub(crate) span: Span,
 }
 
 impl Call {
@@ -68,7 +72,14 @@ impl Call {
             given: false,
             blocking: false,
             waiting: None,
+            span: Span::none(),
         }
+    }
+
+    /// Begins to show it, as a span that is returned.
+    pub(crate) fn show(&mut self) -> Span {
+        self.span = spans::call(&self.function);
+        self.span.clone()
     }
 
     /// The load of this call, for whatever it calls.
@@ -99,6 +110,7 @@ impl Call {
 
     pub(super) fn count(&self, count: Count) {
         self.function.kind.counters.count(count);
+        spans::record(&self.span, count);
     }
 
     /// Whether events tell this call of whatever moves.

@@ -72,6 +72,8 @@ pub(crate) struct Function {
     pub(crate) kind: Arc<KindState>,
     /// `kind:function:`, what the key of each of its entries begins with.
     pub(crate) prefix: String,
+    /// The name it is stored under.
+    pub(crate) name: Arc<str>,
     /// The name that another process may store it under.
     pub(crate) other: Arc<str>,
     pub(crate) origin: u128,
@@ -108,6 +110,7 @@ impl Function {
         Self {
             number: registered.number,
             prefix: format!("{}:{}:", kind.name, registered.name),
+            name: Arc::clone(&registered.name),
             other: Arc::clone(&registered.other),
             origin: registered.origin,
             bypassed: hidden.is_some()

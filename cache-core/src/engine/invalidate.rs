@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::Engine;
 use super::outage::{Asking, shared_keys};
+use super::spans;
 use crate::Key;
 use crate::cache::Transaction;
 use crate::local::LocalKey;
@@ -216,6 +217,7 @@ impl Engine {
             Invalidation::Collected => return,
         };
         self.totals.count(count);
+        spans::invalidated(targets.tags.len(), targets.keys.len(), outcome);
         let of_keys = targets.keys.iter().map(Key::kind);
         let of_kinds = targets.tags.iter().filter_map(|tag| tag.strip_prefix('~'));
         for kind in of_keys.chain(of_kinds).filter(|kind| !kind.is_empty()) {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
-use super::Call;
 use super::keep::Fate;
 use super::outage::Asking;
 use super::plan::Plan;
 use super::worth::{Hit, Source, Spare};
+use super::{Call, spans};
 use crate::driver::BoxFuture;
 use crate::flight::{Seat, Sharing, Standby};
 use crate::local::Held;
@@ -33,6 +34,7 @@ pub(crate) struct Lead {
 /// A function under way.
 pub(crate) struct Running {
     began: Duration,
+    pub(crate) span: Span,
     /// Ends when it has run for too long.
     pub(crate) hard: Option<BoxFuture<'static, ()>>,
     /// Where it can't be stopped: told that it has ended by being dropped.
@@ -131,6 +133,7 @@ impl Call {
     pub(crate) fn run_alone(&self) -> Running {
         Running {
             began: self.function.load_begins(&self.engine.env),
+            span: spans::load(&self.function),
             hard: None,
             watched: None,
         }
@@ -144,6 +147,7 @@ impl Call {
             // None does: the value is there.
             return Running {
                 began: env.now(),
+                span: Span::none(),
                 hard: None,
                 watched: None,
             };
@@ -181,6 +185,7 @@ impl Call {
         if self.given {
             return Duration::ZERO;
         }
+        spans::loaded(&running.span, is_error);
         self.function
             .load_ended(&self.engine.env, running.began, is_error)
     }

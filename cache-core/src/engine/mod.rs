@@ -23,6 +23,7 @@ mod queue;
 mod recent;
 mod report;
 mod solo;
+pub(crate) mod spans;
 mod trust;
 mod update;
 mod within;
@@ -328,6 +329,7 @@ impl Engine {
             } else {
                 Count::HitLocal
             });
+            spans::hit(function, stale);
         }
         hit
     }

@@ -43,6 +43,11 @@ pub(crate) struct Solo {
 }
 
 impl Solo {
+    /// The function that it is a call of.
+    pub(crate) fn function(&self) -> &Function {
+        &self.function
+    }
+
     /// `None` where the call may find or store something, or another one of this key is under way.
     pub(crate) fn begin(
         engine: &Arc<Engine>,
