@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use cache_core::memory::MemoryServer;
 use cache_core::{Cache, Env, ManualClock, cached};
+use cache_tests::source::Source;
+use tokio::sync::MutexGuard;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -20,14 +22,18 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 const SECRET: &str = "hunter2";
 
-#[cached(kind = "traced", ttl = "1m", stale_while_revalidate = "1m")]
-async fn price(of: &str) -> Result<String, String> {
+#[cached(
+    kind = "traced",
+    ttl = "1m",
+    stale_while_revalidate = "1m",
+    skip(source)
+)]
+async fn price(source: &Source, of: &str) -> Result<String, String> {
     if of == "nothing" {
         return Err("no such thing".to_owned());
     }
     tracing::info!("looking it up");
-    // Whoever calls at the same time comes to know that this one is under way.
-    tokio::task::yield_now().await;
+    source.load().await;
     Ok(format!("{of} costs {}", currency("EUR").await))
 }
 
@@ -100,11 +106,14 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Seen {
 }
 
 impl Seen {
-    /// Shows this thread what is at this level and above.
-    fn listen(level: LevelFilter) -> (Self, DefaultGuard) {
+    /// Shows this thread what is at this level and above. One test at a time: which levels are on is
+    /// known to the process as a whole.
+    async fn listen(level: LevelFilter) -> (Self, (DefaultGuard, MutexGuard<'static, ()>)) {
+        static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        let one = ONE.lock().await;
         let seen = Self::default();
-        let guard = tracing_subscriber::registry().with(seen.clone().with_filter(level));
-        (seen, guard.set_default())
+        let guard = tracing_subscriber::registry().with(level).with(seen.clone());
+        (seen, (guard.set_default(), one))
     }
 
     fn take(&self) -> Vec<String> {
@@ -114,9 +123,9 @@ impl Seen {
 
 #[tokio::test]
 async fn a_miss_is_a_span_with_its_load_in_it_and_a_hit_is_an_event() {
-    let cache = Cache::builder().build();
-    let (seen, _guard) = Seen::listen(LevelFilter::TRACE);
-    cache.scope(price(SECRET)).await.expect("a price");
+    let (cache, source) = (Cache::builder().build(), Source::default());
+    let (seen, _guard) = Seen::listen(LevelFilter::TRACE).await;
+    cache.scope(price(&source, SECRET)).await.expect("a price");
     assert_eq!(
         seen.take(),
         [
@@ -127,12 +136,15 @@ async fn a_miss_is_a_span_with_its_load_in_it_and_a_hit_is_an_event() {
             "cached{function=price kind=traced outcome=miss}",
         ]
     );
-    cache.scope(price(SECRET)).await.expect("a price");
+    cache.scope(price(&source, SECRET)).await.expect("a price");
     assert_eq!(
         seen.take(),
         ["event{function=price kind=traced message=cached outcome=hit tier=local}"]
     );
-    cache.scope(price("nothing")).await.expect_err("no price");
+    cache
+        .scope(price(&source, "nothing"))
+        .await
+        .expect_err("no price");
     assert_eq!(
         seen.take(),
         [
@@ -153,33 +165,48 @@ async fn each_outcome_is_recorded_with_its_tier() {
             .shared(server.store())
             .build()
     };
-    let (one, two) = (build(), build());
-    one.scope(price("bread")).await.expect("a price");
+    let (one, two, source) = (build(), build(), Source::default());
+    one.scope(price(&source, "bread")).await.expect("a price");
 
-    let (seen, _guard) = Seen::listen(LevelFilter::DEBUG);
-    two.scope(price("bread")).await.expect("a price");
+    let (seen, _guard) = Seen::listen(LevelFilter::DEBUG).await;
+    two.scope(price(&source, "bread")).await.expect("a price");
     assert_eq!(
         seen.take(),
         ["cached{function=price kind=traced outcome=hit tier=shared}"]
     );
     // While one call refreshes what is stale, another gets it as it is.
     clock.advance(Duration::from_secs(61));
-    let (first, second) = tokio::join!(one.scope(price("bread")), one.scope(price("bread")));
+    source.hold();
+    let during = async {
+        source.loading(2).await;
+        let served = one.scope(price(&source, "bread")).await;
+        source.let_go();
+        served
+    };
+    let (first, second) = tokio::join!(one.scope(price(&source, "bread")), during);
     assert_eq!(first, second);
     let lines = seen.take();
     assert!(
-        lines.contains(&"cached{function=price kind=traced outcome=stale}".to_owned()),
+        lines
+            .iter()
+            .any(|line| line.starts_with("cached{function=price kind=traced outcome=stale")),
         "{lines:#?}"
     );
     // Of two that miss at one time, one joins the other.
-    let (first, second) = tokio::join!(one.scope(price("milk")), one.scope(price("milk")));
+    source.hold();
+    let during = async {
+        source.loading(3).await;
+        let joining = one.scope(price(&source, "milk"));
+        let (joined, ()) = tokio::join!(joining, async { source.let_go() });
+        joined
+    };
+    let (first, second) = tokio::join!(one.scope(price(&source, "milk")), during);
     assert_eq!(first, second);
     let lines = seen.take();
     for outcome in ["outcome=coalesced tier=local}", "outcome=miss}"] {
         let line = format!("cached{{function=price kind=traced {outcome}");
         assert!(lines.contains(&line), "{line} is not in {lines:#?}");
     }
-    one.invalidate_kind("traced").await.expect("a good name");
 }
 
 #[tokio::test]
@@ -187,11 +214,12 @@ async fn nothing_of_arguments_tags_or_values_is_shown() {
     let cache = Cache::builder()
         .shared(MemoryServer::new(Env::system()).store())
         .build();
-    let (seen, _guard) = Seen::listen(LevelFilter::TRACE);
+    let source = Source::default();
+    let (seen, _guard) = Seen::listen(LevelFilter::TRACE).await;
     cache
         .scope(async {
-            price(SECRET).await.expect("a price");
-            price(SECRET).await.expect("a price");
+            price(&source, SECRET).await.expect("a price");
+            price(&source, SECRET).await.expect("a price");
             price::invalidate(SECRET).await.expect("it has a key");
             cache.invalidate_tag(SECRET).await.expect("a good tag");
         })
@@ -206,9 +234,9 @@ async fn nothing_of_arguments_tags_or_values_is_shown() {
 
 #[tokio::test]
 async fn who_listens_to_info_alone_is_shown_nothing() {
-    let cache = Cache::builder().build();
-    let (seen, _guard) = Seen::listen(LevelFilter::INFO);
-    cache.scope(price("bread")).await.expect("a price");
-    cache.scope(price("bread")).await.expect("a price");
+    let (cache, source) = (Cache::builder().build(), Source::default());
+    let (seen, _guard) = Seen::listen(LevelFilter::INFO).await;
+    cache.scope(price(&source, "bread")).await.expect("a price");
+    cache.scope(price(&source, "bread")).await.expect("a price");
     assert_eq!(seen.take(), ["event{message=looking it up}"]);
 }
