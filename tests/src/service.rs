@@ -47,16 +47,27 @@ pub struct Service {
     directory: TempDir,
 }
 
-/// What the service answered.
-#[derive(Clone, PartialEq, Eq)]
+/// What the service answered. Two are equal if they say the same, whatever they cost.
+#[derive(Clone)]
 pub struct Answer {
     /// The status.
     pub status: u16,
     /// The media type of the body.
     pub media: String,
+    /// How often the database was read for it; `None` where it does not say.
+    pub reads: Option<u32>,
     /// The body.
     pub body: String,
 }
+
+impl PartialEq for Answer {
+    fn eq(&self, other: &Self) -> bool {
+        let said = |answer: &Self| (answer.status, answer.media.clone(), answer.body.clone());
+        said(self) == said(other)
+    }
+}
+
+impl Eq for Answer {}
 
 impl Answer {
     /// The body as JSON.
@@ -157,8 +168,10 @@ impl Service {
             None => self.client.run(request.body(())?)?,
         };
         let media = answer.headers().get("content-type");
+        let reads = answer.headers().get("x-database-reads");
         Ok(Answer {
             status: answer.status().as_u16(),
+            reads: reads.and_then(|reads| reads.to_str().ok()?.parse().ok()),
             media: media.map_or_else(String::new, |media| {
                 String::from_utf8_lossy(media.as_bytes()).into_owned()
             }),

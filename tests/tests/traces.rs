@@ -112,7 +112,9 @@ impl Seen {
         static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let one = ONE.lock().await;
         let seen = Self::default();
-        let guard = tracing_subscriber::registry().with(level).with(seen.clone());
+        let guard = tracing_subscriber::registry()
+            .with(level)
+            .with(seen.clone());
         (seen, (guard.set_default(), one))
     }
 

@@ -10,8 +10,11 @@ use tokio::sync::Semaphore;
 
 use super::failure::Failure;
 
+mod reads;
 mod schema;
 mod seed;
+
+pub(super) use reads::counted as reads_counted;
 
 /// The most connections there are at a time.
 const CONNECTIONS: usize = 8;
@@ -52,6 +55,7 @@ impl Db {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
+        reads::count();
         self.run(TransactionBehavior::Deferred, work).await
     }
 

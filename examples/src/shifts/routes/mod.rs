@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use cache_core::{Cache, Snapshot};
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
 
-use super::db::Db;
+use super::db::{Db, reads_counted};
 use super::failure::Failure;
 
 mod asked;
@@ -94,7 +96,17 @@ pub(super) fn router(app: App) -> Router {
                 "this method does nothing here; GET / lists what there is",
             )
         })
+        .layer(middleware::from_fn(tell_reads))
         .with_state(app)
+}
+
+/// Tells what an answer cost: how often the database was read for it. A cached one costs nothing.
+async fn tell_reads(request: Request, next: Next) -> Response {
+    let (mut answer, reads) = reads_counted(next.run(request)).await;
+    answer
+        .headers_mut()
+        .insert("x-database-reads", HeaderValue::from(reads));
+    answer
 }
 
 async fn index() -> Json<Value> {
