@@ -37,6 +37,7 @@ async fn price(source: &Source, of: &str) -> Result<String, String> {
     Ok(format!("{of} costs {}", currency("EUR").await))
 }
 
+#[allow(clippy::unused_async)]
 #[cached(kind = "traced_inner", ttl = "1m")]
 async fn currency(name: &str) -> String {
     name.to_owned()
@@ -106,8 +107,8 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Seen {
 }
 
 impl Seen {
-    /// Shows this thread what is at this level and above. One test at a time: which levels are on is
-    /// known to the process as a whole.
+    /// Shows this thread what is at this level and above. One test at a time, and no call outside of
+    /// it: what is worth showing is settled for the process as a whole, by whoever comes first.
     async fn listen(level: LevelFilter) -> (Self, (DefaultGuard, MutexGuard<'static, ()>)) {
         static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let one = ONE.lock().await;
@@ -168,9 +169,9 @@ async fn each_outcome_is_recorded_with_its_tier() {
             .build()
     };
     let (one, two, source) = (build(), build(), Source::default());
-    one.scope(price(&source, "bread")).await.expect("a price");
-
     let (seen, _guard) = Seen::listen(LevelFilter::DEBUG).await;
+    one.scope(price(&source, "bread")).await.expect("a price");
+    seen.take();
     two.scope(price(&source, "bread")).await.expect("a price");
     assert_eq!(
         seen.take(),
