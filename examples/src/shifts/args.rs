@@ -16,10 +16,12 @@ usage: shifts [options]
   --no-cache        run every function on every call, to compare
   --policies FILE   times to live and switches per kind, as TOML
   --warm N          how many of the busiest weeks of a workplace to load at the start (default: 40)
+  --otlp URL        send traces to this collector of OpenTelemetry (http://127.0.0.1:4318)
   --help            this
 
 The cache is shared through Redis where UPSTASH_REDIS_URL, REDIS_URL or REDIS_HOST is set.
-GET / lists what the service answers.
+OTEL_EXPORTER_OTLP_ENDPOINT is what --otlp is, where that is not given.
+GET /metrics is for Prometheus; GET / lists what the service answers.
 ";
 
 /// What the service is to do.
@@ -31,6 +33,7 @@ pub(super) struct Args {
     pub(super) no_cache: bool,
     pub(super) policies: Option<PathBuf>,
     pub(super) warm: u32,
+    pub(super) otlp: Option<String>,
 }
 
 /// What the command line asks for.
@@ -49,6 +52,7 @@ impl Args {
             no_cache: false,
             policies: None,
             warm: 40,
+            otlp: None,
         };
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next()? {
@@ -59,6 +63,7 @@ impl Args {
                 Long("no-cache") => args.no_cache = true,
                 Long("policies") => args.policies = Some(parser.value()?.into()),
                 Long("warm") => args.warm = parser.value()?.parse()?,
+                Long("otlp") => args.otlp = Some(parser.value()?.parse()?),
                 Long("help") | Short('h') => return Ok(Asked::Help),
                 other => return Err(other.unexpected()),
             }

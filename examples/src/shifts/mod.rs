@@ -10,11 +10,12 @@
 //! warm       the cache before the first request
 //! routes/    HTTP
 //! signals    what asks it to end
+//! traces     logs, and traces for OpenTelemetry
 //! ```
 //!
 //! The caching is all in `reads` and `writes`; the lines that set it up are in this file.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use args::{Args, Asked};
 use db::Db;
 use routes::App;
 use signals::Signals;
+use traces::Traces;
 
 mod args;
 mod db;
@@ -36,6 +38,7 @@ mod model;
 mod reads;
 mod routes;
 mod signals;
+mod traces;
 mod warm;
 mod writes;
 
@@ -57,12 +60,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_max_level(tracing::Level::INFO)
-        .init();
-    match start(&args) {
+    let ended = Traces::begin(args.otlp.as_deref()).and_then(|traces| {
+        let ended = start(&args);
+        traces.end();
+        ended
+    });
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("shifts: {error}");
@@ -89,7 +92,13 @@ async fn start(args: &Args) -> Outcome<()> {
     if args.warm > 0 && !args.no_cache {
         tokio::spawn(warm::busiest(db.clone(), args.warm));
     }
-    serve(listener, App::new(db, cache), signals).await
+    serve(listener, App::new(db, cache.clone()), signals).await?;
+    // What was counted since the last report, and that this node is none any more.
+    if let Err(error) = cache.shutdown().await {
+        tracing::warn!(%error, "the last figures could not be reported");
+    }
+    tracing::info!("ended as asked");
+    Ok(())
 }
 
 /// Shared through Redis where the environment names one, and in this process where it doesn't.
@@ -129,6 +138,5 @@ async fn serve(listener: TcpListener, app: App, signals: Signals) -> Outcome<()>
     }
     // Writes outlive callers that hang up; none is left half done.
     app.finish_writes().await;
-    tracing::info!("ended as asked");
     Ok(())
 }
