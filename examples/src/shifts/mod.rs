@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! args       what was asked for on the command line
+//! dashboard  the page with the cache's live figures
 //! failure    what can go wrong, and which answer that gives
 //! model      what is read and written
 //! db/        SQLite: the connections, the tables, the generated rows
@@ -16,22 +17,25 @@
 //! The caching is all in `reads` and `writes`; the lines that set it up are in this file.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use cache_core::Cache;
 use cache_redis::RedisConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use args::{Args, Asked};
+use args::{Args, Asked, Page};
 use db::Db;
 use routes::App;
 use signals::Signals;
 use traces::Traces;
 
 mod args;
+mod dashboard;
 mod db;
 mod failure;
 mod model;
@@ -92,7 +96,13 @@ async fn start(args: &Args) -> Outcome<()> {
     if args.warm > 0 && !args.no_cache {
         tokio::spawn(warm::busiest(db.clone(), args.warm));
     }
-    serve(listener, App::new(db, cache.clone()), signals).await?;
+    let app = App::new(db, cache.clone());
+    let mut router = routes::router(app.clone());
+    if let Some(page) = args.dashboard {
+        let page = dashboard::router(cache.clone(), page == Page::Writes);
+        router = router.nest(dashboard::PATH, page);
+    }
+    serve(listener, router, &app, signals).await?;
     // What was counted since the last report, and that this node is none any more.
     if let Err(error) = cache.shutdown().await {
         tracing::warn!(%error, "the last figures could not be reported");
@@ -107,7 +117,10 @@ fn build_cache(args: &Args) -> Outcome<Cache> {
     if let Some(file) = &args.policies {
         builder = builder.policies_file(file)?;
     }
-    let redis = RedisConfig::from_env()?;
+    let mut redis = RedisConfig::from_env()?;
+    if let Some(every) = args.report_every {
+        redis = redis.report_every(every);
+    }
     if !args.embedded && redis.source() != "default" {
         tracing::info!(
             redis = redis.describe(),
@@ -120,14 +133,15 @@ fn build_cache(args: &Args) -> Outcome<Cache> {
 }
 
 /// Serves until a signal, and until what was under way by then is done.
-async fn serve(listener: TcpListener, app: App, signals: Signals) -> Outcome<()> {
+async fn serve(listener: TcpListener, router: Router, app: &App, signals: Signals) -> Outcome<()> {
+    // The page wants to know where a request comes from.
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let asked = Arc::new(Notify::new());
     let told = Arc::clone(&asked);
-    let serving =
-        axum::serve(listener, routes::router(app.clone())).with_graceful_shutdown(async move {
-            signals.one().await;
-            told.notify_one();
-        });
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        signals.one().await;
+        told.notify_one();
+    });
     let too_long = async {
         asked.notified().await;
         tokio::time::sleep(GRACE).await;
