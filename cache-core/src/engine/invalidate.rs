@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use super::Engine;
 use super::outage::{Asking, shared_keys};
@@ -136,7 +137,7 @@ impl Engine {
             return None;
         };
         let (tell, answer) = oneshot::channel();
-        self.env.spawn(async move {
+        let done = async move {
             let tags = targets.shared_tags();
             let keys: Vec<String> = targets.keys.iter().flat_map(shared_keys).collect();
             let asked = async {
@@ -174,7 +175,9 @@ impl Engine {
             engine.count_invalidation(&targets, outcome);
             // The caller may be gone; that changes nothing.
             let _ = tell.send(outcome);
-        });
+        };
+        // What is told of it belongs to what the caller does.
+        self.env.spawn(done.in_current_span());
         Some(answer)
     }
 

@@ -111,7 +111,7 @@ pub(crate) struct Engine {
     reports: Reports,
     /// When it was made.
     born: Duration,
-    store_timeout: Duration,
+    pub(crate) store_timeout: Duration,
     local_trust: Duration,
     policies: Policies,
     functions: Table<Arc<Function>>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use super::beside::Beside;
 use super::fetch::Tagged;
@@ -147,10 +148,12 @@ impl Writing {
         let engine = Arc::clone(&self.call.engine);
         engine.apply_locally(&self.targets);
         let (done, told) = oneshot::channel::<()>();
-        engine.env.spawn(async move {
+        let writing = async move {
             self.run().await;
             drop(done);
-        });
+        };
+        // What is told of it belongs to what the caller does.
+        engine.env.spawn(writing.in_current_span());
         // It ends without a word.
         let _ = told.await;
     }

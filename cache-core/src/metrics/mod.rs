@@ -2,9 +2,17 @@
 //! data that readers get.
 
 mod counters;
+#[cfg(feature = "metrics")]
+pub mod facade;
+#[cfg(any(feature = "metrics", feature = "prometheus"))]
+mod families;
 mod fields;
 mod fleet;
 mod histogram;
+#[cfg(any(feature = "metrics", feature = "prometheus"))]
+mod labels;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 mod snapshot;
 mod window;
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! args       what was asked for on the command line
+//! dashboard  the page with the cache's live figures
 //! failure    what can go wrong, and which answer that gives
 //! model      what is read and written
 //! db/        SQLite: the connections, the tables, the generated rows
@@ -10,32 +11,38 @@
 //! warm       the cache before the first request
 //! routes/    HTTP
 //! signals    what asks it to end
+//! traces     logs, and traces for OpenTelemetry
 //! ```
 //!
 //! The caching is all in `reads` and `writes`; the lines that set it up are in this file.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use cache_core::Cache;
 use cache_redis::RedisConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use args::{Args, Asked};
+use args::{Args, Asked, Page};
 use db::Db;
 use routes::App;
 use signals::Signals;
+use traces::Traces;
 
 mod args;
+mod dashboard;
 mod db;
 mod failure;
 mod model;
 mod reads;
 mod routes;
 mod signals;
+mod traces;
 mod warm;
 mod writes;
 
@@ -57,12 +64,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_max_level(tracing::Level::INFO)
-        .init();
-    match start(&args) {
+    let ended = Traces::begin(args.otlp.as_deref()).and_then(|traces| {
+        let ended = start(&args);
+        traces.end();
+        ended
+    });
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("shifts: {error}");
@@ -89,7 +96,19 @@ async fn start(args: &Args) -> Outcome<()> {
     if args.warm > 0 && !args.no_cache {
         tokio::spawn(warm::busiest(db.clone(), args.warm));
     }
-    serve(listener, App::new(db, cache), signals).await
+    let app = App::new(db, cache.clone());
+    let mut router = routes::router(app.clone());
+    if let Some(page) = args.dashboard {
+        let page = dashboard::router(cache.clone(), page == Page::Writes);
+        router = router.nest(dashboard::PATH, page);
+    }
+    serve(listener, router, &app, signals).await?;
+    // What was counted since the last report, and that this node is none any more.
+    if let Err(error) = cache.shutdown().await {
+        tracing::warn!(%error, "the last figures could not be reported");
+    }
+    tracing::info!("ended as asked");
+    Ok(())
 }
 
 /// Shared through Redis where the environment names one, and in this process where it doesn't.
@@ -98,7 +117,10 @@ fn build_cache(args: &Args) -> Outcome<Cache> {
     if let Some(file) = &args.policies {
         builder = builder.policies_file(file)?;
     }
-    let redis = RedisConfig::from_env()?;
+    let mut redis = RedisConfig::from_env()?;
+    if let Some(every) = args.report_every {
+        redis = redis.report_every(every);
+    }
     if !args.embedded && redis.source() != "default" {
         tracing::info!(
             redis = redis.describe(),
@@ -111,14 +133,15 @@ fn build_cache(args: &Args) -> Outcome<Cache> {
 }
 
 /// Serves until a signal, and until what was under way by then is done.
-async fn serve(listener: TcpListener, app: App, signals: Signals) -> Outcome<()> {
+async fn serve(listener: TcpListener, router: Router, app: &App, signals: Signals) -> Outcome<()> {
+    // The page wants to know where a request comes from.
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let asked = Arc::new(Notify::new());
     let told = Arc::clone(&asked);
-    let serving =
-        axum::serve(listener, routes::router(app.clone())).with_graceful_shutdown(async move {
-            signals.one().await;
-            told.notify_one();
-        });
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        signals.one().await;
+        told.notify_one();
+    });
     let too_long = async {
         asked.notified().await;
         tokio::time::sleep(GRACE).await;
@@ -129,6 +152,5 @@ async fn serve(listener: TcpListener, app: App, signals: Signals) -> Outcome<()>
     }
     // Writes outlive callers that hang up; none is left half done.
     app.finish_writes().await;
-    tracing::info!("ended as asked");
     Ok(())
 }

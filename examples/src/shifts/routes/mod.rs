@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use cache_core::metrics::prometheus::{self, Exporter};
 use cache_core::{Cache, Snapshot};
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
+use tracing::Instrument as _;
 
 use super::db::{Db, reads_counted};
 use super::failure::Failure;
+use super::traces::traced;
 
 mod asked;
 mod read;
@@ -24,6 +27,7 @@ mod write;
 pub(super) struct App {
     db: Db,
     cache: Cache,
+    exporter: Exporter,
     /// Read-locked by every write under way.
     writing: Arc<RwLock<()>>,
 }
@@ -32,6 +36,7 @@ impl App {
     pub(super) fn new(db: Db, cache: Cache) -> Self {
         Self {
             db,
+            exporter: Exporter::new(cache.clone()),
             cache,
             writing: Arc::default(),
         }
@@ -45,10 +50,11 @@ impl App {
         work: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<T, Failure> {
         let writing = Arc::clone(&self.writing).read_owned().await;
-        let written = tokio::spawn(async move {
+        let work = async move {
             let _writing = writing;
             work.await
-        });
+        };
+        let written = tokio::spawn(work.in_current_span());
         written.await.map_err(Failure::internal)?
     }
 
@@ -61,8 +67,6 @@ impl App {
 pub(super) fn router(app: App) -> Router {
     Router::new()
         .route("/", get(index))
-        .route("/health", get(health))
-        .route("/metrics.json", get(metrics))
         .route("/workplaces", get(read::workplaces))
         .route("/workplaces/{id}/schedule", get(read::schedule))
         .route("/workplaces/{id}/employees", get(read::employees))
@@ -97,6 +101,11 @@ pub(super) fn router(app: App) -> Router {
             )
         })
         .layer(middleware::from_fn(tell_reads))
+        .layer(middleware::from_fn(traced))
+        // Asked again and again by machines: no trace is wanted of that.
+        .route("/health", get(health))
+        .route("/metrics", get(metrics_text))
+        .route("/metrics.json", get(metrics))
         .with_state(app)
 }
 
@@ -128,6 +137,7 @@ async fn index() -> Json<Value> {
         "GET /settings/{key}": "a setting",
         "PUT /settings/{key}": "value",
         "GET /health": "whether the shared cache is connected",
+        "GET /metrics": "the same as /metrics.json, and the fleet's nodes, for Prometheus",
         "GET /metrics.json": "hits, misses and times, per kind"
     }))
 }
@@ -153,4 +163,9 @@ async fn health(State(app): State<App>) -> Json<Value> {
 
 async fn metrics(State(app): State<App>) -> Json<Snapshot> {
     Json(app.cache.snapshot())
+}
+
+async fn metrics_text(State(app): State<App>) -> impl IntoResponse {
+    let text = app.exporter.text_with_fleet().await;
+    ([(header::CONTENT_TYPE, prometheus::CONTENT_TYPE)], text)
 }
