@@ -37,6 +37,8 @@ async fn they_are_asked_on_each_call_and_it_is_said_once() {
         let store = RedisStore::builder(&server.url())
             .unwrap()
             .tracking(true)
+            // Reports would be among the commands that are counted.
+            .report_every(std::time::Duration::ZERO)
             .username(user)
             .password("pw");
         let node = Cache::builder()

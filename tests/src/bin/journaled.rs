@@ -50,6 +50,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
                 let tag = format!("journaled:{number}");
                 write!(out, "{:?}", cache.invalidate_tag(&tag).await?)?;
             }
+            "report" => cache.report().await?,
             "usable" => until("it is usable", async || cache.health().usable).await,
             "figures" => {
                 let figures = cache.snapshot();
