@@ -24,11 +24,15 @@
 //! connection         the loop that owns it, and everybody's way to it
 //! reply              what Redis answered
 //! store              the `Store` trait on all of these
+//! cli/               the program `cache` (feature `cli`)
 //! ```
 
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod __fuzz;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod coherence;
 mod config;
 mod connection;
