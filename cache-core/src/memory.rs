@@ -3,16 +3,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::ready;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::entry::{EntryId, ID};
 use crate::env::Env;
+use crate::metrics::{Fleet, Minute, Report, millis};
 use crate::store::{
     Attachment, Begin, Beginning, BoxFuture, Event, Fill, Found, Read, Reading, Stamp, Store,
     Token, Turn, Update, Updated,
 };
 use crate::{Error, ErrorKind, Result};
+
+use figures::Figures;
+
+mod figures;
 
 /// The server that [`MemoryStore`]s are clients of. Cloning shares it.
 ///
@@ -43,6 +49,9 @@ struct State {
     clients: Vec<(Attachment, bool)>,
     trouble: Trouble,
     calls: u64,
+    report_every: Option<Duration>,
+    /// By namespace.
+    fleets: HashMap<String, Figures>,
 }
 
 #[derive(Debug)]
@@ -101,6 +110,45 @@ impl MemoryServer {
         }
     }
 
+    /// Has caches report what they have counted, so often, so that
+    /// [`Cache::fleet`](crate::Cache::fleet) tells what all of them have. To be said before they are
+    /// built. Default: they report nothing.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use std::time::Duration;
+    /// use cache_core::memory::MemoryServer;
+    /// use cache_core::{Cache, Env, cached};
+    ///
+    /// #[cached(kind = "counted")]
+    /// async fn doubled(number: u64) -> u64 {
+    ///     number * 2
+    /// }
+    ///
+    /// let server = MemoryServer::new(Env::system()).report_every(Duration::from_secs(15));
+    /// let one = Cache::builder().shared(server.store()).try_build()?;
+    /// let other = Cache::builder().shared(server.store()).try_build()?;
+    /// let from = one.minute();
+    /// one.scope(doubled(2)).await; // a miss
+    /// other.scope(doubled(2)).await; // a hit
+    /// // They would do so by themselves, later.
+    /// one.report().await?;
+    /// other.report().await?;
+    ///
+    /// let fleet = one.fleet(from..=one.minute()).await?;
+    /// assert_eq!(fleet.sum().kinds["counted"].hit_ratio(), Some(0.5));
+    /// assert_eq!(fleet.nodes.len(), 2);
+    /// # Ok::<(), cache_core::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn report_every(self, report_every: Duration) -> Self {
+        self.lock().report_every = Some(report_every);
+        self
+    }
+
     /// Puts the server in trouble, or out of it.
     pub fn trouble(&self, trouble: Trouble) {
         let mut state = self.lock();
@@ -120,6 +168,7 @@ impl MemoryServer {
         state.bytes = 0;
         state.leases.clear();
         state.stamps.clear();
+        state.fleets.clear();
         state.tell_all(&Event::Flushed);
     }
 
@@ -545,5 +594,26 @@ impl Store for MemoryStore {
 
     fn describe(&self) -> String {
         "memory".to_owned()
+    }
+
+    fn report_every(&self) -> Option<Duration> {
+        self.server.lock().report_every
+    }
+
+    fn report<'a>(&'a self, report: &'a Report) -> BoxFuture<'a, Result<()>> {
+        let now = millis(self.server.env.wall());
+        self.call(true, move |state, client, _| {
+            let fleet = state.fleets.entry(client.namespace.clone()).or_default();
+            fleet.add(report, now);
+        })
+    }
+
+    fn fleet(&self, minutes: RangeInclusive<Minute>) -> BoxFuture<'_, Result<Fleet>> {
+        let now = millis(self.server.env.wall());
+        let answer = self.call(false, move |state, client, _| {
+            let figures = state.fleets.entry(client.namespace.clone()).or_default();
+            figures.read(minutes, now)
+        });
+        Box::pin(async move { answer.await? })
     }
 }

@@ -25,8 +25,9 @@ mod owner;
 pub(crate) enum Role {
     /// Reads, leases, fills: what the engine's calls need.
     Data,
-    /// Removals and invalidations. It reads nothing, so that an invalidation never waits behind a
-    /// large value, and its answer never overtakes a push (section 4, invalidate).
+    /// Removals and invalidations, and reports of what was counted. It reads nothing, so that an
+    /// invalidation never waits behind a large value, and its answer never overtakes a push (section 4,
+    /// invalidate).
     Invalidation,
 }
 
@@ -146,6 +147,20 @@ impl Link {
     ///
     /// Dropped before the answers came, it leaves the connection as it is, but has it checked.
     pub(crate) async fn call(&self, commands: &Pipeline) -> Result<(Vec<Value>, Blame), Failure> {
+        let (values, blame) = self.exchange(commands).await?;
+        // After a failover the old primary's connections stay open: only a new one finds the new
+        // primary.
+        if let Some(Value::ServerError(error)) = values.iter().find(|v| is_read_only(v)) {
+            blame.distrust(self.shared.of_server(error));
+        }
+        Ok((values, blame))
+    }
+
+    /// The same, where a server that takes no writes is no reason to end the connection.
+    pub(crate) async fn exchange(
+        &self,
+        commands: &Pipeline,
+    ) -> Result<(Vec<Value>, Blame), Failure> {
         let mut call = Unanswered {
             live: self.live().await?,
             shared: &self.shared,
@@ -160,12 +175,6 @@ impl Link {
         let blame = self.shared.blame(&call.live.state);
         match outcome {
             Ok(values) => {
-                // After a failover the old primary's connections stay open: only a new one finds
-                // the new primary.
-                if let Some(Value::ServerError(error)) = values.iter().find(|v| is_read_only(v)) {
-                    let failure = self.shared.of_server(error);
-                    call.live.state.condemn(failure);
-                }
                 if values.len() == commands.len() {
                     Ok((values, blame))
                 } else {
@@ -334,6 +343,6 @@ impl Shared {
     }
 }
 
-fn gone() -> Failure {
+pub(crate) fn gone() -> Failure {
     Failure::unavailable("the store's connection task has ended: its runtime was shut down")
 }

@@ -152,8 +152,12 @@ fn code_of<'a>(code: &'a str, detail: &str) -> &'a str {
         "MASTERDOWN",
         "NOPERM",
     ];
-    if code != "ERR" {
+    // 6.2 begins what a script has caught, and hands back, with the script's place.
+    if code != "ERR" && !code.starts_with('@') {
         return code;
+    }
+    if detail.contains("The user executing the script can't") {
+        return "NOPERM";
     }
     WRAPPED
         .into_iter()
@@ -188,7 +192,8 @@ fn of_code(code: &str, detail: &str, secrets: &Secrets) -> Failure {
         "NOPERM" => (
             ErrorKind::Rejected,
             "the Redis user lacks a permission: grant it the namespace's keys (~<namespace>:*) and \
-             +get +mget +getrange +strlen +set +del +unlink +pttl +pexpire +eval +evalsha +ping",
+             +get +mget +getrange +strlen +set +del +unlink +pttl +pexpire +eval +evalsha +ping, and \
+             for the figures of the fleet +hget +hset +hincrby +hdel +hrandfield +pexpireat +time",
         ),
         "READONLY" => (
             ErrorKind::Rejected,
@@ -304,6 +309,21 @@ mod tests {
             ),
             (
                 "ERR Error running script: @user_script: 3: -OOM command",
+                ErrorKind::Rejected,
+                "allkeys-lru",
+            ),
+            (
+                "ERR The user executing the script can't run this command or subcommand script: 3e",
+                ErrorKind::Rejected,
+                "+hincrby",
+            ),
+            (
+                "@user_script: 1: The user executing the script can't run this command or subcommand",
+                ErrorKind::Rejected,
+                "+hincrby",
+            ),
+            (
+                "@user_script: 1: -OOM command not allowed",
                 ErrorKind::Rejected,
                 "allkeys-lru",
             ),

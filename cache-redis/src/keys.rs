@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use cache_core::EntryId;
+use cache_core::metrics::{Minute, NodeId};
 use cache_core::store::{Event, Stamp};
 
 /// Where an entry's id is in its bytes. Whatever is shorter has no id, and counts as nothing.
@@ -39,6 +40,17 @@ impl Keys {
         format!("{}:t:{tag}", self.namespace)
     }
 
+    /// The hash of what all nodes have counted in a minute of a kind; of no kind, of the cache as a
+    /// whole.
+    pub(crate) fn figures(&self, kind: &str, minute: Minute) -> String {
+        format!("{}:m:{kind}:{minute}", self.namespace)
+    }
+
+    /// The hash of nodes.
+    pub(crate) fn nodes(&self) -> String {
+        format!("{}:n", self.namespace)
+    }
+
     /// What it means that the key of this name has changed; nothing where it is none of ours.
     pub(crate) fn event(&self, name: &[u8]) -> Option<Event> {
         let name = std::str::from_utf8(name).ok()?;
@@ -51,6 +63,11 @@ impl Keys {
             _ => None,
         }
     }
+}
+
+/// The field of a minute's hash that holds the sequence of a node's last report in it.
+pub(crate) fn sequence_field(node: NodeId) -> String {
+    format!("#{node}")
 }
 
 /// A stamp as it is stored.
@@ -93,7 +110,8 @@ mod tests {
         let key = "user_profile:user_profile:42";
         let token = EntryId(*b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\xff");
         let written = format!(
-            "entry {}\nlease {} = {}\nstamp {} = {}\nstamp {} = {}\nid {}..{}\n",
+            "entry {}\nlease {} = {}\nstamp {} = {}\nstamp {} = {}\nid {}..{}\n\
+             figures {}\nfigures {} {}\nnodes {}\n",
             keys.entry(key),
             keys.lease(key),
             token_text(token),
@@ -103,7 +121,12 @@ mod tests {
             stamp_text(u64::MAX),
             ID.start,
             ID.end,
+            keys.figures("", 29_395_680),
+            keys.figures("user_profile", 29_395_680),
+            sequence_field(NodeId(0xab)),
+            keys.nodes(),
         );
+        // What reports write into them is frozen in fleet/tests.rs.
         assert_eq!(written, include_str!("../golden/layout.txt"));
     }
 

@@ -23,6 +23,7 @@
 //! dial               one connection: address, TLS, handshake, tracking
 //! connection         the loop that owns it, and everybody's way to it
 //! reply              what Redis answered
+//! fleet/             what reports write, and what a reader makes of it
 //! store              the `Store` trait on all of these
 //! cli/               the program `cache` (feature `cli`)
 //! ```
@@ -38,6 +39,7 @@ mod config;
 mod connection;
 mod dial;
 mod failure;
+mod fleet;
 mod keys;
 mod reply;
 mod scripts;

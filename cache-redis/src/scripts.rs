@@ -39,6 +39,17 @@ pub(crate) static RELEASE: Body = Body::new(include_str!("scripts/release.lua"),
     digest(include_str!("scripts/release.lua"))
 });
 
+/// Key: figures of a minute. Arguments: the node's field, the report's sequence, when the hash ends,
+/// names and what is added to each.
+pub(crate) static REPORT: Body = Body::new(include_str!("scripts/report.lua"), || {
+    digest(include_str!("scripts/report.lua"))
+});
+
+/// Key: nodes. Arguments: id, text, whether it leaves, the life of the hash.
+pub(crate) static NODE: Body = Body::new(include_str!("scripts/node.lua"), || {
+    digest(include_str!("scripts/node.lua"))
+});
+
 /// A script, and the digest a server knows it by.
 pub(crate) struct Body {
     source: &'static str,

@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
+use std::ops::RangeInclusive;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use cache_core::metrics::{Fleet, Minute, Report};
 use cache_core::store::{
     Attachment, Begin, Beginning, BoxFuture, Fill, Read, Reading, Store, Token, Update, Updated,
 };
 use cache_core::{Env, Error, ErrorKind, Result};
+use tokio::sync::Semaphore;
 
 use crate::coherence::Coherence;
 use crate::config::{Endpoint, RedisConfig};
@@ -17,12 +21,18 @@ use crate::failure::Failure;
 use crate::keys::Keys;
 
 mod calls;
+mod figures;
+
+/// How many may read the fleet's figures at a time.
+const READERS: usize = 4;
 
 /// The shared tier on one Redis, 6.2 or later.
 ///
 /// It keeps two connections, made at the first call that needs each and made again by themselves
 /// when they are lost: one for everything that reads (or
-/// [several](RedisConfig::connections)), one for removals and invalidations. Over the first, Redis
+/// [several](RedisConfig::connections)), one for removals and invalidations, over which it also reports
+/// what was counted ([`RedisConfig::report_every`]). A third is there for as long as somebody reads the
+/// figures of the fleet. Over the first, Redis
 /// tells of every change to what was read, so that local values can be served without asking; see
 /// [`RedisConfig::tracking`] for where it can't, and [`RedisConfig::heartbeat`] for how late it can
 /// be noticed that it does not. `SWAPDB` is the one change that Redis tells nobody of. Its calls
@@ -52,6 +62,9 @@ struct Attached {
     /// A key's commands all use one of them, so that its pushes and its replies are in one order.
     data: Box<[Link]>,
     invalidation: Link,
+    /// How many reports in a row a read-only server has refused.
+    refusals: AtomicU32,
+    readers: Arc<Semaphore>,
 }
 
 impl Attached {
@@ -154,6 +167,8 @@ impl Store for RedisStore {
                     .map(|number| link(Role::Data, number))
                     .collect(),
                 invalidation: link(Role::Invalidation, connections),
+                refusals: AtomicU32::new(0),
+                readers: Arc::new(Semaphore::new(READERS)),
             })
             .map_err(|_| {
                 Error::new(
@@ -209,6 +224,18 @@ impl Store for RedisStore {
 
     fn describe(&self) -> String {
         self.endpoint.described.clone()
+    }
+
+    fn report_every(&self) -> Option<Duration> {
+        self.endpoint.report_every
+    }
+
+    fn report<'a>(&'a self, report: &'a Report) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { self.told(self.report_now(report).await) })
+    }
+
+    fn fleet(&self, minutes: RangeInclusive<Minute>) -> BoxFuture<'_, Result<Fleet>> {
+        Box::pin(async move { self.told(self.fleet_now(minutes).await) })
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cache_core::metrics::{Fleet, KindSnapshot, Minute, Node, NodeId, Report, Snapshot};
 use cache_core::store::{
     Attachment, Begin, Event, Fill, Found, Observer, Read, Stamp, Store, Token, Turn, Update,
     Updated,
@@ -197,6 +198,8 @@ pub async fn run(server: &impl Server) {
     contenders(server).await;
     events(server).await;
     events_of_updates(server).await;
+    figures(server).await;
+    nodes(server).await;
 }
 
 /// `attach` binds once; before it nothing works, and nothing panics.
@@ -217,7 +220,14 @@ async fn attach(server: &impl Server) {
         store.invalidate(&tags).await.err(),
         store.probe().await.err(),
     ];
-    for (call, error) in errors.into_iter().enumerate() {
+    let figures = if store.report_every().is_some() {
+        let report = Report::new(Node::new(NodeId(1)), 1, 1, Snapshot::default());
+        let unread = store.fleet(1..=1).await.err();
+        vec![store.report(&report).await.err(), unread]
+    } else {
+        Vec::new()
+    };
+    for (call, error) in errors.into_iter().chain(figures).enumerate() {
         let error = error.unwrap_or_else(|| panic!("call {call} worked without an attachment"));
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
     }
@@ -859,4 +869,147 @@ async fn events_of_updates(server: &impl Server) {
     one.told().await;
     two.invalidate(&["events:u"]).await;
     assert_eq!(one.told().await, [tag()]);
+}
+
+/// What a node has counted: this many local hits of a kind, and this often an epoch's end.
+fn counted(kind: &str, hits: u64, epochs: u64) -> Snapshot {
+    let mut figures = KindSnapshot::default();
+    for (name, count) in [
+        ("hits_local", hits),
+        ("load_micros", 100 * hits),
+        ("load_below_micros.128", hits),
+    ] {
+        assert!(figures.add_field(name, count));
+    }
+    let mut added = Snapshot::default();
+    added.add_field("epoch_steps", epochs);
+    added.kinds.insert(kind.to_owned(), figures);
+    added
+}
+
+/// A minute that no other part of the suite counts in, some time ago.
+fn minute_before(server: &impl Server, minutes: u64) -> Minute {
+    server.env().wall().as_secs() / 60 - minutes
+}
+
+/// `report` and `fleet`, where a store keeps figures: each report counts once, and all nodes together.
+async fn figures(server: &impl Server) {
+    let (one, two) = (Client::of(server), Client::of(server));
+    if one.store.report_every().is_none() {
+        return;
+    }
+    let now = minute_before(server, 0);
+    let (first, second) = (now - 100, now - 98);
+    let (a, b) = (Node::new(NodeId(0xa)), Node::new(NodeId(u64::MAX)));
+    let reports = [
+        (&one, Report::new(a.clone(), 1, first, counted("x", 3, 1))),
+        // Once more: nobody has told the node that it arrived.
+        (&one, Report::new(a.clone(), 1, first, counted("x", 3, 1))),
+        // The number is the node's own.
+        (&two, Report::new(b.clone(), 1, first, counted("x", 40, 0))),
+        (&one, Report::new(a.clone(), 2, first, counted("y", 500, 0))),
+        (
+            &one,
+            Report::new(a.clone(), 3, second, counted("x", 6000, 2)),
+        ),
+        (
+            &one,
+            Report::new(a.clone(), 3, second, counted("x", 6000, 2)),
+        ),
+        // What comes late, after a later one, is in already.
+        (&one, Report::new(a.clone(), 2, first, counted("y", 500, 0))),
+        (&two, Report::new(b.clone(), 2, second, Snapshot::default())),
+    ];
+    for (client, report) in &reports {
+        client.store.report(report).await.expect("a report");
+    }
+
+    let fleet = two.store.fleet(first - 1..=now - 97).await;
+    let fleet = fleet.expect("figures");
+    let minutes: Vec<Minute> = fleet.minutes.keys().copied().collect();
+    assert_eq!(minutes, [first, second], "the others are gaps");
+    let mut wanted = counted("x", 43, 1);
+    wanted.add(&counted("y", 500, 0));
+    assert_eq!(fleet.minutes[&first], wanted);
+    assert_eq!(fleet.minutes[&second], counted("x", 6000, 2));
+    wanted.add(&counted("x", 6000, 2));
+    assert_eq!(fleet.sum(), wanted);
+    let times = &fleet.sum().kinds["x"].load_time;
+    assert_eq!((times.count, times.p99_micros), (6043, Some(128)));
+
+    // What has come to nothing is no gap.
+    let report = Report::new(a, 4, now - 96, Snapshot::default());
+    one.store.report(&report).await.expect("a report");
+    let fleet = two.store.fleet(now - 96..=now - 96).await;
+    let quiet = [(now - 96, Snapshot::default())];
+    assert_eq!(fleet.expect("figures").minutes, quiet.into());
+
+    let elsewhere = Client::within(server, "elsewhere");
+    let fleet = elsewhere.store.fleet(first..=second).await;
+    let fleet = fleet.expect("figures");
+    assert!(fleet.minutes.is_empty() && fleet.nodes.is_empty());
+
+    // Bounds: nothing, one, the most, and more.
+    #[allow(
+        clippy::reversed_empty_ranges,
+        reason = "a caller may well get it wrong"
+    )]
+    let none = two.store.fleet(second..=first).await;
+    assert!(none.expect("no minutes").minutes.is_empty());
+    let most = now - Fleet::MOST_MINUTES + 1..=now;
+    let fleet = two.store.fleet(most).await.expect("as many as are kept");
+    assert_eq!(fleet.minutes.len(), 3);
+    for more in [now - Fleet::MOST_MINUTES..=now, 0..=u64::MAX] {
+        let error = two.store.fleet(more).await.expect_err("too many");
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("at most 1441"), "{error}");
+    }
+}
+
+/// Nodes are listed as they last were, by when they started, until they leave.
+async fn nodes(server: &impl Server) {
+    let client = Client::within(server, "nodes");
+    if client.store.report_every().is_none() {
+        return;
+    }
+    let minute = minute_before(server, 0);
+    let node = |id, started_ms, local_entries| {
+        let mut node = Node::new(NodeId(id));
+        node.host = "web 1&local_entries=9".to_owned();
+        node.process = 4711;
+        node.version = "0.1.0".to_owned();
+        node.started_ms = started_ms;
+        node.every_ms = 1000;
+        node.breaker_open = true;
+        node.local_entries = local_entries;
+        node
+    };
+    let report = |node, sequence| Report::new(node, sequence, minute, counted("x", 1, 0));
+    for report in [
+        report(node(1, 20, 5), 1),
+        report(node(2, 10, 6), 1),
+        // Sent again, a report tells how the node is by now.
+        report(node(1, 20, 7), 1),
+    ] {
+        client.store.report(&report).await.expect("a report");
+    }
+    let fleet = client.store.fleet(minute..=minute).await;
+    let mut fleet = fleet.expect("figures");
+    assert_eq!(fleet.missing().count(), 0);
+    for node in &mut fleet.nodes {
+        // The store's clock says when it was seen.
+        assert!(node.seen_ms <= fleet.now_ms && fleet.now_ms - node.seen_ms < 60_000);
+        node.seen_ms = 0;
+    }
+    assert_eq!(fleet.nodes, [node(2, 10, 6), node(1, 20, 7)]);
+
+    let last = report(node(2, 10, 0), 2).leaving(true);
+    for _ in 0..2 {
+        client.store.report(&last).await.expect("a report");
+    }
+    let fleet = client.store.fleet(minute..=minute).await;
+    let fleet = fleet.expect("figures");
+    assert_eq!(fleet.nodes.len(), 1);
+    assert_eq!(fleet.nodes[0].id, NodeId(1));
+    assert_eq!(fleet.sum(), counted("x", 3, 0), "what it has counted stays");
 }

@@ -2,8 +2,10 @@
 //! chance, tests do on purpose.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use cache_core::metrics::{Fleet, Minute, Report};
 use cache_core::store::{
     Attachment, Begin, Beginning, BoxFuture, Fill, Read, Reading, Store, Token, Update, Updated,
 };
@@ -23,6 +25,8 @@ pub enum Op {
     Remove,
     Invalidate,
     Probe,
+    Report,
+    Fleet,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -199,5 +203,17 @@ impl<S: Store> Store for Gated<S> {
 
     fn describe(&self) -> String {
         self.store.describe()
+    }
+
+    fn report_every(&self) -> Option<Duration> {
+        self.store.report_every()
+    }
+
+    fn report<'a>(&'a self, report: &'a Report) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.gates.pass(Op::Report, self.store.report(report)))
+    }
+
+    fn fleet(&self, minutes: RangeInclusive<Minute>) -> BoxFuture<'_, Result<Fleet>> {
+        Box::pin(self.gates.pass(Op::Fleet, self.store.fleet(minutes)))
     }
 }

@@ -22,7 +22,8 @@ impl Memory {
     fn new(tracked: bool) -> Self {
         let clock = ManualClock::new();
         Self {
-            server: MemoryServer::new(Env::system().with_clock(clock.clone())),
+            server: MemoryServer::new(Env::system().with_clock(clock.clone()))
+                .report_every(Duration::from_secs(15)),
             clock,
             tracked,
         }

@@ -135,6 +135,10 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// How many minutes can be read at once, which is as many as are kept: a day, and the minute that
+    /// has just begun.
+    pub const MOST_MINUTES: u64 = 24 * 60 + 1;
+
     /// What was counted in all of these minutes.
     pub fn sum(&self) -> Snapshot {
         let mut sum = Snapshot::default();

@@ -4,11 +4,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::pending;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::metrics::{Fleet, Minute, Report};
 use crate::store::{
     Attachment, Begin, Beginning, BoxFuture, Fill, Read, Reading, Store, Token, Update, Updated,
 };
@@ -36,11 +38,15 @@ pub enum Op {
     Invalidate,
     /// To say whether it is there: how a breaker finds out that it is back.
     Probe,
+    /// To add what was counted to the figures of the fleet.
+    Report,
+    /// To tell the figures of the fleet.
+    Fleet,
 }
 
 impl Op {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Read,
         Self::Begin,
         Self::Fill,
@@ -50,6 +56,8 @@ impl Op {
         Self::Remove,
         Self::Invalidate,
         Self::Probe,
+        Self::Report,
+        Self::Fleet,
     ];
 }
 
@@ -238,5 +246,17 @@ impl<S: Store> Store for Faulty<S> {
 
     fn describe(&self) -> String {
         self.store.describe()
+    }
+
+    fn report_every(&self) -> Option<Duration> {
+        self.store.report_every()
+    }
+
+    fn report<'a>(&'a self, report: &'a Report) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.faults.pass(Op::Report, self.store.report(report)))
+    }
+
+    fn fleet(&self, minutes: RangeInclusive<Minute>) -> BoxFuture<'_, Result<Fleet>> {
+        Box::pin(self.faults.pass(Op::Fleet, self.store.fleet(minutes)))
     }
 }

@@ -32,7 +32,7 @@ impl RedisStore {
         Ok(self.replies(answers))
     }
 
-    fn replies(&self, (values, blame): (Vec<Value>, Blame)) -> Replies<'_> {
+    pub(super) fn replies(&self, (values, blame): (Vec<Value>, Blame)) -> Replies<'_> {
         Replies::new(values, blame, &self.endpoint.secrets)
     }
 
