@@ -526,7 +526,9 @@ impl Stage {
     #[cfg(feature = "cli")]
     pub(crate) fn facts(&self) -> Facts {
         let facts = self.facts.lock();
-        facts.unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        facts
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     fn late(&self, after: Duration) -> Failure {

@@ -80,7 +80,9 @@ pub(super) fn of_usage(error: &clap::Error) -> ExitCode {
     let mut text = error.render().to_string();
     for argument in std::env::args_os().skip(1) {
         let argument = argument.to_string_lossy();
-        let value = argument.rsplit_once('=').map_or(&*argument, |(_, value)| value);
+        let value = argument
+            .rsplit_once('=')
+            .map_or(&*argument, |(_, value)| value);
         for secret in [&*argument, value] {
             if secret.contains("://") || secret.contains('@') {
                 text = text.replace(secret, "***");

@@ -55,7 +55,10 @@ mod tests {
     #[test]
     fn keys_are_taken_as_they_are_seen() {
         let (namespace, key) = typed("shifts:e:{user:user:42}").expect("a key");
-        assert_eq!((namespace, key.to_string().as_str()), (Some("shifts"), "user:user:42"));
+        assert_eq!(
+            (namespace, key.to_string().as_str()),
+            (Some("shifts"), "user:user:42")
+        );
         let (namespace, key) = typed("user:user:'a:{b'").expect("a key");
         assert_eq!((namespace, key.args()), (None, "'a:{b'"));
         assert!(typed("user").is_err());
@@ -76,7 +79,9 @@ mod tests {
         assert_eq!(payload(&[]), None);
         assert_eq!(payload(&[0xff; 120]), None);
         let mut entry = vec![0; 88];
-        entry.extend([1, 0, 3, 0, b'a', b'b', b'c', 1, 2, 3, 4, 5, 6, 7, 8, 2, 0, 0, 0, 7, 9]);
+        entry.extend([
+            1, 0, 3, 0, b'a', b'b', b'c', 1, 2, 3, 4, 5, 6, 7, 8, 2, 0, 0, 0, 7, 9,
+        ]);
         assert_eq!(payload(&entry), Some(&[7, 9][..]));
     }
 }

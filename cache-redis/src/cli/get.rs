@@ -93,7 +93,9 @@ fn told(key: &str, entry: &SharedEntry) -> Vec<String> {
         lines.push(format!("why    {problem}"));
         return lines;
     }
-    let left = entry.left_ms.map_or_else(|| "it never ends".to_owned(), shown_ms);
+    let left = entry
+        .left_ms
+        .map_or_else(|| "it never ends".to_owned(), shown_ms);
     let fresh = entry.ttl_ms.saturating_sub(entry.age_ms);
     lines.extend([
         format!(

@@ -74,7 +74,11 @@ pub(super) async fn run(
         issuer.report(&what, done, out)?;
     }
     for kind in kinds {
-        let done = issuer.cache.invalidate_kind(kind.as_str()).await.map_err(wrong)?;
+        let done = issuer
+            .cache
+            .invalidate_kind(kind.as_str())
+            .await
+            .map_err(wrong)?;
         issuer.report(&format!("kind {kind}"), done, out)?;
     }
     if asked.all {
@@ -99,7 +103,9 @@ impl Issuer {
         }
         let why = self.cause.take();
         let why = why.unwrap_or_else(|| "Redis did not answer in time".to_owned());
-        Err(Trouble::failed(format!("{what} was not invalidated: {why}")))
+        Err(Trouble::failed(format!(
+            "{what} was not invalidated: {why}"
+        )))
     }
 }
 
@@ -115,7 +121,10 @@ fn confirmed(session: &Session, asked: &Invalidate) -> Result<bool, Trouble> {
             "to invalidate {what} without being asked, add --yes"
         )));
     }
-    let question = format!("Invalidate {what} in namespace {}? [y/N] ", session.namespace());
+    let question = format!(
+        "Invalidate {what} in namespace {}? [y/N] ",
+        session.namespace()
+    );
     write!(io::stderr(), "{}", Safe(&question))?;
     io::stderr().flush()?;
     let mut answer = String::new();
@@ -149,7 +158,9 @@ async fn other_names(
     let mut scan = Scan::new(raw, pattern).await;
     while let Some(found) = scan.next(raw).await? {
         for name in found {
-            let key = std::str::from_utf8(&name).ok().and_then(|name| call_in(namespace, name));
+            let key = std::str::from_utf8(&name)
+                .ok()
+                .and_then(|name| call_in(namespace, name));
             if let Some(key) = key
                 && keys.iter().any(|given| is_twin(given, key))
             {
@@ -180,9 +191,8 @@ fn is_twin(given: &Key, call: &str) -> bool {
     let suffixed = function.rsplit_once('~');
     kind == given.kind()
         && args == given.args()
-        && suffixed.is_some_and(|(name, suffix)| {
-            name == plain(given.function()) && is_suffix(suffix)
-        })
+        && suffixed
+            .is_some_and(|(name, suffix)| name == plain(given.function()) && is_suffix(suffix))
 }
 
 #[cfg(test)]

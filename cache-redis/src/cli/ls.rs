@@ -70,8 +70,8 @@ pub(super) async fn inspected(
         }
     }
     while let Some(read) = reading.join_next().await {
-        let (at, inspection) =
-            read.map_err(|error| Trouble::failed(format!("an entry can't be looked at ({error})")))?;
+        let (at, inspection) = read
+            .map_err(|error| Trouble::failed(format!("an entry can't be looked at ({error})")))?;
         if let Some(error) = inspection.shared_error {
             return Err(Trouble::failed(error));
         }
@@ -134,9 +134,14 @@ impl Listing<'_> {
         } else {
             if self.shown == 0 {
                 let [age, left, size] = ["age", "left", "size"];
-                out.line(&format!("{age:>8}  {left:>8}  {size:>10}  {:<11}  key", "state"))?;
+                out.line(&format!(
+                    "{age:>8}  {left:>8}  {size:>10}  {:<11}  key",
+                    "state"
+                ))?;
             }
-            let left = entry.left_ms.map_or_else(|| "never ends".to_owned(), shown_ms);
+            let left = entry
+                .left_ms
+                .map_or_else(|| "never ends".to_owned(), shown_ms);
             let age = if entry.problem.is_some() {
                 "-".to_owned()
             } else {

@@ -92,7 +92,11 @@ impl Out {
         self.clear();
         let mut text = String::new();
         for c in value.to_string().chars() {
-            if Safe(c.encode_utf8(&mut [0; 4])).to_string().starts_with('\\') && c != '\\' {
+            if Safe(c.encode_utf8(&mut [0; 4]))
+                .to_string()
+                .starts_with('\\')
+                && c != '\\'
+            {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     text.push_str(&format!("\\u{unit:04x}"));
                 }

@@ -60,7 +60,8 @@ impl Scan {
         let (seen, hashes) = (&mut self.seen, &self.hashes);
         let keys = keys.into_iter();
         Ok(Some(
-            keys.filter(|key| seen.insert(hashes.hash_one(key))).collect(),
+            keys.filter(|key| seen.insert(hashes.hash_one(key)))
+                .collect(),
         ))
     }
 
@@ -86,7 +87,10 @@ fn taken_apart(answer: &Value) -> Option<(Vec<u8>, Vec<Vec<u8>>)> {
     let [cursor, Value::Array(keys)] = parts.as_slice() else {
         return None;
     };
-    let keys: Option<Vec<_>> = keys.iter().map(|key| bytes(key).map(<[u8]>::to_vec)).collect();
+    let keys: Option<Vec<_>> = keys
+        .iter()
+        .map(|key| bytes(key).map(<[u8]>::to_vec))
+        .collect();
     Some((bytes(cursor)?.to_vec(), keys?))
 }
 
@@ -138,7 +142,14 @@ mod tests {
         assert_eq!(of("shifts:e:{a:b:1}").as_deref(), Some("shifts"));
         assert_eq!(of("shifts:t:~").as_deref(), Some("shifts"));
         assert_eq!(of("shifts:n").as_deref(), Some("shifts"));
-        for other in ["user:1", "a b:e:{x}", "session", ":n", "shifts:name", "x:e:1"] {
+        for other in [
+            "user:1",
+            "a b:e:{x}",
+            "session",
+            ":n",
+            "shifts:name",
+            "x:e:1",
+        ] {
             assert_eq!(of(other), None, "{other}");
         }
     }

@@ -106,8 +106,21 @@ impl Gaps {
 
 fn table(sum: &Snapshot) -> Table {
     let mut table = Table::new(&[
-        "<kind", "hit %", "local", "shared", "stale", "outage", "joined", "misses", "loads",
-        "errors", "p50", "p95", "p99", "saved", "invalidations",
+        "<kind",
+        "hit %",
+        "local",
+        "shared",
+        "stale",
+        "outage",
+        "joined",
+        "misses",
+        "loads",
+        "errors",
+        "p50",
+        "p95",
+        "p99",
+        "saved",
+        "invalidations",
     ]);
     for (name, kind) in &sum.kinds {
         table.row(row(name, kind));
@@ -168,7 +181,10 @@ fn whole(sum: &Snapshot) -> Vec<String> {
     )];
     let of_note = [
         (sum.breaker_opened, "times a breaker opened"),
-        (sum.trust_lost, "times a connection that told of changes was lost"),
+        (
+            sum.trust_lost,
+            "times a connection that told of changes was lost",
+        ),
         (sum.queue_widened, "times a queue of invalidations was full"),
         (sum.distrusted, "answers of Redis that made no sense"),
         (sum.journal_errors, "times a journal could not be written"),

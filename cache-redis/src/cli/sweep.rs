@@ -98,7 +98,11 @@ pub(super) async fn run(
     } else {
         tell(keys, &sums, asked, out)?;
     }
-    Ok(if left == 0 { Ending::Fine } else { Ending::Found })
+    Ok(if left == 0 {
+        Ending::Fine
+    } else {
+        Ending::Found
+    })
 }
 
 /// What was found of one sort.
@@ -252,7 +256,11 @@ async fn remove(raw: &mut Raw, findings: &[Finding], sums: &mut [Sum]) -> Result
     for finding in findings {
         let looks = &finding.looks;
         let mut script = cmd("EVAL");
-        script.arg(REMOVE).arg(1).arg(&finding.name).arg(&looks.kind);
+        script
+            .arg(REMOVE)
+            .arg(1)
+            .arg(&finding.name)
+            .arg(&looks.kind);
         script.arg(if looks.endless { "endless" } else { "same" });
         script.arg(&looks.start).arg(looks.length);
         commands.add_command(script);

@@ -46,7 +46,9 @@ pub(super) fn lossy(bytes: &[u8]) -> String {
 /// A span as it is written in arguments: `500ms`, `90s`, `30m`, `6h`, `1d`; a number alone is seconds.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
     let wrong = || "write a number and a unit: 500ms, 90s, 30m, 6h or 1d".to_owned();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| wrong())?;
     let millis = match unit {
@@ -99,7 +101,10 @@ pub(super) fn shown_ms(millis: u64) -> String {
 
 /// The same of microseconds, or nothing.
 pub(super) fn shown_us(micros: Option<u64>) -> String {
-    micros.map_or_else(|| "-".to_owned(), |micros| shown(Duration::from_micros(micros)))
+    micros.map_or_else(
+        || "-".to_owned(),
+        |micros| shown(Duration::from_micros(micros)),
+    )
 }
 
 /// A size: `812 B`, `3.4 KiB`.
@@ -144,11 +149,13 @@ pub(super) fn moment(unix_seconds: u64) -> String {
 
 /// Hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]
@@ -171,7 +178,15 @@ mod tests {
         assert_eq!(span("90"), Ok(Duration::from_secs(90)));
         assert_eq!(span("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(span("2d"), Ok(Duration::from_hours(48)));
-        for wrong in ["", "m", "-1s", "1.5h", "1y", "99999999999999999999s", "9999999d"] {
+        for wrong in [
+            "",
+            "m",
+            "-1s",
+            "1.5h",
+            "1y",
+            "99999999999999999999s",
+            "9999999d",
+        ] {
             assert!(span(wrong).is_err(), "{wrong}");
         }
     }

@@ -148,7 +148,10 @@ impl Screen {
         for (row, line) in lines.iter().take(rows.into()).enumerate() {
             let line = Safe(line).to_string();
             let fitting: String = line.chars().take(columns.into()).collect();
-            execute!(stdout, cursor::MoveTo(0, u16::try_from(row).unwrap_or(u16::MAX)))?;
+            execute!(
+                stdout,
+                cursor::MoveTo(0, u16::try_from(row).unwrap_or(u16::MAX))
+            )?;
             write!(stdout, "{fitting}")?;
         }
         stdout.flush()
@@ -210,7 +213,11 @@ fn lines(namespace: &str, fleet: &Fleet, sort: Sort) -> Vec<String> {
 fn span_of(fleet: &Fleet) -> Duration {
     let now = fleet.now_ms / 60_000;
     let running = Duration::from_millis(fleet.now_ms % 60_000);
-    let whole = fleet.minutes.keys().filter(|minute| **minute != now).count();
+    let whole = fleet
+        .minutes
+        .keys()
+        .filter(|minute| **minute != now)
+        .count();
     let whole = Duration::from_mins(u64::try_from(whole).unwrap_or(0));
     (whole + running).max(Duration::from_secs(1))
 }
@@ -272,7 +279,9 @@ mod tests {
         fleet.now_ms = 100 * 60_000 + 10_000;
         let mut minute = Snapshot::default();
         minute.kinds.insert("often".to_owned(), kind(900, 100, 10));
-        minute.kinds.insert("slow".to_owned(), kind(9, 1, 9_000_000));
+        minute
+            .kinds
+            .insert("slow".to_owned(), kind(9, 1, 9_000_000));
         fleet.minutes.insert(100, minute);
         let first = |sort| {
             let lines = lines("shifts", &fleet, sort);

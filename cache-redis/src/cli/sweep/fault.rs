@@ -105,7 +105,11 @@ impl<'a> Place<'a> {
                 let is_ours = parts.is_some_and(|(kind, minute)| {
                     (kind.is_empty() || Kind::new(kind).is_ok()) && minute.parse::<u64>().is_ok()
                 });
-                if is_ours { Self::Figures } else { Self::Foreign }
+                if is_ours {
+                    Self::Figures
+                } else {
+                    Self::Foreign
+                }
             }
             Some(("d", key)) if key.starts_with('{') => Self::Doctor,
             _ => Self::Foreign,
@@ -119,7 +123,10 @@ pub(super) fn of(place: &Place<'_>, looks: &Looks) -> Option<Fault> {
     let is_token = || {
         looks.length == 32
             && looks.start.len() == 32
-            && looks.start.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            && looks
+                .start
+                .iter()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
     match place {
         Place::Foreign => Some(Fault::Foreign),
@@ -160,7 +167,16 @@ mod tests {
         }
         assert_eq!(of("s:d:{x}"), Place::Doctor);
         for foreign in [
-            "s:", "s:x:1", "s:e:a:b:1", "s:e:{a}", "s:l:{}", "s:m:a", "s:m:A B:1", "s:n:1", "s:t:", "t:n",
+            "s:",
+            "s:x:1",
+            "s:e:a:b:1",
+            "s:e:{a}",
+            "s:l:{}",
+            "s:m:a",
+            "s:m:A B:1",
+            "s:n:1",
+            "s:t:",
+            "t:n",
         ] {
             assert_eq!(of(foreign), Place::Foreign, "{foreign}");
         }
@@ -171,18 +187,46 @@ mod tests {
         let (lease, stamp) = (b"0123456789abcdef0123456789abcdef", b"0123456789abcdef");
         let cases = [
             (Place::Entry("a:b:1"), looks("string", false, b"?"), None),
-            (Place::Entry("a:b:1"), looks("list", false, b""), Some(Fault::Entry)),
-            (Place::Entry("a:b:1"), looks("string", true, b"?"), Some(Fault::Endless)),
+            (
+                Place::Entry("a:b:1"),
+                looks("list", false, b""),
+                Some(Fault::Entry),
+            ),
+            (
+                Place::Entry("a:b:1"),
+                looks("string", true, b"?"),
+                Some(Fault::Endless),
+            ),
             (Place::Lease, looks("string", false, lease), None),
-            (Place::Lease, looks("string", true, lease), Some(Fault::Endless)),
-            (Place::Lease, looks("string", false, stamp), Some(Fault::Lease)),
+            (
+                Place::Lease,
+                looks("string", true, lease),
+                Some(Fault::Endless),
+            ),
+            (
+                Place::Lease,
+                looks("string", false, stamp),
+                Some(Fault::Lease),
+            ),
             (Place::Stamp, looks("string", false, stamp), None),
-            (Place::Stamp, looks("string", false, b"0000000000000000"), Some(Fault::Stamp)),
+            (
+                Place::Stamp,
+                looks("string", false, b"0000000000000000"),
+                Some(Fault::Stamp),
+            ),
             (Place::Stamp, looks("set", false, b""), Some(Fault::Stamp)),
             (Place::Figures, looks("hash", false, b""), None),
-            (Place::Figures, looks("string", false, b"7"), Some(Fault::Figures)),
+            (
+                Place::Figures,
+                looks("string", false, b"7"),
+                Some(Fault::Figures),
+            ),
             (Place::Doctor, looks("string", false, b"x"), None),
-            (Place::Foreign, looks("string", false, b"x"), Some(Fault::Foreign)),
+            (
+                Place::Foreign,
+                looks("string", false, b"x"),
+                Some(Fault::Foreign),
+            ),
         ];
         for (place, looks, fault) in cases {
             assert_eq!(of(&place, &looks), fault, "{place:?}");
