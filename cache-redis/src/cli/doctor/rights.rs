@@ -71,7 +71,6 @@ const FIGURES: [&str; 7] = [
     "hrandfield",
     "pexpireat",
     "time",
-    "hgetall",
 ];
 
 /// What the library sends, on keys that nobody else has, so that nothing comes of it.
