@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use crate::coherence::PushHandler;
 use crate::config::{Endpoint, Target};
 use crate::failure::Failure;
-use crate::traffic::{SILENCE, TLS_ALERT, Traffic, Watched};
+use crate::traffic::{HTTP, SILENCE, TLS_ALERT, Traffic, Watched};
 
 /// A connection, and what reads and writes for it: without the driver being polled nothing moves,
 /// and with the driver dropped the socket is closed.
@@ -70,9 +70,18 @@ pub(crate) async fn dial(
     env: &Env,
     pushes: Option<&PushHandler>,
 ) -> Result<Dialled, Failure> {
-    let stage = Stage::default();
+    dial_in_view(endpoint, env, pushes, &Stage::default()).await
+}
+
+/// The same for somebody who wants to see how far it came, and what it met.
+pub(crate) async fn dial_in_view(
+    endpoint: &Endpoint,
+    env: &Env,
+    pushes: Option<&PushHandler>,
+    stage: &Stage,
+) -> Result<Dialled, Failure> {
     tokio::select! {
-        dialled = stages(endpoint, env, pushes, &stage) => dialled,
+        dialled = stages(endpoint, env, pushes, stage) => dialled,
         () = env.sleep(endpoint.connect_timeout) => Err(stage.late(endpoint.connect_timeout)),
     }
 }
@@ -117,6 +126,7 @@ async fn attempt(
 ) -> Result<Dialled, Refused> {
     let traffic = Arc::new(Traffic::default());
     let watched = traffic.clone();
+    stage.note(|facts| facts.protocol = Some(protocol));
     match &endpoint.target {
         Target::Unix(path) => {
             let stream = Watched::new(open_socket(path).await?, watched);
@@ -126,13 +136,16 @@ async fn attempt(
         Target::Tcp { host, port, .. } => {
             stage.enter(Stage::RESOLVE);
             let addresses = resolve(host, *port).await?;
+            stage.note(|facts| facts.addresses.clone_from(&addresses));
             stage.enter(Stage::CONNECT);
             let stream = connect(&addresses, env).await?;
+            stage.note(|facts| facts.peer = stream.peer_addr().ok());
             tune(&stream);
             let stream = Watched::new(stream, watched);
             if let Some(tls) = &endpoint.tls {
                 stage.enter(Stage::ENCRYPT);
                 let stream = encrypt(tls, host, stream).await?;
+                stage.note(|facts| facts.encrypted(stream.get_ref().1));
                 // Once more: TLS ends before the network does.
                 let stream = Watched::new(stream, traffic.clone());
                 stage.enter(Stage::GREET);
@@ -156,7 +169,10 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let addresses: Vec<SocketAddr> = lookup_host((host, port))
         .await
         .map_err(|error| {
-            Failure::unavailable(format!("the host's name can't be resolved ({error})"))
+            Failure::unavailable(format!(
+                "the host's name can't be resolved ({error}): check how it is written, and that it is \
+                 known where this runs"
+            ))
         })?
         .collect();
     if addresses.is_empty() {
@@ -425,6 +441,10 @@ fn guess_tls(failure: Failure, traffic: &Traffic) -> Failure {
         TLS_ALERT => {
             Failure::unavailable("the server speaks TLS on this port: write rediss:// (with two s)")
         }
+        HTTP => Failure::strange(
+            "a web server answers on this port, and not Redis: check the port (Redis's is usually \
+             6379)",
+        ),
         SILENCE => Failure::unavailable(format!(
             "{failure}; the server hung up without a word: if it demands TLS, write rediss:// (with \
              two s)"
@@ -444,20 +464,75 @@ fn is_no_resp3(error: &RedisError) -> bool {
 
 /// How far an attempt has come, for the text when its time is up.
 #[derive(Default)]
-struct Stage(AtomicU8);
+pub(crate) struct Stage {
+    at: AtomicU8,
+    #[cfg(feature = "cli")]
+    facts: std::sync::Mutex<Facts>,
+}
+
+/// What an attempt has met on its way.
+#[derive(Clone, Default)]
+#[cfg_attr(not(feature = "cli"), allow(dead_code))]
+pub(crate) struct Facts {
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) peer: Option<SocketAddr>,
+    /// The version of TLS.
+    pub(crate) tls: Option<String>,
+    /// The server's certificate, as DER.
+    pub(crate) certificate: Option<Vec<u8>>,
+    pub(crate) protocol: Option<ProtocolVersion>,
+}
+
+impl Facts {
+    fn encrypted(&mut self, connection: &rustls::ClientConnection) {
+        let version = connection.protocol_version();
+        self.tls = version.and_then(|version| version.as_str().map(str::to_owned));
+        let chain = connection.peer_certificates().unwrap_or_default();
+        self.certificate = chain.first().map(|certificate| certificate.to_vec());
+    }
+}
 
 impl Stage {
-    const RESOLVE: u8 = 1;
-    const CONNECT: u8 = 2;
-    const ENCRYPT: u8 = 3;
-    const GREET: u8 = 4;
+    pub(crate) const RESOLVE: u8 = 1;
+    pub(crate) const CONNECT: u8 = 2;
+    pub(crate) const ENCRYPT: u8 = 3;
+    pub(crate) const GREET: u8 = 4;
 
     fn enter(&self, stage: u8) {
-        self.0.store(stage, Ordering::Relaxed);
+        self.at.store(stage, Ordering::Relaxed);
+    }
+
+    /// Notes what was met, where somebody will look.
+    #[cfg(feature = "cli")]
+    fn note(&self, note: impl FnOnce(&mut Facts)) {
+        let mut facts = self.facts.lock();
+        note(match &mut facts {
+            Ok(facts) => facts,
+            Err(poisoned) => poisoned.get_mut(),
+        });
+    }
+
+    #[cfg(not(feature = "cli"))]
+    #[allow(clippy::unused_self)]
+    fn note(&self, _: impl FnOnce(&mut Facts)) {}
+
+    /// How far it has come.
+    #[cfg(feature = "cli")]
+    pub(crate) fn reached(&self) -> u8 {
+        self.at.load(Ordering::Relaxed)
+    }
+
+    /// What was met so far.
+    #[cfg(feature = "cli")]
+    pub(crate) fn facts(&self) -> Facts {
+        let facts = self.facts.lock();
+        facts
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     fn late(&self, after: Duration) -> Failure {
-        let what = match self.0.load(Ordering::Relaxed) {
+        let what = match self.at.load(Ordering::Relaxed) {
             Self::RESOLVE => "the host's name was not resolved",
             Self::CONNECT => "the connection was not accepted: is a firewall in between?",
             Self::ENCRYPT => {

@@ -70,6 +70,12 @@ impl Failure {
         self.kind
     }
 
+    /// Whether nobody has answered.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.kind == ErrorKind::Unavailable
+    }
+
     /// What redis-rs reports of a connection or of its handshake.
     pub(crate) fn of_client(error: &RedisError, secrets: &Secrets) -> Self {
         match error.kind() {

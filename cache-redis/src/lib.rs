@@ -25,11 +25,15 @@
 //! reply              what Redis answered
 //! fleet/             what reports write, and what a reader makes of it
 //! store              the `Store` trait on all of these
+//! cli/               the program `cache` (feature `cli`)
 //! ```
 
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod __fuzz;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod coherence;
 mod config;
 mod connection;

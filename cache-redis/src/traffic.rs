@@ -22,6 +22,8 @@ pub(crate) struct Traffic {
 pub(crate) const SILENCE: u8 = 0;
 /// How a TLS record begins that says what is wrong.
 pub(crate) const TLS_ALERT: u8 = 0x15;
+/// How a web server begins to answer; no answer of Redis begins like that.
+pub(crate) const HTTP: u8 = b'H';
 
 impl Traffic {
     /// How many bytes were read so far.
