@@ -50,7 +50,10 @@ impl Browser {
         let port = free_port();
         let log = || File::create(directory.path().join("log")).expect("it can be written");
         let spawned = Command::new("chromedriver")
-            .args([format!("--port={port}"), "--allowed-ips=127.0.0.1".to_owned()])
+            .args([
+                format!("--port={port}"),
+                "--allowed-ips=127.0.0.1".to_owned(),
+            ])
             .stdin(Stdio::null())
             .stdout(log())
             .stderr(log())
@@ -175,7 +178,10 @@ impl Browser {
             { "name": "prefers-color-scheme", "value": scheme },
             { "name": "prefers-reduced-motion", "value": "reduce" },
         ]);
-        self.chrome("Emulation.setEmulatedMedia", &json!({ "features": features }));
+        self.chrome(
+            "Emulation.setEmulatedMedia",
+            &json!({ "features": features }),
+        );
     }
 
     /// Runs a command of Chromium's own protocol.
@@ -186,7 +192,8 @@ impl Browser {
 
     /// A picture of the whole page, as base64 of a PNG.
     pub fn picture(&self) -> String {
-        let options = json!({ "format": "png", "captureBeyondViewport": true, "optimizeForSpeed": false });
+        let options =
+            json!({ "format": "png", "captureBeyondViewport": true, "optimizeForSpeed": false });
         let answer = self.chrome("Page.captureScreenshot", &options);
         answer["data"].as_str().unwrap_or_default().to_owned()
     }
@@ -222,7 +229,10 @@ impl Browser {
         if status.is_success() {
             return Ok(json["value"].take());
         }
-        Err(format!("{}: {}", json["value"]["error"], json["value"]["message"]))
+        Err(format!(
+            "{}: {}",
+            json["value"]["error"], json["value"]["message"]
+        ))
     }
 
     fn log(&self) -> String {
