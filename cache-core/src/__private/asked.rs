@@ -96,7 +96,7 @@ pub(super) fn look(
         };
         let key = KeyRef {
             function: function.number,
-            args: args.as_str(),
+            args: args.as_bytes(),
         };
         if let Some(transaction) = Transaction::around(engine) {
             let way = planned(engine, function, &args, asked);

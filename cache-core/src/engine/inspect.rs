@@ -123,7 +123,7 @@ impl Engine {
         if let Some(function) = &function {
             let at = KeyRef {
                 function: function.number,
-                args: key.args(),
+                args: key.args().as_bytes(),
             };
             if let Some(held) = self.local.look(at) {
                 found.local = Some(self.local_entry(&*held));

@@ -149,7 +149,9 @@ impl Clone for Life {
 
 /// More than 500 years are as good as for ever.
 pub(crate) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    // In 64 bits all along: every hit makes some of these.
+    let seconds = time.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(u64::from(time.subsec_nanos()))
 }
 
 fn signed(nanoseconds: u64) -> i64 {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use papaya::{Equivalent, Guard, HashMap};
 
 use super::cells::Cell;
@@ -28,7 +29,7 @@ pub(crate) struct LocalKey {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyRef<'a> {
     pub(crate) function: u32,
-    pub(crate) args: &'a str,
+    pub(crate) args: &'a [u8],
 }
 
 impl LocalKey {
@@ -42,7 +43,7 @@ impl LocalKey {
     pub(crate) fn borrowed(&self) -> KeyRef<'_> {
         KeyRef {
             function: self.function,
-            args: &self.args,
+            args: self.args.as_bytes(),
         }
     }
 }
@@ -56,13 +57,13 @@ impl Hash for LocalKey {
 impl Hash for KeyRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u32(self.function);
-        state.write(self.args.as_bytes());
+        state.write(self.args);
     }
 }
 
 impl Equivalent<LocalKey> for KeyRef<'_> {
     fn equivalent(&self, key: &LocalKey) -> bool {
-        self.function == key.function && *self.args == *key.args
+        self.function == key.function && *self.args == *key.args.as_bytes()
     }
 }
 
@@ -196,7 +197,7 @@ const LARGE: usize = 4096;
 
 /// The local tier.
 pub(crate) struct Local {
-    map: HashMap<LocalKey, Kept>,
+    map: HashMap<LocalKey, Kept, RandomState>,
     eviction: Eviction,
     /// From how many bytes on an entry that leaves is given up at once.
     large: usize,
@@ -216,7 +217,7 @@ impl Local {
     /// A tier of at most `capacity` bytes.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            map: HashMap::new(),
+            map: HashMap::with_hasher(RandomState::default()),
             eviction: Eviction::new(capacity),
             large: capacity / LARGE,
             sizes: HashMap::new(),

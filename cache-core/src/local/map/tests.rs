@@ -41,7 +41,16 @@ fn hit_as<V: Clone + 'static>(
 }
 
 fn hit(local: &Local, args: &str) -> Option<String> {
-    hit_as::<String>(local, KeyRef { function: 1, args }, 0, NOW, served)
+    hit_as::<String>(
+        local,
+        KeyRef {
+            function: 1,
+            args: args.as_bytes(),
+        },
+        0,
+        NOW,
+        served,
+    )
 }
 
 #[test]
@@ -52,12 +61,12 @@ fn what_is_inserted_is_hit_under_its_own_key_and_type_only() {
     assert_eq!(hit(&local, "8"), None);
     let other = KeyRef {
         function: 2,
-        args: "7",
+        args: b"7",
     };
     assert_eq!(hit_as::<String>(&local, other, 0, NOW, served), None);
     let key = KeyRef {
         function: 1,
-        args: "7",
+        args: b"7",
     };
     assert_eq!(hit_as::<u64>(&local, key, 0, NOW, served), None);
 }
@@ -98,7 +107,7 @@ fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
     local.insert(Arc::new(tagged), NOW, 0, None);
     let key = KeyRef {
         function: 1,
-        args: "7",
+        args: b"7",
     };
     assert_eq!(hit_as::<u64>(&local, key, 0, NOW, served), Some(7));
     assert_eq!(
@@ -204,7 +213,7 @@ fn a_functions_own_bound_spares_what_was_hit() {
     // What has left by another way has made room already.
     local.remove(KeyRef {
         function: 1,
-        args: "c",
+        args: b"c",
     });
     assert!(put("e").is_empty());
     assert_eq!(local.size(1).0, 3);
@@ -243,7 +252,7 @@ fn the_queue_of_a_bound_does_not_grow_with_what_has_left() {
         local.insert(entry("7", 100, NEVER), NOW, 0, Some(2));
         local.remove(KeyRef {
             function: 1,
-            args: "7",
+            args: b"7",
         });
     }
     let held: Arc<dyn Held> = value;
