@@ -7,6 +7,7 @@ use std::ops::AddAssign;
 use std::process::Stdio;
 use std::sync::Mutex;
 
+use cache_tests::prometheus::{Prometheus, repository};
 use cache_tests::server::{RedisServer, until};
 use cache_tests::service::{Service, database, program};
 use serde_json::{Value, json};
@@ -119,6 +120,24 @@ fn of_terminal(redis: &RedisServer) -> Figures {
     })
 }
 
+/// What Prometheus makes of what all processes say, when it last asked them.
+fn of_prometheus(prometheus: &Prometheus) -> Figures {
+    let mut all = Figures::new();
+    for (outcomes, is_hit) in [("hit_.*|coalesced", true), ("miss", false)] {
+        let query = format!("sum by (kind) (cache_requests_total{{outcome=~\"{outcomes}\"}}) > 0");
+        for series in prometheus.query(&query) {
+            let asked = all.entry(series.labels["kind"].clone()).or_default();
+            let count: u64 = series.value.to_string().parse().expect("a whole number");
+            *(if is_hit {
+                &mut asked.hits
+            } else {
+                &mut asked.misses
+            }) += count;
+        }
+    }
+    all
+}
+
 fn figures(kinds: &Value, read: impl Fn(&Value) -> Option<[u64; 2]>) -> Figures {
     let kinds = kinds.as_object().expect("kinds");
     let read = kinds.iter().map(|(name, kind)| {
@@ -145,6 +164,8 @@ async fn everybody_who_tells_of_hits_and_misses_tells_what_the_clients_have_seen
     let arguments = ["--warm", "0", "--report-every", "1", "--dashboard"];
     let start = || Service::start(SHIFTS, &db, Some(&url), &arguments);
     let services = [start(), start(), start()];
+    let all: Vec<&Service> = services.iter().collect();
+    let prometheus = Prometheus::start(&all, &repository("docs/prometheus/alerts.yml"));
 
     let seen = load(&services);
     let asked = sum([seen.clone()])
@@ -164,4 +185,8 @@ async fn everybody_who_tells_of_hits_and_misses_tells_what_the_clients_have_seen
         // A page asks Redis every few seconds.
         until("the page knows", async || of_page(service) == seen).await;
     }
+    until("Prometheus knows", async || {
+        of_prometheus(&prometheus) == seen
+    })
+    .await;
 }

@@ -155,7 +155,7 @@ fn a_request_its_cached_call_and_the_load_are_one_trace() {
         }
     }
     let is_parent = |request: &&&Span| !below(&spans, request).is_empty();
-    let (misses, hits): (Vec<&&Span>, Vec<&&Span>) = requests.iter().partition(|r| is_parent(&r));
+    let (misses, hits): (Vec<&&Span>, Vec<&&Span>) = requests.iter().partition(is_parent);
     let ([missed], [hit]) = (&*misses, &*hits) else {
         panic!("the first one missed, and the second one hit: {spans:#?}");
     };
@@ -241,11 +241,8 @@ fn a_write_and_a_trace_that_a_caller_has_begun_go_on() {
     let [request] = &*requests else {
         panic!("{spans:#?}");
     };
-    let hex: String = request
-        .trace_id
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let trace_id = request.trace_id.iter();
+    let hex = trace_id.fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     assert_eq!(hex, trace);
     // The write runs in a task of its own, and yet belongs to it.
     let invalidated = request
