@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -50,7 +52,10 @@ impl Browser {
         let port = free_port();
         let log = || File::create(directory.path().join("log")).expect("it can be written");
         let spawned = Command::new("chromedriver")
-            .args([format!("--port={port}"), "--allowed-ips=127.0.0.1".to_owned()])
+            .args([
+                format!("--port={port}"),
+                "--allowed-ips=127.0.0.1".to_owned(),
+            ])
             .stdin(Stdio::null())
             .stdout(log())
             .stderr(log())
@@ -175,7 +180,10 @@ impl Browser {
             { "name": "prefers-color-scheme", "value": scheme },
             { "name": "prefers-reduced-motion", "value": "reduce" },
         ]);
-        self.chrome("Emulation.setEmulatedMedia", &json!({ "features": features }));
+        self.chrome(
+            "Emulation.setEmulatedMedia",
+            &json!({ "features": features }),
+        );
     }
 
     /// Runs a command of Chromium's own protocol.
@@ -184,11 +192,15 @@ impl Browser {
         self.send("POST", "/goog/cdp/execute", &body)
     }
 
-    /// A picture of the whole page, as base64 of a PNG.
-    pub fn picture(&self) -> String {
-        let options = json!({ "format": "png", "captureBeyondViewport": true, "optimizeForSpeed": false });
-        let answer = self.chrome("Page.captureScreenshot", &options);
-        answer["data"].as_str().unwrap_or_default().to_owned()
+    /// A picture of what is seen, as a PNG.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn picture(&self) -> Vec<u8> {
+        let answer = self.chrome("Page.captureScreenshot", &json!({ "format": "png" }));
+        let text = answer["data"].as_str().unwrap_or_default();
+        BASE64_STANDARD.decode(text).expect("it is base64")
     }
 
     /// What the browser's console says, since it was asked last.
@@ -222,7 +234,10 @@ impl Browser {
         if status.is_success() {
             return Ok(json["value"].take());
         }
-        Err(format!("{}: {}", json["value"]["error"], json["value"]["message"]))
+        Err(format!(
+            "{}: {}",
+            json["value"]["error"], json["value"]["message"]
+        ))
     }
 
     fn log(&self) -> String {

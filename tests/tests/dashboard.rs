@@ -155,10 +155,10 @@ async fn load_all(app: Router, page: &str) {
         let answer = get(&app, url.path()).await;
         assert_eq!(answer.status, StatusCode::OK, "{url}");
         let script = url.path().ends_with(".js");
-        let media = if script {
-            "text/javascript"
-        } else {
-            "text/css"
+        let media = match url.path().rsplit('.').next() {
+            Some("js") => "text/javascript",
+            Some("svg") => "image/svg+xml",
+            _ => "text/css",
         };
         assert_eq!(
             answer.header("content-type"),

@@ -31,7 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const PAGE: &str = include_str!("assets/index.html");
 /// What the page loads, by name.
 const ASSETS: [(&str, &str, &str); 7] = [
-    ("/icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
+    (
+        "/icon.svg",
+        "image/svg+xml",
+        include_str!("assets/icon.svg"),
+    ),
     ("/page.css", "text/css", include_str!("assets/page.css")),
     ("/theme.js", JAVASCRIPT, include_str!("assets/theme.js")),
     ("/page.js", JAVASCRIPT, include_str!("assets/page.js")),
