@@ -145,12 +145,15 @@ fn counted(number: u64, ago: u64) -> Snapshot {
     for (at, (name, calls, hits, median)) in (0_u64..).zip(KINDS) {
         let chance = noise(number * 1_000_003 + ago * 7_919 + at * 104_729);
         let calls = calls * (85 + chance % 30) / 100;
-        // After the deployment, 41 minutes ago, all began anew; it took them a few minutes.
+        // After the deployment, 41 minutes ago, all began anew: half of what is missing comes back each
+        // minute.
         let cold = match ago {
-            36..=41 => (ago - 35) * 90,
+            33..=41 => (hits / 2) >> ((41 - ago) / (1 + at % 2)),
             _ => 0,
         };
-        let hits = hits.saturating_sub(cold).saturating_sub(chance % 13);
+        // Some hours are busier than others, and some kinds more alike than others.
+        let swing = noise(ago / 4 * 17 + at * 13) % (1 + (1000 - hits) / 2);
+        let hits = hits.saturating_sub(cold + swing / 2 + chance % (4 + (1000 - hits) / 12));
         let hits = calls * hits / 1000;
         let misses = calls - hits;
         let (shared, joined) = (hits * (90 + cold) / 1000, hits * 12 / 1000);

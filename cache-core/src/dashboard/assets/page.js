@@ -156,7 +156,7 @@ function state() {
   }
   const rare = [["breaker_opened", "breaker opened"], ["trust_lost", "touch lost"], ["epoch_steps", "started afresh"], ["queue_widened", "queue widened"], ["distrusted", "nonsense heard"], ["journal_errors", "journal errors"]];
   const happened = rare.filter(([field]) => totals[field]).map(([field, words]) => `${words} ${count(totals[field])}×`);
-  rows.push([el("dt", {}, "Lately"), el("dd", {}, el("span", { class: "quiet" }, happened.join(", ") || "Nothing out of the ordinary in this time."))]);
+  rows.push([el("dt", {}, { "5m": "In 5 min", "1h": "In 1 h", "24h": "In 24 h" }[data.range]), el("dd", {}, el("span", { class: "quiet" }, (data.of === "fleet" && happened.length ? "All nodes: " : "") + (happened.join(", ") || "Nothing out of the ordinary.")))]);
   put(at("state"), ...rows.flat());
 }
 
@@ -225,15 +225,25 @@ function latency(kinds) {
   put(at("latency"), rows.length ? spreads(rows) : nothing("Nothing was loaded in this time."));
 }
 
+/** What seldom happens has a column only where it has happened. */
+const RARE = [["hits_stale", "stale"], ["hits_outage", "outage"], ["bypassed", "bypassed"], ["load_errors", "load errors"],
+  ["load_timeouts", "timeouts"], ["rescued", "rescued"], ["fills_refused", "fills refused"], ["undecodable", "unreadable"],
+  ["unkeyed", "without key"], ["store_errors", "store errors"], ["updates", "updates"], ["updates_refused", "updates refused"], ["evictions", "evicted"]];
+
 function everything(kinds) {
-  const heads = ["Kind", "Calls", "Hit ratio", ...TIERS.map(([, tier]) => tier), "p50", "p95", "p99", "saved", "load errors", "refused", "unreadable", "store errors", "evicted", "entries here", "size here"];
-  if (data.invalidation) heads.push("");
+  const rare = RARE.filter(([field]) => kinds.some((kind) => kind.counters[field]));
+  const heads = ["Kind", "calls", "hit ratio", "local", "shared", "joined", "miss", "p50", "p95", "p99", "saved", ...rare.map(([, words]) => words)];
+  // What a node has of a kind at this moment, nodes do not report.
+  const here = data.of === "node";
+  if (here) heads.push("entries", "size");
+  if (data.invalidation) heads.push(el("span", { class: "unseen" }, "Invalidate"));
   const rows = kinds.toSorted((a, b) => b.calls - a.calls).map((kind) => {
     const counters = kind.counters;
-    const row = [named(kind.name), count(kind.calls), percent(ofKind(kind)), ...TIERS.map(([field]) => count(counters[field])),
+    const row = [named(kind.name), count(kind.calls), percent(ofKind(kind)),
+      ...["hits_local", "hits_shared", "coalesced", "misses"].map((field) => count(counters[field])),
       micros(kind.load_p50_micros), micros(kind.load_p95_micros), micros(kind.load_p99_micros), span(kind.saved_ms),
-      count(counters.load_errors + counters.load_timeouts), count(counters.fills_refused), count(counters.undecodable), count(counters.store_errors), count(counters.evictions),
-      count(kind.local_entries), bytes(kind.local_bytes)];
+      ...rare.map(([field]) => count(counters[field]))];
+    if (here) row.push(count(kind.local_entries), bytes(kind.local_bytes));
     if (data.invalidation) {
       row.push(el("button", { type: "button", class: "small danger", "data-focus": `drop kind ${kind.name}`, "aria-label": `Invalidate the kind ${kind.name}…`,
         onclick: () => askToDrop("kind", kind.name) }, "Invalidate…"));
