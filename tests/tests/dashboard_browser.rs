@@ -1,5 +1,8 @@
 //! The page in a real browser: it is live, it stays text, it works by keyboard, on a phone, in the dark.
 
+// Functions are written as users write them.
+#![allow(clippy::unused_async)]
+
 #[path = "dashboard_browser/fleet.rs"]
 mod fleet;
 #[path = "dashboard_browser/pages.rs"]

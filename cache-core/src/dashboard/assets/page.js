@@ -13,7 +13,7 @@ const SHOWN = 8;
 const at = (id) => document.getElementById(id);
 const asked = { of: "node", range: "5m" };
 const chosen = new Map();
-let data = null, answered = null, failures = 0, failure = "", timer = 0, running = null, cursor = null;
+let data = null, answered = null, seen = null, failures = 0, failure = "", timer = 0, running = null, cursor = null;
 
 // ---- asking
 
@@ -30,7 +30,7 @@ async function ask() {
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) throw new Error(answer.error ?? `the service answered ${response.status}`);
     if (mine !== running) return;
-    [data, answered, failures, failure] = [answer, performance.now(), 0, ""];
+    [data, answered, seen, failures, failure] = [answer, performance.now(), Date.now(), 0, ""];
     render();
   } catch (error) {
     if (mine !== running) return;
@@ -51,10 +51,9 @@ function tell() {
   const lost = failures > 0 || age === null || age > OLD;
   at("figures").classList.toggle("old", lost && answered !== null);
   at("live").className = `live ${answered === null && !failures ? "waiting" : lost ? "lost" : "good"}`;
-  const since = () => clock(Date.now() - age, true);
   const text = answered === null
     ? failures ? `No answer yet: ${failure}` : "Connecting…"
-    : lost ? `Lost touch. Figures are from ${since()}${failure ? `: ${failure}` : ""}` : "Live";
+    : lost ? `Lost touch. Figures are from ${clock(seen, true)}${failure ? `: ${failure}` : ""}` : "Live";
   if (at("live-text").textContent !== text) at("live-text").textContent = text;
 }
 
@@ -283,11 +282,12 @@ function nodes() {
   const rows = known.list.map((node) => {
     const marks = [node.missing ? ["bad", "■ missing"] : ["good", "● reports"]];
     if (node.breaker_open) marks.push(["warn", "▲ breaker open"]);
+    else if (!node.trusted) marks.push(["warn", "▲ checks each call"]);
     return [named(nodeName(node), { title: `node ${node.name}` }), el("span", { class: "marks" }, ...marks.map(([level, text]) => el("span", { class: `mark ${level}` }, text))),
-      `${span(Math.max(0, known.now_ms - node.seen_ms))} ago`, span(Math.max(0, known.now_ms - node.started_ms)), node.trusted ? "told" : "checked",
+      `${span(Math.max(0, known.now_ms - node.seen_ms))} ago`, span(Math.max(0, known.now_ms - node.started_ms)),
       count(node.invalidations_pending), count(node.local_entries), bytes(node.local_bytes), named(node.version)];
   });
-  put(at("nodes"), table("Nodes", ["Node", "State", "Last seen", "Up for", "Coherence", "Pending", "Entries", "Size", "Version"], rows));
+  put(at("nodes"), table("Nodes", ["Node", "State", "Last seen", "Up for", "Pending", "Entries", "Size", "Version"], rows));
 }
 
 // ---- what people do
