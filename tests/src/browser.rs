@@ -1,5 +1,5 @@
 //! A headless Chromium of one test's own, driven through its `chromedriver`: on a free port, with an
-//! empty profile, killed on drop, its log in the panic. Speaks as much of the WebDriver protocol as the
+//! empty profile, killed on drop, its log in the panic. Speaks as much of the `WebDriver` protocol as the
 //! tests need.
 
 use std::fs::{self, File};
@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,10 +20,10 @@ use crate::server::free_port;
 /// How long anything may take before the test has failed. Starting a browser on a busy machine is slow.
 const DEADLINE: Duration = Duration::from_secs(40);
 
-/// What an element is called in WebDriver's answers.
+/// What an element is called in the driver's answers.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// Keys that are no characters, as WebDriver writes them.
+/// Keys that are no characters, as the driver takes them.
 pub mod keys {
     #![allow(missing_docs)]
     pub const TAB: &str = "\u{e004}";
@@ -141,18 +143,15 @@ impl Browser {
                 json!({ "type": "keyUp", "value": key }),
             ]
         });
-        self.act(each.collect());
+        let actions: Vec<Value> = each.collect();
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": actions });
+        let _: Value = self.send("POST", "/actions", &json!({ "actions": [keyboard] }));
     }
 
     /// Types a text into whatever has the focus.
     pub fn type_text(&self, text: &str) {
         let keys: Vec<String> = text.chars().map(String::from).collect();
         self.press(&keys.iter().map(String::as_str).collect::<Vec<_>>());
-    }
-
-    fn act(&self, actions: Vec<Value>) {
-        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": actions });
-        let _: Value = self.send("POST", "/actions", &json!({ "actions": [keyboard] }));
     }
 
     /// Clicks the element that a selector names.
@@ -190,12 +189,15 @@ impl Browser {
         self.send("POST", "/goog/cdp/execute", &body)
     }
 
-    /// A picture of the whole page, as base64 of a PNG.
-    pub fn picture(&self) -> String {
-        let options =
-            json!({ "format": "png", "captureBeyondViewport": true, "optimizeForSpeed": false });
-        let answer = self.chrome("Page.captureScreenshot", &options);
-        answer["data"].as_str().unwrap_or_default().to_owned()
+    /// A picture of what is seen, as a PNG.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn picture(&self) -> Vec<u8> {
+        let answer = self.chrome("Page.captureScreenshot", &json!({ "format": "png" }));
+        let text = answer["data"].as_str().unwrap_or_default();
+        BASE64_STANDARD.decode(text).expect("it is base64")
     }
 
     /// What the browser's console says, since it was asked last.

@@ -11,9 +11,10 @@
 //! ```
 //!
 //! The router is a [`tower::Service`](https://docs.rs/tower-service), so it can be mounted in anything
-//! that takes one. Under `/cache` or `/cache/` it is nested; at the root it is merged, or served as it is.
-//! Every address in the page is relative. A proxy in front may put any path before it, as long as the
-//! last part of the path stays.
+//! that takes one. Nested under `/cache` or `/cache/` it answers at that path; with axum's `nest_service`
+//! at both; at the root it is merged, or served as it is. Every address in the page is relative: a proxy
+//! in front may put any path before it, as long as the last part of the path stays. A service whose own
+//! router has a state nests it once that is given (`with_state`), or as a service.
 //!
 //! **Mount it behind the authentication of your own service.** It has none: whoever gets through to it
 //! sees the kinds' names, the figures, the nodes' host names, the tags of any key that is asked for; the

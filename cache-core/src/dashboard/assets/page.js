@@ -13,7 +13,7 @@ const SHOWN = 8;
 const at = (id) => document.getElementById(id);
 const asked = { of: "node", range: "5m" };
 const chosen = new Map();
-let data = null, answered = null, failures = 0, failure = "", timer = 0, running = null, cursor = null;
+let data = null, answered = null, seen = null, failures = 0, failure = "", timer = 0, running = null, cursor = null;
 
 // ---- asking
 
@@ -30,7 +30,7 @@ async function ask() {
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) throw new Error(answer.error ?? `the service answered ${response.status}`);
     if (mine !== running) return;
-    [data, answered, failures, failure] = [answer, performance.now(), 0, ""];
+    [data, answered, seen, failures, failure] = [answer, performance.now(), Date.now(), 0, ""];
     render();
   } catch (error) {
     if (mine !== running) return;
@@ -51,10 +51,9 @@ function tell() {
   const lost = failures > 0 || age === null || age > OLD;
   at("figures").classList.toggle("old", lost && answered !== null);
   at("live").className = `live ${answered === null && !failures ? "waiting" : lost ? "lost" : "good"}`;
-  const since = () => clock(Date.now() - age, true);
   const text = answered === null
     ? failures ? `No answer yet: ${failure}` : "Connecting…"
-    : lost ? `Lost touch. Figures are from ${since()}${failure ? `: ${failure}` : ""}` : "Live";
+    : lost ? `Lost touch. Figures are from ${clock(seen, true)}${failure ? `: ${failure}` : ""}` : "Live";
   if (at("live-text").textContent !== text) at("live-text").textContent = text;
 }
 
@@ -156,7 +155,7 @@ function state() {
   }
   const rare = [["breaker_opened", "breaker opened"], ["trust_lost", "touch lost"], ["epoch_steps", "started afresh"], ["queue_widened", "queue widened"], ["distrusted", "nonsense heard"], ["journal_errors", "journal errors"]];
   const happened = rare.filter(([field]) => totals[field]).map(([field, words]) => `${words} ${count(totals[field])}×`);
-  rows.push([el("dt", {}, "Lately"), el("dd", {}, el("span", { class: "quiet" }, happened.join(", ") || "Nothing out of the ordinary in this time."))]);
+  rows.push([el("dt", {}, { "5m": "In 5 min", "1h": "In 1 h", "24h": "In 24 h" }[data.range]), el("dd", {}, el("span", { class: "quiet" }, (data.of === "fleet" && happened.length ? "All nodes: " : "") + (happened.join(", ") || "Nothing out of the ordinary.")))]);
   put(at("state"), ...rows.flat());
 }
 
@@ -225,15 +224,25 @@ function latency(kinds) {
   put(at("latency"), rows.length ? spreads(rows) : nothing("Nothing was loaded in this time."));
 }
 
+/** What seldom happens has a column only where it has happened. */
+const RARE = [["hits_stale", "stale"], ["hits_outage", "outage"], ["bypassed", "bypassed"], ["load_errors", "load errors"],
+  ["load_timeouts", "timeouts"], ["rescued", "rescued"], ["fills_refused", "fills refused"], ["undecodable", "unreadable"],
+  ["unkeyed", "without key"], ["store_errors", "store errors"], ["updates", "updates"], ["updates_refused", "updates refused"], ["evictions", "evicted"]];
+
 function everything(kinds) {
-  const heads = ["Kind", "Calls", "Hit ratio", ...TIERS.map(([, tier]) => tier), "p50", "p95", "p99", "saved", "load errors", "refused", "unreadable", "store errors", "evicted", "entries here", "size here"];
-  if (data.invalidation) heads.push("");
+  const rare = RARE.filter(([field]) => kinds.some((kind) => kind.counters[field]));
+  const heads = ["Kind", "calls", "hit ratio", "local", "shared", "joined", "miss", "p50", "p95", "p99", "saved", ...rare.map(([, words]) => words)];
+  // What a node has of a kind at this moment, nodes do not report.
+  const here = data.of === "node";
+  if (here) heads.push("entries", "size");
+  if (data.invalidation) heads.push(el("span", { class: "unseen" }, "Invalidate"));
   const rows = kinds.toSorted((a, b) => b.calls - a.calls).map((kind) => {
     const counters = kind.counters;
-    const row = [named(kind.name), count(kind.calls), percent(ofKind(kind)), ...TIERS.map(([field]) => count(counters[field])),
+    const row = [named(kind.name), count(kind.calls), percent(ofKind(kind)),
+      ...["hits_local", "hits_shared", "coalesced", "misses"].map((field) => count(counters[field])),
       micros(kind.load_p50_micros), micros(kind.load_p95_micros), micros(kind.load_p99_micros), span(kind.saved_ms),
-      count(counters.load_errors + counters.load_timeouts), count(counters.fills_refused), count(counters.undecodable), count(counters.store_errors), count(counters.evictions),
-      count(kind.local_entries), bytes(kind.local_bytes)];
+      ...rare.map(([field]) => count(counters[field]))];
+    if (here) row.push(count(kind.local_entries), bytes(kind.local_bytes));
     if (data.invalidation) {
       row.push(el("button", { type: "button", class: "small danger", "data-focus": `drop kind ${kind.name}`, "aria-label": `Invalidate the kind ${kind.name}…`,
         onclick: () => askToDrop("kind", kind.name) }, "Invalidate…"));
@@ -273,11 +282,12 @@ function nodes() {
   const rows = known.list.map((node) => {
     const marks = [node.missing ? ["bad", "■ missing"] : ["good", "● reports"]];
     if (node.breaker_open) marks.push(["warn", "▲ breaker open"]);
+    else if (!node.trusted) marks.push(["warn", "▲ checks each call"]);
     return [named(nodeName(node), { title: `node ${node.name}` }), el("span", { class: "marks" }, ...marks.map(([level, text]) => el("span", { class: `mark ${level}` }, text))),
-      `${span(Math.max(0, known.now_ms - node.seen_ms))} ago`, span(Math.max(0, known.now_ms - node.started_ms)), node.trusted ? "told" : "checked",
+      `${span(Math.max(0, known.now_ms - node.seen_ms))} ago`, span(Math.max(0, known.now_ms - node.started_ms)),
       count(node.invalidations_pending), count(node.local_entries), bytes(node.local_bytes), named(node.version)];
   });
-  put(at("nodes"), table("Nodes", ["Node", "State", "Last seen", "Up for", "Coherence", "Pending", "Entries", "Size", "Version"], rows));
+  put(at("nodes"), table("Nodes", ["Node", "State", "Last seen", "Up for", "Pending", "Entries", "Size", "Version"], rows));
 }
 
 // ---- what people do
