@@ -63,6 +63,10 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 /// A name with several addresses: the next is tried when one has not answered for this long.
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// For a plain connection to a port where only TLS is understood.
+pub(crate) const SPEAKS_TLS: &str =
+    "the server speaks TLS on this port: write rediss:// (with two s)";
+
 /// Connects, within the endpoint's `connect_timeout`. To be awaited in a task of [`Env::spawn`]:
 /// it needs tokio's reactor.
 pub(crate) async fn dial(
@@ -438,9 +442,7 @@ fn is_broken(error: &RedisError) -> bool {
 
 fn guess_tls(failure: Failure, traffic: &Traffic) -> Failure {
     match traffic.first() {
-        TLS_ALERT => {
-            Failure::unavailable("the server speaks TLS on this port: write rediss:// (with two s)")
-        }
+        TLS_ALERT => Failure::unavailable(SPEAKS_TLS),
         HTTP => Failure::strange(
             "a web server answers on this port, and not Redis: check the port (Redis's is usually \
              6379)",

@@ -2,7 +2,7 @@
 //! wants, and for pushes that Redis never sent: what no configuration of a real one brings about.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -20,6 +20,7 @@ struct Part {
     lie: Mutex<Option<Lie>>,
     connections: AtomicUsize,
     said: broadcast::Sender<Vec<u8>>,
+    withheld: AtomicBool,
 }
 
 struct Lie {
@@ -42,6 +43,7 @@ impl Impostor {
             lie: Mutex::default(),
             connections: AtomicUsize::new(0),
             said: broadcast::Sender::new(16),
+            withheld: AtomicBool::new(false),
         });
         let shared = part.clone();
         tokio::spawn(async move {
@@ -73,6 +75,11 @@ impl Impostor {
     /// Whether the lie has been told.
     pub fn has_lied(&self) -> bool {
         self.part.lie().is_none()
+    }
+
+    /// Keeps to itself what the server tells of changes, from now on.
+    pub fn withhold(&self) {
+        self.part.withheld.store(true, Ordering::SeqCst);
     }
 
     /// Says this to everybody who is told of changes, between two answers.
@@ -124,7 +131,9 @@ impl Part {
             let passed = tokio::select! {
                 frame = frames.next() => match frame {
                     None => return,
-                    Some(frame) if frame.starts_with(b">") => pass(&mut to, &frame).await,
+                    Some(frame) if frame.starts_with(b">") => {
+                        self.withheld.load(Ordering::SeqCst) || pass(&mut to, &frame).await
+                    }
                     Some(frame) => pass(&mut to, &asked.instead().unwrap_or(frame)).await,
                 },
                 Ok(bytes) = said.recv() => {

@@ -8,6 +8,7 @@ pub mod fixture;
 pub mod gate;
 pub mod impostor;
 pub mod logs;
+pub mod program;
 pub mod prometheus;
 pub mod proxy;
 pub mod server;

@@ -39,12 +39,19 @@ Exit codes:
 /// Where to look.
 #[derive(clap::Args)]
 pub(super) struct Place {
-    /// Where Redis is: redis://, or rediss:// for TLS. Others on this machine can see it: better set
-    /// REDIS_URL if there is a password in it. Default: what the environment says, as for the library
-    #[arg(long, global = true, hide_default_value = true)]
+    #[arg(
+        long,
+        global = true,
+        help = "Where Redis is, if not where the environment says. With a password in it, better set \
+                REDIS_URL: arguments can be seen by others on this machine"
+    )]
     pub(super) url: Option<String>,
-    /// The caches' namespace. Default: CACHE_NAMESPACE, or `cache`
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        help = "The caches' namespace [default: CACHE_NAMESPACE, or cache]"
+    )]
     pub(super) namespace: Option<String>,
     /// A private certificate authority, as a PEM file, for rediss://
     #[arg(long, global = true, value_name = "FILE")]

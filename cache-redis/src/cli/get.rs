@@ -9,6 +9,7 @@ use super::ending::{Ending, Trouble};
 use super::entry::{payload, typed};
 use super::ls::state;
 use super::out::Out;
+use super::scan;
 use super::session::{Session, bytes};
 use super::text::{hex, moment, shown, shown_ms, size};
 use crate::keys::Keys;
@@ -44,7 +45,8 @@ pub(super) async fn run(session: &Session, asked: &Get, out: &mut Out) -> Result
     }
     let Some(entry) = &found.shared else {
         let mut raw = session.raw().await?;
-        if is_unused(session, &mut raw).await? {
+        let pattern = format!("{}:*", session.namespace());
+        if !scan::finds_any(&mut raw, pattern).await? {
             session.suggest(&mut raw, out).await?;
         }
         return Err(Trouble::failed(format!(
@@ -69,18 +71,6 @@ pub(super) async fn run(session: &Session, asked: &Get, out: &mut Out) -> Result
         tell_value(value, raw_value.as_deref(), entry, out)?;
     }
     Ok(Ending::Fine)
-}
-
-/// Whether the namespace has no entry of the name at all, as far as a first look tells.
-async fn is_unused(session: &Session, raw: &mut super::session::Raw) -> Result<bool, Trouble> {
-    let pattern = format!("{}:*", session.namespace());
-    let mut scan = super::scan::Scan::new(raw, pattern).await;
-    while let Some(keys) = scan.next(raw).await? {
-        if !keys.is_empty() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 fn told(key: &str, entry: &SharedEntry) -> Vec<String> {

@@ -98,7 +98,7 @@ impl Out {
                 && c != '\\'
             {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    text.push_str(&format!("\\u{unit:04x}"));
+                    text.extend([format!("\\u{unit:04x}")]);
                 }
             } else {
                 text.push(c);

@@ -106,6 +106,20 @@ pub(super) fn literal(text: &str) -> String {
     pattern
 }
 
+/// Whether any of the first keys matches.
+pub(super) async fn finds_any(raw: &mut Raw, pattern: String) -> Result<bool, Trouble> {
+    let mut scan = Scan::new(raw, pattern).await;
+    while let Some(keys) = scan.next(raw).await? {
+        if !keys.is_empty() {
+            return Ok(true);
+        }
+        if scan.looked_at >= LOOK {
+            break;
+        }
+    }
+    Ok(false)
+}
+
 /// The namespaces there are, and whether all keys were looked at.
 pub(super) async fn namespaces(raw: &mut Raw) -> Result<(BTreeSet<String>, bool), Trouble> {
     let mut found = BTreeSet::new();

@@ -144,10 +144,10 @@ fn tell(keys: usize, sums: &[Sum], asked: &Sweep, out: &mut Out) -> Result<(), T
         }
         let mut line = format!(" {} {}", sum.found, fault.told());
         if sum.removed > 0 {
-            line.push_str(&format!(", {} removed", sum.removed));
+            line.extend([format!(", {} removed", sum.removed)]);
         }
         if sum.changed > 0 {
-            line.push_str(&format!(", {} written again since, and kept", sum.changed));
+            line.extend([format!(", {} written again since, and kept", sum.changed)]);
         }
         out.marked(Colour::Yellow, "found", &line)?;
         for example in &sum.examples {

@@ -43,9 +43,9 @@ impl Table {
                     line.push_str("  ");
                 }
                 if self.left.get(column).copied().unwrap_or(true) {
-                    line.push_str(&format!("{cell:<width$}"));
+                    line.extend([format!("{cell:<width$}")]);
                 } else {
-                    line.push_str(&format!("{cell:>width$}"));
+                    line.extend([format!("{cell:>width$}")]);
                 }
             }
             line.truncate(line.trim_end().len());

@@ -50,7 +50,7 @@ async fn last_minutes(session: &Session, cache: &Cache) -> Result<Fleet, Trouble
 /// On a terminal, until somebody has seen enough.
 async fn live(session: &Session, cache: &Cache, asked: &Top) -> Result<Ending, Trouble> {
     let (tell, mut pressed) = mpsc::unbounded_channel();
-    let mut screen = Screen::enter()?;
+    let _screen = Screen::enter()?;
     // Reading keys blocks; the thread ends with the process.
     std::thread::spawn(move || {
         while let Ok(event) = event::read() {
@@ -76,14 +76,14 @@ async fn live(session: &Session, cache: &Cache, asked: &Top) -> Result<Ending, T
             () = ended(&mut pressed) => return Ok(Ending::Fine),
         };
         shown = now;
-        screen.draw(&shown)?;
+        Screen::draw(&shown)?;
         let pause = tokio::time::sleep(asked.interval);
         tokio::pin!(pause);
         loop {
             tokio::select! {
                 () = &mut pause => break,
                 what = pressed.recv() => match what {
-                    Some(Event::Resize(..)) => screen.draw(&shown)?,
+                    Some(Event::Resize(..)) => Screen::draw(&shown)?,
                     Some(event) if !is_end(&event) => {}
                     _ => return Ok(Ending::Fine),
                 },
@@ -137,8 +137,12 @@ impl Screen {
     }
 
     /// Shows these lines, as far as they fit.
-    fn draw(&mut self, lines: &[String]) -> io::Result<()> {
-        let (columns, rows) = terminal::size()?;
+    fn draw(lines: &[String]) -> io::Result<()> {
+        let (columns, rows) = match terminal::size()? {
+            // One that does not know its size.
+            (0, _) | (_, 0) => (80, 24),
+            size => size,
+        };
         let mut stdout = io::stdout().lock();
         execute!(
             stdout,
@@ -181,7 +185,7 @@ fn lines(namespace: &str, fleet: &Fleet, sort: Sort) -> Vec<String> {
     );
     for (count, what) in [(missing, "missing"), (open, "with an open breaker")] {
         if count > 0 {
-            head.push_str(&format!(", {count} {what}"));
+            head.extend([format!(", {count} {what}")]);
         }
     }
     let mut kinds: Vec<(&String, &KindSnapshot)> = sum.kinds.iter().collect();

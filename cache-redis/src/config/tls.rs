@@ -26,14 +26,14 @@ pub enum Roots {
 
 /// A private certificate authority.
 #[derive(Clone)]
-pub(super) enum Authority {
+pub(crate) enum Authority {
     Pem(Vec<u8>),
     File(PathBuf),
 }
 
 /// Who calls.
 #[derive(Clone)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     certificate: Vec<u8>,
     key: Vec<u8>,
 }
@@ -51,7 +51,7 @@ impl fmt::Debug for Identity {
 }
 
 /// What makes TLS of a connection.
-pub(super) fn client(
+pub(crate) fn client(
     roots: Roots,
     authority: Option<Authority>,
     identity: Option<Identity>,

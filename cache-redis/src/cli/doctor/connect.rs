@@ -1,10 +1,12 @@
 //! The way to Redis: name, network, TLS, greeting. It is the library's `dial`, looked at from outside.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cache_core::Env;
 use redis::{ProtocolVersion, PushInfo, PushKind, Value};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Report;
@@ -13,8 +15,8 @@ use crate::cli::ending::Trouble;
 use crate::cli::session::Raw;
 use crate::cli::text::shown;
 use crate::coherence::PushHandler;
-use crate::config::{Endpoint, Target};
-use crate::dial::{Facts, Stage, Tracking, dial_in_view};
+use crate::config::{Endpoint, Roots, Target, tls_client};
+use crate::dial::{Facts, SPEAKS_TLS, Stage, Tracking, dial_in_view};
 use crate::failure::Failure;
 
 /// The checks of this part.
@@ -43,7 +45,10 @@ pub(super) async fn check(
     let begun = Instant::now();
     let dialled = dial_in_view(endpoint, env, Some(&pushes), &stage).await;
     let (facts, took) = (stage.facts(), shown(begun.elapsed()));
-    let failure = dialled.as_ref().err();
+    let failure = match dialled.as_ref().err() {
+        None => None,
+        Some(failure) => Some(explained(failure, endpoint, &stage).await),
+    };
     let reached = if failure.is_some() {
         stage.reached()
     } else {
@@ -57,7 +62,7 @@ pub(super) async fn check(
         } else if step < reached {
             passed(check, step, endpoint, &facts, &took, report)?;
         } else if step == reached.max(Stage::RESOLVE) || is_socket(endpoint) {
-            report.fail(check, failure.map(Failure::to_string).unwrap_or_default())?;
+            report.fail(check, failure.clone().unwrap_or_default())?;
         } else {
             report.skip(&[check])?;
         }
@@ -70,6 +75,41 @@ pub(super) async fn check(
             told,
         }
     }))
+}
+
+/// What went wrong. A server that speaks TLS often hangs up before its reason can be read: it is asked
+/// again, for that alone.
+async fn explained(failure: &Failure, endpoint: &Endpoint, stage: &Stage) -> String {
+    if endpoint.tls.is_none()
+        && stage.reached() == Stage::GREET
+        && failure.is_unavailable()
+        && let Some(peer) = stage.facts().peer
+        && speaks_tls(peer).await
+    {
+        return SPEAKS_TLS.to_owned();
+    }
+    failure.to_string()
+}
+
+/// Whether this port answers a greeting of TLS with one. Whether its certificate is any good is another
+/// question, and nothing is sent to it.
+async fn speaks_tls(peer: SocketAddr) -> bool {
+    let greeted = async {
+        let tls = tls_client(Roots::Webpki, None, None).ok()?;
+        let stream = TcpStream::connect(peer).await.ok()?;
+        let refused = tls.connect(peer.ip().into(), stream).await.err();
+        let Some(refused) = refused else {
+            return Some(());
+        };
+        let reason = refused.get_ref()?.downcast_ref::<rustls::Error>()?;
+        matches!(
+            reason,
+            rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_)
+        )
+        .then_some(())
+    };
+    let greeted = tokio::time::timeout(Duration::from_secs(1), greeted).await;
+    matches!(greeted, Ok(Some(())))
 }
 
 fn is_socket(endpoint: &Endpoint) -> bool {

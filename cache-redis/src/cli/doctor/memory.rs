@@ -16,15 +16,12 @@ struct Memory {
 }
 
 pub(super) async fn check(patient: &mut Patient, report: &mut Report<'_>) -> Result<(), Trouble> {
-    let memory = match look(patient).await? {
-        Some(memory) => memory,
-        None => {
-            return report.warn(
-                "memory",
-                "its limit and eviction policy can't be seen: the user may run neither INFO nor CONFIG \
-                 GET; see that the policy is allkeys-lru or volatile-lru",
-            );
-        }
+    let Some(memory) = look(patient).await? else {
+        return report.warn(
+            "memory",
+            "its limit and eviction policy can't be seen: the user may run neither INFO nor CONFIG GET; \
+             see that the policy is allkeys-lru or volatile-lru",
+        );
     };
     let Memory {
         limit,

@@ -1,7 +1,7 @@
 //! Whether the user may do what the library does: each command is tried on a key of our own. Trying is
 //! better than asking, which takes a right of its own.
 
-use redis::{Pipeline, Value, cmd};
+use redis::{Cmd, Pipeline, Value, cmd};
 
 use super::Report;
 use super::patient::Patient;
@@ -9,34 +9,23 @@ use crate::cli::ending::Trouble;
 use crate::failure::Failure;
 
 pub(super) async fn check(patient: &mut Patient, report: &mut Report<'_>) -> Result<(), Trouble> {
-    let tried = commands(&patient.key(""));
-    let mut pipeline = Pipeline::with_capacity(tried.len());
-    for (_, command) in &tried {
-        pipeline.add_command(command.clone());
+    let key = patient.key("");
+    let mut denied = Denied::default();
+    let mut outcome = tried(patient, &harmless(&key), &mut denied).await;
+    let can_remove = ["del", "unlink"]
+        .iter()
+        .any(|name| !denied.commands.contains(name));
+    // A hash has no expiry until it is given one: it is only made where it can be removed again.
+    if outcome.is_ok() && can_remove {
+        outcome = tried(patient, &hashes(&format!("{key}h")), &mut denied).await;
     }
-    let answers = match patient.raw.all(&pipeline).await {
-        Ok(answers) => answers,
-        Err(failure) => return report.fail("rights", failure.to_string()),
-    };
-    let mut lacking = Vec::new();
-    let mut keys = false;
-    for ((name, _), answer) in tried.iter().zip(answers) {
-        let Value::ServerError(error) = answer else {
-            continue;
-        };
-        let detail = error.details().unwrap_or_default();
-        if error.code() == "NOPERM" {
-            // Of the key, or of the command.
-            if detail.contains("key") && !detail.contains("command") {
-                keys = true;
-            } else if !lacking.contains(name) {
-                lacking.push(*name);
-            }
-        } else if detail.starts_with("unknown command") {
-            let failure = Failure::of_server(&error, &patient.endpoint.secrets);
-            return report.fail("rights", format!("{failure}: {name}"));
-        }
+    if let Err(failure) = outcome {
+        return report.fail("rights", failure.to_string());
     }
+    let Denied {
+        commands: lacking,
+        keys,
+    } = denied;
     if lacking.is_empty() && !keys {
         return report.ok(
             "rights",
@@ -45,10 +34,10 @@ pub(super) async fn check(patient: &mut Patient, report: &mut Report<'_>) -> Res
     }
     let mut grant = format!("ACL SETUSER {}", patient.user());
     if keys {
-        grant.push_str(&format!(" ~{}:*", patient.namespace()));
+        grant.extend([format!(" ~{}:*", patient.namespace())]);
     }
     for name in &lacking {
-        grant.push_str(&format!(" +{name}"));
+        grant.extend([format!(" +{name}")]);
     }
     let only_figures = !keys && lacking.iter().all(|name| FIGURES.contains(name));
     let text = format!("user {} lacks permissions: run {grant}", patient.user());
@@ -73,14 +62,54 @@ const FIGURES: [&str; 7] = [
     "time",
 ];
 
-/// What the library sends, on keys that nobody else has, so that nothing comes of it.
-fn commands(key: &str) -> Vec<(&'static str, redis::Cmd)> {
-    let hash = format!("{key}h");
-    let on = |name: &'static str, key: &str, rest: &[&str]| {
-        let mut command = cmd(name);
-        command.arg(key).arg(rest);
-        (name, command)
-    };
+/// What the user may not do.
+#[derive(Default)]
+struct Denied {
+    commands: Vec<&'static str>,
+    /// Whether the namespace's keys are out of bounds.
+    keys: bool,
+}
+
+type Named = (&'static str, Cmd);
+
+/// Sends commands, and notes those that were denied.
+async fn tried(
+    patient: &mut Patient,
+    commands: &[Named],
+    denied: &mut Denied,
+) -> Result<(), Failure> {
+    let mut pipeline = Pipeline::with_capacity(commands.len());
+    for (_, command) in commands {
+        pipeline.add_command(command.clone());
+    }
+    let answers = patient.raw.all(&pipeline).await?;
+    for ((name, _), answer) in commands.iter().zip(answers) {
+        let Value::ServerError(error) = answer else {
+            continue;
+        };
+        let detail = error.details().unwrap_or_default();
+        if error.code() == "NOPERM" {
+            if detail.contains("key") && !detail.contains("command") {
+                denied.keys = true;
+            } else if !denied.commands.contains(name) {
+                denied.commands.push(name);
+            }
+        } else if detail.starts_with("unknown command") {
+            let failure = Failure::of_server(&error, &patient.endpoint.secrets);
+            return Err(failure.at(&name.to_ascii_uppercase()));
+        }
+    }
+    Ok(())
+}
+
+fn on(name: &'static str, key: &str, rest: &[&str]) -> Named {
+    let mut command = cmd(name);
+    command.arg(key).arg(rest);
+    (name, command)
+}
+
+/// What the library sends, on a key that nobody else has, so that nothing comes of it.
+fn harmless(key: &str) -> Vec<Named> {
     let mut eval = cmd("EVAL");
     eval.arg("return 1").arg(1).arg(key);
     let mut evalsha = cmd("EVALSHA");
@@ -93,16 +122,24 @@ fn commands(key: &str) -> Vec<(&'static str, redis::Cmd)> {
         on("set", key, &["x", "PX", "10000"]),
         on("pttl", key, &[]),
         on("pexpire", key, &["10000"]),
+        on("pexpireat", key, &["1"]),
         on("del", key, &[]),
         on("unlink", key, &[]),
         ("eval", eval),
         ("evalsha", evalsha),
-        on("hget", &hash, &["x"]),
-        on("hset", &hash, &["x", "1"]),
-        on("hincrby", &hash, &["x", "1"]),
-        on("hrandfield", &hash, &[]),
-        on("pexpireat", &hash, &["1"]),
-        on("hdel", &hash, &["x"]),
+        on("hget", key, &["x"]),
+        on("hdel", key, &["x"]),
+        on("hrandfield", key, &[]),
         ("time", cmd("TIME")),
+    ]
+}
+
+/// What makes a hash, and what takes it away again.
+fn hashes(key: &str) -> Vec<Named> {
+    vec![
+        on("hset", key, &["x", "1"]),
+        on("hincrby", key, &["x", "1"]),
+        on("del", key, &[]),
+        on("unlink", key, &[]),
     ]
 }

@@ -41,7 +41,7 @@ pub(super) fn check(
     let mut text = format!("{told}: {described}, namespace {}", session.namespace());
     let unused = unused(from);
     if !unused.is_empty() {
-        text.push_str(&format!(" (set too, and not used: {})", unused.join(", ")));
+        text.extend([format!(" (set too, and not used: {})", unused.join(", "))]);
     }
     let quoted = endpoint.password.as_deref().is_some_and(is_quoted);
     if quoted {

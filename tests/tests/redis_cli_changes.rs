@@ -1,0 +1,327 @@
+//! What the program `cache` changes: invalidations that hold everywhere, and sweeping that leaves alone
+//! what a node still uses.
+
+// The signatures are what is tested, not the bodies.
+#![allow(clippy::unused_async)]
+
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
+
+use cache_core::{Cache, cached};
+use cache_redis::RedisStore;
+use cache_tests::impostor::Impostor;
+use cache_tests::program::{Program, Run};
+use cache_tests::server::{RedisServer, free_port, until};
+use serde_json::Value;
+
+static LOADS: AtomicU32 = AtomicU32::new(0);
+
+#[cached(kind = "profile", ttl = "10m", tags("user:{id}"))]
+async fn profile(id: u64) -> String {
+    LOADS.fetch_add(1, Ordering::SeqCst);
+    format!("user {id}")
+}
+
+mod here {
+    #[cache_core::cached(kind = "twin", ttl = "10m")]
+    pub(super) async fn twin(id: u64) -> u64 {
+        id
+    }
+}
+
+mod there {
+    #[cache_core::cached(kind = "twin", ttl = "10m")]
+    pub(super) async fn twin(id: u64) -> u64 {
+        id + 1
+    }
+}
+
+fn node(server: &RedisServer) -> Cache {
+    Cache::builder()
+        .namespace("shifts")
+        .shared(RedisStore::new(&server.url()).unwrap())
+        .try_build()
+        .unwrap()
+}
+
+fn program(url: &str, arguments: &[&str]) -> Program {
+    Program::new(env!("CARGO_BIN_EXE_tested-cache"), arguments)
+        .env("REDIS_URL", url)
+        .env("CACHE_NAMESPACE", "shifts")
+}
+
+fn cache(server: &RedisServer, arguments: &[&str]) -> Run {
+    program(&server.url(), arguments).run()
+}
+
+async fn state(node: &Cache, id: u64) -> (bool, bool) {
+    let key = format!("profile:profile:{id}").parse().unwrap();
+    let found = node.inspect(&key).await;
+    (
+        found.local.is_some_and(|entry| entry.holds),
+        found.shared.is_some_and(|entry| entry.is_valid()),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invalidation_holds_on_every_node() {
+    let server = RedisServer::start();
+    let node = node(&server);
+    for id in 1..=6 {
+        node.scope(profile(id)).await;
+    }
+    assert_eq!(state(&node, 1).await, (true, true));
+    let cases: [(&[&str], u64, &str); 4] = [
+        (&["--tag", "user:1"], 1, "invalidated tag user:1\n"),
+        (
+            &[
+                "--key",
+                "profile:profile:2",
+                "--key",
+                "shifts:e:{profile:profile:3}",
+            ],
+            2,
+            "invalidated key profile:profile:2\ninvalidated key profile:profile:3\n",
+        ),
+        (
+            &["--kind", "profile", "--yes"],
+            4,
+            "invalidated kind profile\n",
+        ),
+        (
+            &["--all", "--yes"],
+            5,
+            "invalidated everything in namespace shifts\n",
+        ),
+    ];
+    for (arguments, id, told) in cases {
+        node.scope(profile(id)).await;
+        assert_eq!(state(&node, id).await.1, true, "{arguments:?}");
+        let run = cache(&server, &[&["invalidate"], arguments].concat());
+        assert_eq!((run.code, run.err.as_str()), (0, ""), "{run:?}");
+        assert_eq!(run.out, told);
+        assert_eq!(state(&node, id).await.1, false, "{arguments:?}");
+        // It asks nobody on a hit: it has been told.
+        until("the node has been told", async || !state(&node, id).await.0).await;
+        let before = LOADS.load(Ordering::SeqCst);
+        node.scope(profile(id)).await;
+        assert_eq!(LOADS.load(Ordering::SeqCst), before + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_goes_under_all_of_its_names() {
+    let server = RedisServer::start();
+    let node = node(&server);
+    for id in [1, 12] {
+        node.scope(here::twin(id)).await;
+        node.scope(there::twin(id)).await;
+    }
+    let keys = || -> Vec<String> { server.command(&["KEYS", "shifts:e:{twin:*:1}"]) };
+    assert_eq!(keys().len(), 2, "one of them has a suffix");
+    let run = cache(&server, &["invalidate", "--key", "twin:twin:1"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.out.contains("invalidated key twin:twin:1\n"), "{run:?}");
+    assert!(run.out.contains("invalidated key twin:twin~"), "{run:?}");
+    assert_eq!(keys().len(), 0);
+    let others: Vec<String> = server.command(&["KEYS", "shifts:e:{twin:*:12}"]);
+    assert_eq!(others.len(), 2, "other arguments are another call's");
+    // And from the other name, of several keys at a time.
+    let suffixed = others.iter().find(|key| key.contains('~')).unwrap();
+    let run = cache(
+        &server,
+        &["invalidate", "--key", suffixed, "--key", "twin:twin:99"],
+    );
+    assert_eq!(run.code, 0, "{run:?}");
+    let left: Vec<String> = server.command(&["KEYS", "shifts:e:{twin:*}"]);
+    assert_eq!(left.len(), 0, "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_only_queued_is_a_failure() {
+    let port = free_port();
+    let url = format!("redis://127.0.0.1:{port}");
+    for what in [&["--tag", "user:1"][..], &["--all", "--yes"]] {
+        let arguments = [&["--timeout", "1s", "invalidate"], what].concat();
+        let run = program(&url, &arguments).run();
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{run:?}");
+        assert!(
+            run.err.contains("was not invalidated: redis://127.0.0.1"),
+            "{run:?}"
+        );
+        assert!(run.err.contains("refused"), "{run:?}");
+    }
+    // It answers, and says no.
+    let server = RedisServer::start();
+    server.command::<()>(&[
+        "ACL",
+        "SETUSER",
+        "reader",
+        "on",
+        ">pw",
+        "~*",
+        "+@read",
+        "+@connection",
+        "+eval",
+        "+evalsha",
+    ]);
+    let url = server.url().replace("redis://", "redis://reader:pw@");
+    let run = program(&url, &["invalidate", "--tag", "user:1"]).run();
+    assert_eq!((run.code, run.out.as_str()), (1, ""), "{run:?}");
+    assert!(run.err.contains("lacks a permission"), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_large_is_done_unasked() {
+    let server = RedisServer::start();
+    let node = node(&server);
+    node.scope(profile(1)).await;
+    for arguments in [&["--all"][..], &["--kind", "profile"]] {
+        let run = cache(&server, &[&["invalidate"], arguments].concat());
+        assert_eq!(run.code, 2, "{run:?}");
+        assert!(run.err.contains("add --yes"), "{run:?}");
+    }
+    for wrong in [
+        &[][..],
+        &["--tag", "~profile"],
+        &["--tag", ""],
+        &["--key", "profile"],
+        &["--kind", "A", "--yes"],
+        &["--key", "other:e:{a:b:1}"],
+    ] {
+        let run = cache(&server, &[&["invalidate"], wrong].concat());
+        assert_eq!(run.code, 2, "{wrong:?}: {run:?}");
+    }
+    assert_eq!(state(&node, 1).await, (true, true));
+
+    // On a terminal it asks.
+    let ask = || program(&server.url(), &["invalidate", "--all"]).on_a_terminal();
+    let mut terminal = ask();
+    terminal.until("Invalidate everything in namespace shifts? [y/N] ");
+    terminal.press("\n");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, 0);
+    assert!(seen.contains("nothing was invalidated"), "{seen}");
+    assert_eq!(state(&node, 1).await.1, true);
+    let mut terminal = ask();
+    terminal.until("[y/N]");
+    terminal.press("y\n");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, 0);
+    assert!(seen.contains("invalidated everything"), "{seen}");
+    assert_eq!(state(&node, 1).await.1, false);
+}
+
+/// A namespace with one of everything that should not be there.
+fn soil(server: &RedisServer) {
+    let digits = "0123456789abcdef";
+    for (key, value) in [
+        ("shifts:e:{profile:profile:90}", "no entry"),
+        ("shifts:l:{profile:profile:90}", "no lease"),
+        ("shifts:t:user:90", "no stamp"),
+        ("shifts:m:profile:29000000", "no hash"),
+        ("shifts:x:1", "foreign"),
+    ] {
+        server.command::<()>(&["SET", key, value, "PX", "600000"]);
+    }
+    server.command::<()>(&["SET", "shifts:t:user:91", digits]);
+    server.command::<()>(&["RPUSH", "shifts:e:{profile:profile:91}", "a"]);
+    server.command::<()>(&["PEXPIRE", "shifts:e:{profile:profile:91}", "600000"]);
+    server.command::<()>(&["SET", "shift:x:1", "another namespace's"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sweep_finds_what_nobody_else_would() {
+    let server = RedisServer::start();
+    let node = node(&server);
+    node.scope(profile(1)).await;
+    node.report().await.unwrap();
+    let clean = cache(&server, &["sweep"]);
+    assert_eq!((clean.code, clean.err.as_str()), (0, ""), "{clean:?}");
+
+    soil(&server);
+    // An entry of a real node's, with a bit that has fallen over.
+    node.scope(profile(2)).await;
+    server.command::<()>(&["SETRANGE", "shifts:e:{profile:profile:2}", "60", "?"]);
+
+    let before: u64 = server.command(&["DBSIZE"]);
+    let run = cache(&server, &["sweep"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    for line in [
+        "found 1 without an expiry: they would stay for ever\n      shifts:t:user:91\n",
+        "found 3 entries that can't be read",
+        "found 1 leases that are none\n      shifts:l:{profile:profile:90}\n",
+        "found 1 stamps that are none",
+        "found 1 figures or nodes of another form\n      shifts:m:profile:29000000\n",
+        "found 1 keys that are none of this library's\n      shifts:x:1\n",
+    ] {
+        assert!(run.out.contains(line), "{line}: {}", run.out);
+    }
+    assert!(run.err.contains("nothing was removed: --yes"), "{run:?}");
+    assert_eq!(server.command::<u64>(&["DBSIZE"]), before);
+
+    let shown = cache(&server, &["sweep", "--yes", "--json"]);
+    assert_eq!(shown.code, 3, "one is left: {shown:?}");
+    let shown: Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!(shown["faults"]["entry"]["removed"], 3);
+    assert_eq!(shown["faults"]["foreign"]["removed"], 0);
+    assert_eq!(shown["left"], 1);
+    assert_eq!(server.command::<u64>(&["DBSIZE"]), before - 7);
+    let rest = cache(&server, &["sweep", "--yes", "--foreign"]);
+    assert_eq!(rest.code, 0, "{rest:?}");
+    assert!(rest.out.contains("library's, 1 removed"), "{rest:?}");
+    assert_eq!(server.command::<u64>(&["DBSIZE"]), before - 8);
+    let again = cache(&server, &["sweep"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(
+        state(&node, 1).await,
+        (true, true),
+        "what is good was left alone"
+    );
+    assert_eq!(server.command::<u8>(&["EXISTS", "shift:x:1"]), 1);
+    assert_eq!(cache(&server, &["sweep", "--foreign"]).code, 2);
+}
+
+static PORT: AtomicU16 = AtomicU16::new(0);
+static REWRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Writes two of the keys again, as a node would, when the first removal is on its way.
+fn rewrite(words: &[String]) -> bool {
+    if words.first().is_some_and(|word| word == "EVAL") && !REWRITTEN.swap(true, Ordering::SeqCst) {
+        let url = format!("redis://127.0.0.1:{}", PORT.load(Ordering::SeqCst));
+        let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
+        for (key, value) in [
+            ("shifts:e:{profile:profile:90}", "an entry"),
+            ("shifts:t:user:91", "0123456789abcdef"),
+            ("shifts:e:{profile:profile:91}", "an entry"),
+        ] {
+            let mut command = redis::cmd("SET");
+            command.arg(key).arg(value).arg("PX").arg(600_000);
+            command.exec(&mut connection).unwrap();
+        }
+    }
+    false
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sweep_leaves_what_was_written_again_meanwhile() {
+    let server = RedisServer::start();
+    soil(&server);
+    PORT.store(server.port(), Ordering::SeqCst);
+    let impostor = Impostor::start(server.port()).await;
+    impostor.lie(rewrite, b"$-1\r\n".to_vec());
+    let program = program(&impostor.url(), &["sweep", "--yes", "--json"]);
+    let run = tokio::task::spawn_blocking(|| program.run()).await.unwrap();
+    assert!(REWRITTEN.load(Ordering::SeqCst), "{run:?}");
+    let shown: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(shown["faults"]["entry"]["found"], 2, "{shown}");
+    assert_eq!(shown["faults"]["entry"]["changed"], 2, "{shown}");
+    assert_eq!(shown["faults"]["endless"]["changed"], 1, "{shown}");
+    assert_eq!(shown["faults"]["lease"]["removed"], 1, "{shown}");
+    for key in [
+        "shifts:e:{profile:profile:90}",
+        "shifts:e:{profile:profile:91}",
+        "shifts:t:user:91",
+    ] {
+        assert_eq!(server.command::<u8>(&["EXISTS", key]), 1, "{key}");
+    }
+}
