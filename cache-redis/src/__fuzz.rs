@@ -1,4 +1,4 @@
-//! What the fuzz targets in fuzz/ call: thin doors to what reads pushes and URLs, each with what must
+//! What the fuzz targets in fuzz/ call: thin doors to what reads pushes, figures and URLs, each with what must
 //! hold of it. Not public API: they exist with the feature `fuzzing` only.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,7 @@ use redis::{PushInfo, PushKind, Value};
 
 use crate::RedisConfig;
 use crate::coherence::Coherence;
+use crate::fleet;
 use crate::keys::Keys;
 
 const NAMESPACE: &str = "ns";
@@ -132,6 +133,51 @@ fn one_push(push: &PushInfo) {
         }
     }
     assert_eq!(events.next(), None, "{push:?}");
+}
+
+/// Bytes as Redis's answer about a hash of figures, and as a node's id and text.
+///
+/// What is read of them is bounded, and is read again as it was once it is written as reports write it.
+///
+/// # Panics
+///
+/// Where that does not hold.
+pub fn fleet(bytes: &[u8]) {
+    if let Ok(answer) = redis::parse_redis_value(bytes) {
+        hash(&answer);
+    }
+    let mut choices = bytes.iter().copied();
+    hash(&value(&mut choices, 4));
+    // What is mostly a hash: names and numbers in turn.
+    let words = bytes.split(|byte| *byte == b'\n');
+    hash(&Value::Array(
+        words.map(|word| Value::BulkString(word.to_vec())).collect(),
+    ));
+    let (id, text) = bytes.split_at_checked(16).unwrap_or_default();
+    for id in [id, b"00000000000000ab"] {
+        if let Some(node) = fleet::node_of(id, text) {
+            let again = format!("seen_ms={}&{}", node.seen_ms, fleet::text_of(&node));
+            let read = fleet::node_of(node.id.to_string().as_bytes(), again.as_bytes());
+            assert_eq!(read, Some(node), "{again}");
+        }
+    }
+}
+
+fn hash(answer: &Value) {
+    let Some(figures) = fleet::kind_of(answer.clone()) else {
+        return;
+    };
+    let fields = figures
+        .fields()
+        .flat_map(|(name, count)| [name, count.to_string()]);
+    let fields = fields.map(|word| Value::BulkString(word.into_bytes()));
+    let again = fleet::kind_of(Value::Array(fields.collect()));
+    assert_eq!(again, Some(figures), "{answer:?}");
+    if let Some(kinds) = fleet::kinds_of(answer.clone()) {
+        for kind in kinds {
+            assert!(!kind.as_str().contains(':'), "{kind} is no part of a key");
+        }
+    }
 }
 
 /// A text as a URL; and, with a password in it, as what its pieces make.

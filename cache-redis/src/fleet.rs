@@ -80,5 +80,37 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Ways in for the fuzzer.
+#[cfg(feature = "fuzzing")]
+mod doors {
+    use cache_core::Kind;
+    use cache_core::metrics::{KindSnapshot, Node};
+    use redis::Value;
+
+    use super::{counts, node};
+    use crate::failure::Secrets;
+
+    pub(crate) fn kind_of(answer: Value) -> Option<KindSnapshot> {
+        let fields = counts::fields(answer, &Secrets::default()).ok()?;
+        Some(counts::kind(fields))
+    }
+
+    pub(crate) fn kinds_of(answer: Value) -> Option<Vec<Kind>> {
+        let fields = counts::fields(answer, &Secrets::default()).ok()?;
+        counts::whole(fields).map(|(_, kinds)| kinds)
+    }
+
+    pub(crate) fn node_of(id: &[u8], text: &[u8]) -> Option<Node> {
+        node::read(id, text)
+    }
+
+    pub(crate) fn text_of(node: &Node) -> String {
+        node::text(node)
+    }
+}
+
+#[cfg(feature = "fuzzing")]
+pub(crate) use doors::{kind_of, kinds_of, node_of, text_of};
+
 #[cfg(test)]
 mod tests;

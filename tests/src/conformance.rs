@@ -975,9 +975,9 @@ async fn nodes(server: &impl Server) {
     let minute = minute_before(server, 0);
     let node = |id, started_ms, local_entries| {
         let mut node = Node::new(NodeId(id));
-        node.host = "web 1&local_entries=9".to_owned();
+        node.host = "web 1&local_entries=9".into();
         node.process = 4711;
-        node.version = "0.1.0".to_owned();
+        node.version = "0.1.0".into();
         node.started_ms = started_ms;
         node.every_ms = 1000;
         node.breaker_open = true;

@@ -5,6 +5,7 @@
 pub mod browser;
 pub mod conformance;
 pub mod fixture;
+pub mod fleet;
 pub mod gate;
 pub mod impostor;
 pub mod logs;

@@ -186,6 +186,30 @@ async fn who_shuts_down_is_off_the_list_and_who_does_not_is_missing() {
 }
 
 #[tokio::test]
+async fn who_has_shut_down_and_goes_on_is_not_listed_again_by_itself() {
+    let (clock, faults, cache) = ticking();
+    cache.report().await.expect("it is taken");
+    cache.shutdown().await.expect("it is taken");
+    let reports = faults.calls(Op::Report);
+    for _ in 0..4 {
+        clock.sleeping(1).await;
+        clock.advance(QUARTER);
+    }
+    // It has come round again, and has said nothing.
+    clock.sleeping(1).await;
+    assert_eq!(faults.calls(Op::Report), reports);
+    assert_eq!(fleet(&cache).await.nodes, []);
+    // Unless it is told to.
+    cache.scope(reported(1)).await;
+    cache.report().await.expect("it is taken");
+    let fleet = fleet(&cache).await;
+    assert_eq!(
+        (fleet.nodes.len(), fleet.sum().kinds["reported"].misses),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
 async fn without_a_store_that_keeps_figures_there_is_no_fleet() {
     let alone = Cache::builder().build();
     alone.report().await.expect("there is nobody to tell");

@@ -32,6 +32,8 @@ struct State {
     acknowledged: Snapshot,
     /// The report that was sent and not acknowledged, and the figures as they were then.
     sent: Option<(Report, Snapshot)>,
+    /// The last one has been taken: from here on only whoever asks for it reports.
+    left: bool,
 }
 
 impl Engine {
@@ -63,7 +65,13 @@ impl Engine {
         if !self.outage.usable() {
             return;
         }
-        if let Err(error) = self.report(false).await {
+        let mut state = self.reports.state.lock().await;
+        // A process that goes on for a while after its shutdown would be listed again, and then be
+        // missing.
+        if state.left {
+            return;
+        }
+        if let Err(error) = self.report_next(&mut state, false).await {
             self.reports.complaints.say(&self.env, || {
                 tracing::warn!(
                     %error,
@@ -78,25 +86,31 @@ impl Engine {
     /// Bounded by the store's timeout. The breaker is not told of what comes of it: figures are nothing
     /// that calls depend on.
     pub(crate) async fn report(&self, leaving: bool) -> Result<()> {
+        let mut state = self.reports.state.lock().await;
+        self.report_next(&mut state, leaving).await?;
+        state.left = leaving;
+        Ok(())
+    }
+
+    async fn report_next(&self, state: &mut State, leaving: bool) -> Result<()> {
         let Some(store) = &self.store else {
             return Ok(());
         };
         let Some(every) = store.report_every() else {
             return Ok(());
         };
-        let mut state = self.reports.state.lock().await;
         // What was sent last time, if nobody knows whether it arrived, and then what has come since.
-        self.send(&mut state, &**store, every, false).await?;
+        self.send(state, &**store, every, false).await?;
         let now = self.snapshot();
         state.sequence += 1;
         let report = Report::new(
-            self.node(&mut state, every, &now),
+            self.node(state, every, &now),
             state.sequence,
             self.env.wall().as_secs() / 60,
             now.since(&state.acknowledged),
         );
         state.sent = Some((report, now));
-        self.send(&mut state, &**store, every, leaving).await
+        self.send(state, &**store, every, leaving).await
     }
 
     /// The figures of the fleet.

@@ -1,3 +1,4 @@
+use cache_core::Kind;
 use cache_core::metrics::{KindSnapshot, Node, NodeId, Snapshot};
 use redis::Value;
 
@@ -49,7 +50,7 @@ fn a_report_is_written_in_the_frozen_form() {
         match word {
             "EVALSHA" => written.push_str("script\n"),
             digest if digest.len() == 40 => {}
-            word => written.push_str(&format!("  {word}\n")),
+            word => written.extend(["  ", word, "\n"]),
         }
     }
     assert_eq!(written, include_str!("../../golden/report.txt"));
@@ -157,7 +158,7 @@ fn what_is_no_figure_is_left_out() {
     let (figures, kinds) = whole(read(flat(&[&named[..], &[("reports", "1")]].concat()))).unwrap();
     assert_eq!(figures.trust_lost, 5);
     assert_eq!(
-        kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
+        kinds.iter().map(Kind::as_str).collect::<Vec<_>>(),
         ["user_profile"]
     );
 }
