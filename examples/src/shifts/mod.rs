@@ -100,7 +100,8 @@ async fn start(args: &Args) -> Outcome<()> {
     let mut router = routes::router(app.clone());
     if let Some(page) = args.dashboard {
         let page = dashboard::router(cache.clone(), page == Page::Writes);
-        router = router.nest(dashboard::PATH, page);
+        // With a slash at its end, too, which `nest` would not know.
+        router = router.nest_service(dashboard::PATH, page);
     }
     serve(listener, router, &app, signals).await?;
     // What was counted since the last report, and that this node is none any more.

@@ -138,7 +138,8 @@ async fn index() -> Json<Value> {
         "PUT /settings/{key}": "value",
         "GET /health": "whether the shared cache is connected",
         "GET /metrics": "the same as /metrics.json, and the fleet's nodes, for Prometheus",
-        "GET /metrics.json": "hits, misses and times, per kind"
+        "GET /metrics.json": "hits, misses and times, per kind",
+        "GET /cache": "a page of them, live; with --dashboard only"
     }))
 }
 
