@@ -1,7 +1,7 @@
 //! What the program `cache` changes: invalidations that hold everywhere, and sweeping that leaves alone
 //! what a node still uses.
 
-// The signatures are what is tested, not the bodies.
+// Functions are written as users write them.
 #![allow(clippy::unused_async)]
 
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
@@ -247,12 +247,12 @@ async fn sweep_finds_what_nobody_else_would() {
     let run = cache(&server, &["sweep"]);
     assert_eq!(run.code, 3, "{run:?}");
     for line in [
-        "found 1 without an expiry: they would stay for ever\n      shifts:t:user:91\n",
-        "found 3 entries that can't be read",
-        "found 1 leases that are none\n      shifts:l:{profile:profile:90}\n",
-        "found 1 stamps that are none",
-        "found 1 figures or nodes of another form\n      shifts:m:profile:29000000\n",
-        "found 1 keys that are none of this library's\n      shifts:x:1\n",
+        "found keys without an expiry, which would stay for ever: 1\n      shifts:t:user:91\n",
+        "found entries that can't be read, of another format or damaged: 3\n",
+        "found leases that are none: 1\n      shifts:l:{profile:profile:90}\n",
+        "found stamps that are none, under which no entry is served: 1\n",
+        "found figures or nodes of another form: 1\n      shifts:m:profile:29000000\n",
+        "found keys that are none of this library's: 1\n      shifts:x:1\n",
     ] {
         assert!(run.out.contains(line), "{line}: {}", run.out);
     }
@@ -268,7 +268,7 @@ async fn sweep_finds_what_nobody_else_would() {
     assert_eq!(server.command::<u64>(&["DBSIZE"]), before - 7);
     let rest = cache(&server, &["sweep", "--yes", "--foreign"]);
     assert_eq!(rest.code, 0, "{rest:?}");
-    assert!(rest.out.contains("library's, 1 removed"), "{rest:?}");
+    assert!(rest.out.contains("library's: 1, 1 removed"), "{rest:?}");
     assert_eq!(server.command::<u64>(&["DBSIZE"]), before - 8);
     let again = cache(&server, &["sweep"]);
     assert_eq!(again.code, 0, "{again:?}");

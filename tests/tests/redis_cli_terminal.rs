@@ -1,7 +1,7 @@
 //! The program `cache` as something that people and scripts live with: help, wrong usage, hostile texts,
 //! pipes and terminals.
 
-// The signatures are what is tested, not the bodies.
+// Functions are written as users write them.
 #![allow(clippy::unused_async)]
 
 use std::io::{BufRead, BufReader, Read};

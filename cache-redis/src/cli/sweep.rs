@@ -142,7 +142,7 @@ fn tell(keys: usize, sums: &[Sum], asked: &Sweep, out: &mut Out) -> Result<(), T
         if sum.found == 0 {
             continue;
         }
-        let mut line = format!(" {} {}", sum.found, fault.told());
+        let mut line = format!(" {}: {}", fault.told(), sum.found);
         if sum.removed > 0 {
             line.extend([format!(", {} removed", sum.removed)]);
         }

@@ -178,14 +178,14 @@ fn lines(namespace: &str, fleet: &Fleet, sort: Sort) -> Vec<String> {
     let open = fleet.nodes.iter().filter(|node| node.breaker_open).count();
     let bytes = fleet.nodes.iter().map(|node| node.local_bytes).sum();
     let mut head = format!(
-        "{namespace} at {} UTC: {} nodes, {} of local values, rates of the last {seconds:.0} s",
+        "{namespace} at {} UTC, nodes: {}, local values: {}, rates of the last {seconds:.0} s",
         moment(fleet.now_ms / 1000),
         fleet.nodes.len(),
         size(bytes),
     );
-    for (count, what) in [(missing, "missing"), (open, "with an open breaker")] {
+    for (count, what) in [(missing, "missing"), (open, "breakers open")] {
         if count > 0 {
-            head.extend([format!(", {count} {what}")]);
+            head.extend([format!(", {what}: {count}")]);
         }
     }
     let mut kinds: Vec<(&String, &KindSnapshot)> = sum.kinds.iter().collect();
@@ -289,7 +289,7 @@ mod tests {
         fleet.minutes.insert(100, minute);
         let first = |sort| {
             let lines = lines("shifts", &fleet, sort);
-            assert!(lines[0].starts_with("shifts at 1970-01-01 01:40:10 UTC: 0 nodes"));
+            assert!(lines[0].starts_with("shifts at 1970-01-01 01:40:10 UTC, nodes: 0"));
             lines[2].split_whitespace().next().map(str::to_owned)
         };
         assert_eq!(first(Sort::Saved).as_deref(), Some("slow"));

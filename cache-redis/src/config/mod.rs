@@ -21,8 +21,6 @@ pub(crate) use address::Target;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use replicas::Replicas;
 pub use tls::Roots;
-#[cfg(feature = "cli")]
-pub(crate) use tls::client as tls_client;
 
 /// How a [`RedisStore`] reaches its server. Options are set by value; nothing is connected yet.
 ///

@@ -26,14 +26,14 @@ pub enum Roots {
 
 /// A private certificate authority.
 #[derive(Clone)]
-pub(crate) enum Authority {
+pub(super) enum Authority {
     Pem(Vec<u8>),
     File(PathBuf),
 }
 
 /// Who calls.
 #[derive(Clone)]
-pub(crate) struct Identity {
+pub(super) struct Identity {
     certificate: Vec<u8>,
     key: Vec<u8>,
 }
@@ -51,7 +51,7 @@ impl fmt::Debug for Identity {
 }
 
 /// What makes TLS of a connection.
-pub(crate) fn client(
+pub(super) fn client(
     roots: Roots,
     authority: Option<Authority>,
     identity: Option<Identity>,

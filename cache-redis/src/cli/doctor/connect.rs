@@ -1,21 +1,19 @@
 //! The way to Redis: name, network, TLS, greeting. It is the library's `dial`, looked at from outside.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cache_core::Env;
 use redis::{ProtocolVersion, PushInfo, PushKind, Value};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::Report;
 use super::certificate::Certificate;
+use super::{Report, shown as certificates};
 use crate::cli::ending::Trouble;
 use crate::cli::session::Raw;
 use crate::cli::text::shown;
 use crate::coherence::PushHandler;
-use crate::config::{Endpoint, Roots, Target, tls_client};
+use crate::config::{Endpoint, Target};
 use crate::dial::{Facts, SPEAKS_TLS, Stage, Tracking, dial_in_view};
 use crate::failure::Failure;
 
@@ -78,38 +76,28 @@ pub(super) async fn check(
 }
 
 /// What went wrong. A server that speaks TLS often hangs up before its reason can be read: it is asked
-/// again, for that alone.
+/// again, for that alone. Of a certificate that was not accepted, it is said whose it is.
 async fn explained(failure: &Failure, endpoint: &Endpoint, stage: &Stage) -> String {
-    if endpoint.tls.is_none()
-        && stage.reached() == Stage::GREET
-        && failure.is_unavailable()
-        && let Some(peer) = stage.facts().peer
-        && speaks_tls(peer).await
-    {
-        return SPEAKS_TLS.to_owned();
-    }
-    failure.to_string()
-}
-
-/// Whether this port answers a greeting of TLS with one. Whether its certificate is any good is another
-/// question, and nothing is sent to it.
-async fn speaks_tls(peer: SocketAddr) -> bool {
-    let greeted = async {
-        let tls = tls_client(Roots::Webpki, None, None).ok()?;
-        let stream = TcpStream::connect(peer).await.ok()?;
-        let refused = tls.connect(peer.ip().into(), stream).await.err();
-        let Some(refused) = refused else {
-            return Some(());
-        };
-        let reason = refused.get_ref()?.downcast_ref::<rustls::Error>()?;
-        matches!(
-            reason,
-            rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_)
-        )
-        .then_some(())
+    let text = failure.to_string();
+    let Target::Tcp { host, .. } = &endpoint.target else {
+        return text;
     };
-    let greeted = tokio::time::timeout(Duration::from_secs(1), greeted).await;
-    matches!(greeted, Ok(Some(())))
+    let is_asked = match stage.reached() {
+        Stage::ENCRYPT => true,
+        Stage::GREET => endpoint.tls.is_none() && failure.is_unavailable(),
+        _ => false,
+    };
+    let Some(peer) = stage.facts().peer.filter(|_| is_asked) else {
+        return text;
+    };
+    match certificates::certificate(peer, host).await {
+        None => text,
+        Some(_) if endpoint.tls.is_none() => SPEAKS_TLS.to_owned(),
+        Some(certificate) => match Certificate::read(&certificate) {
+            Some(certificate) => format!("{text} (it shows a {certificate})"),
+            None => text,
+        },
+    }
 }
 
 fn is_socket(endpoint: &Endpoint) -> bool {

@@ -19,7 +19,7 @@ pub(super) async fn check(session: &Session, report: &mut Report<'_>) -> Result<
     if missing > 0 {
         return report.warn(
             "fleet",
-            format!("{missing} of {nodes} nodes are missing: cache nodes shows which"),
+            format!("nodes missing: {missing} of {nodes}; cache nodes shows which"),
         );
     }
     if nodes == 0 {
@@ -31,5 +31,8 @@ pub(super) async fn check(session: &Session, report: &mut Report<'_>) -> Result<
             ),
         );
     }
-    report.ok("fleet", format!("{nodes} nodes report, none is missing"))
+    report.ok(
+        "fleet",
+        format!("nodes that report: {nodes}, none is missing"),
+    )
 }

@@ -15,6 +15,7 @@ mod memory;
 mod patient;
 mod rights;
 mod server;
+mod shown;
 mod source;
 mod times;
 mod tracking;
@@ -49,7 +50,7 @@ pub(super) async fn run(
     } else {
         out.line(&match (failures, warnings) {
             (0, 0) => "all is well".to_owned(),
-            (failures, warnings) => format!("{failures} failures, {warnings} warnings"),
+            (failures, warnings) => format!("failures: {failures}, warnings: {warnings}"),
         })?;
     }
     Ok(if failures == 0 {

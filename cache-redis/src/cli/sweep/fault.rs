@@ -38,13 +38,13 @@ impl Fault {
         }
     }
 
-    /// What it is, after a number.
+    /// What it is, before a number.
     pub(super) fn told(self) -> &'static str {
         match self {
-            Self::Endless => "without an expiry: they would stay for ever",
-            Self::Entry => "entries that can't be read: of another format, or damaged",
+            Self::Endless => "keys without an expiry, which would stay for ever",
+            Self::Entry => "entries that can't be read, of another format or damaged",
             Self::Lease => "leases that are none",
-            Self::Stamp => "stamps that are none: the entries under them are never served",
+            Self::Stamp => "stamps that are none, under which no entry is served",
             Self::Figures => "figures or nodes of another form",
             Self::Foreign => "keys that are none of this library's",
         }
