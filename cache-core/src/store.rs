@@ -67,7 +67,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) when it is bound already: one store
+    /// [`ErrorKind::Conflict`] when it is bound already: one store
     /// handle serves one cache.
     fn attach(&self, attachment: Attachment) -> Result<()>;
 
