@@ -444,8 +444,7 @@ fn guess_tls(failure: Failure, traffic: &Traffic) -> Failure {
     match traffic.first() {
         TLS_ALERT => Failure::unavailable(SPEAKS_TLS),
         HTTP => Failure::strange(
-            "a web server answers on this port, and not Redis: check the port (Redis's is usually \
-             6379)",
+            "another service, a web server, answers on this port: check it (Redis's is usually 6379)",
         ),
         SILENCE => Failure::unavailable(format!(
             "{failure}; the server hung up without a word: if it demands TLS, write rediss:// (with \

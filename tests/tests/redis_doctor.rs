@@ -258,7 +258,7 @@ fn services_that_are_not_redis() {
     assert_fails(
         &at(&web, &[]),
         "greeting",
-        &["a web server answers on this port", "6379"],
+        &["a web server, answers on this port", "6379"],
     );
     let other = listen(|mut stream| {
         let _ = stream.write_all(b"220 mail.example ESMTP\r\n");
