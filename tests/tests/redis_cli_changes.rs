@@ -95,11 +95,11 @@ async fn an_invalidation_holds_on_every_node() {
     ];
     for (arguments, id, told) in cases {
         node.scope(profile(id)).await;
-        assert_eq!(state(&node, id).await.1, true, "{arguments:?}");
+        assert!(state(&node, id).await.1, "{arguments:?}");
         let run = cache(&server, &[&["invalidate"], arguments].concat());
         assert_eq!((run.code, run.err.as_str()), (0, ""), "{run:?}");
         assert_eq!(run.out, told);
-        assert_eq!(state(&node, id).await.1, false, "{arguments:?}");
+        assert!(!state(&node, id).await.1, "{arguments:?}");
         // It asks nobody on a hit: it has been told.
         until("the node has been told", async || !state(&node, id).await.0).await;
         let before = LOADS.load(Ordering::SeqCst);
@@ -201,14 +201,14 @@ async fn nothing_large_is_done_unasked() {
     let (code, seen) = terminal.end();
     assert_eq!(code, 0);
     assert!(seen.contains("nothing was invalidated"), "{seen}");
-    assert_eq!(state(&node, 1).await.1, true);
+    assert!(state(&node, 1).await.1);
     let mut terminal = ask();
     terminal.until("[y/N]");
     terminal.press("y\n");
     let (code, seen) = terminal.end();
     assert_eq!(code, 0);
     assert!(seen.contains("invalidated everything"), "{seen}");
-    assert_eq!(state(&node, 1).await.1, false);
+    assert!(!state(&node, 1).await.1);
 }
 
 /// A namespace with one of everything that should not be there.

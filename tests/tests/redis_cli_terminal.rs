@@ -247,3 +247,26 @@ async fn colours_are_for_terminals_that_want_them() {
     assert!(!plain.contains('\x1b'), "{plain:?}");
     assert!(plain.contains("ok       ping"), "{plain:?}");
 }
+
+#[test]
+fn what_takes_long_shows_how_far_it_is() {
+    let server = RedisServer::start();
+    let fill = "for i = 1, 30000 do redis.call('SET', 'shifts:x:' .. i, 'x', 'EX', 600) end";
+    server.command::<()>(&["EVAL", fill, "0"]);
+    let mut terminal = program(&server, &["sweep"]).on_a_terminal();
+    terminal.until(" of 30000 keys, ");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, 3);
+    assert!(seen.contains("library's: 30000"), "{seen:?}");
+    let piped = program(&server, &["sweep"]).run();
+    assert!(!piped.err.contains(" of 30000 keys"), "{piped:?}");
+}
+
+#[test]
+fn top_does_not_wait_for_a_server_that_was_never_there() {
+    let url = format!("redis://127.0.0.1:{}", free_port());
+    let program = Program::new(env!("CARGO_BIN_EXE_tested-cache"), &["top", "--url", &url]);
+    let (code, seen) = program.on_a_terminal().end();
+    assert_eq!(code, 1);
+    assert!(seen.contains("the connection was refused"), "{seen:?}");
+}

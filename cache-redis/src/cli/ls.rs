@@ -13,7 +13,7 @@ use super::session::Session;
 use super::text::{lossy, shown_ms, size};
 
 /// How many entries are read at a time: they share one connection, and are as large as they are.
-const AT_A_TIME: usize = 32;
+const AT_A_TIME: usize = 16;
 
 pub(super) async fn run(session: &Session, asked: &Ls, out: &mut Out) -> Result<Ending, Trouble> {
     let namespace = session.namespace();

@@ -67,7 +67,7 @@ async fn live(session: &Session, cache: &Cache, asked: &Top) -> Result<Ending, T
             fleet = last_minutes(session, cache) => match fleet {
                 Ok(fleet) => lines(session.namespace(), &fleet, asked.sort),
                 // It may come back: the last figures stay, with the reason.
-                Err(Trouble::Failed(why)) => {
+                Err(Trouble::Failed(why)) if !shown.is_empty() => {
                     let old = shown.into_iter().filter(|line| !line.starts_with(NO_FIGURES));
                     std::iter::once(format!("{NO_FIGURES}{why}")).chain(old).collect()
                 }

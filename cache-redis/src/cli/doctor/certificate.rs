@@ -165,6 +165,15 @@ mod tests {
             // Cut short anywhere, it is read or not; nothing panics.
             let _ = Certificate::read(&der[..end]);
         }
+        for at in 0..der.len() {
+            for byte in [0, 1, 0x7f, 0x80, 0x84, 0xff] {
+                let mut other = der.to_vec();
+                other[at] = byte;
+                if let Some(certificate) = Certificate::read(&other) {
+                    assert!(certificate.to_string().starts_with("certificate for "));
+                }
+            }
+        }
         assert_eq!(Certificate::read(&der[1..]), None);
         assert_eq!(
             Certificate::read(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]),
