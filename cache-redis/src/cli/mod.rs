@@ -8,7 +8,7 @@
 //! ending             exit codes
 //! text  table  out   what is shown, and that nothing shown can steer a terminal
 //! heard  session     a cache and a connection, as the library makes them
-//! scan  span  entry  the keys there are; ranges of minutes; bytes of an entry
+//! scan  entry        the keys there are; keys and bytes of an entry
 //! stats .. doctor/   one file for each command
 //! ```
 
