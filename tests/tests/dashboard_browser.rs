@@ -414,7 +414,8 @@ async fn it_can_be_read_in_the_light_in_the_dark_and_on_a_phone() {
             page.text("#found").contains("In the shared tier")
         });
         // The gap of the past is hatched, and no line goes through it.
-        assert!(page.count("#ratio-chart .gap") >= 1);
+        assert_eq!(page.count("#ratio-chart .gap"), 1);
+        assert_eq!(page.count("#ratio-chart path.line.all"), 2);
         assert_eq!(page.unreadable(), Vec::<String>::new(), "{name}");
         assert!(page.fits(), "{name} is wider than the window");
         // The bright one shows the upper end of the page, and the dark one the lower.

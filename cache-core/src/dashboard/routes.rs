@@ -217,7 +217,7 @@ impl Served {
             Err("the shared tier can't be reached at the moment".to_owned())
         } else {
             let now = cache.minute();
-            let minutes = now.saturating_sub(range.minutes())..=now;
+            let minutes = (now + 1).saturating_sub(range.minutes())..=now;
             tokio::select! {
                 biased;
                 fleet = cache.fleet(minutes) => match fleet {
