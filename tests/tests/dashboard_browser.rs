@@ -12,17 +12,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cache_core::Cache;
 use cache_core::dashboard::Dashboard;
 use cache_core::memory::MemoryServer;
+use cache_core::{Cache, Env};
 use cache_tests::browser::{Browser, keys};
-use fleet::Shifted;
 use pages::{HOSTILE, Load, Page, Served, employee, hostile, names, until};
 
 /// A fleet of two nodes that share a store, and the page of the first.
 fn two_nodes() -> (MemoryServer, Cache, Cache) {
-    let server =
-        MemoryServer::new(Shifted::env(Duration::ZERO)).report_every(Duration::from_secs(1));
+    let server = MemoryServer::new(Env::system()).report_every(Duration::from_secs(1));
     let cache = || {
         Cache::builder()
             .namespace("shifts")
