@@ -12,17 +12,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cache_core::Cache;
 use cache_core::dashboard::Dashboard;
 use cache_core::memory::MemoryServer;
+use cache_core::{Cache, Env};
 use cache_tests::browser::{Browser, keys};
-use fleet::Shifted;
 use pages::{HOSTILE, Load, Page, Served, employee, hostile, names, until};
 
 /// A fleet of two nodes that share a store, and the page of the first.
 fn two_nodes() -> (MemoryServer, Cache, Cache) {
-    let server =
-        MemoryServer::new(Shifted::env(Duration::ZERO)).report_every(Duration::from_secs(1));
+    let server = MemoryServer::new(Env::system()).report_every(Duration::from_secs(1));
     let cache = || {
         Cache::builder()
             .namespace("shifts")
@@ -414,7 +412,8 @@ async fn it_can_be_read_in_the_light_in_the_dark_and_on_a_phone() {
             page.text("#found").contains("In the shared tier")
         });
         // The gap of the past is hatched, and no line goes through it.
-        assert!(page.count("#ratio-chart .gap") >= 1);
+        assert_eq!(page.count("#ratio-chart .gap"), 1);
+        assert_eq!(page.count("#ratio-chart path.line.all"), 2);
         assert_eq!(page.unreadable(), Vec::<String>::new(), "{name}");
         assert!(page.fits(), "{name} is wider than the window");
         // The bright one shows the upper end of the page, and the dark one the lower.

@@ -114,11 +114,13 @@ impl Data {
         let dashboard = &served.dashboard;
         let (cache, env) = (&dashboard.cache, &dashboard.cache.engine.env);
         let now_ms = millis(env.wall());
-        let (of, to_ms, since_ms, series) = if let Some(Ok(fleet)) = fleet {
-            ("fleet", fleet.now_ms, 0, Series::of_fleet(fleet, range))
+        let (of, [from_ms, to_ms], since_ms, series) = if let Some(Ok(fleet)) = fleet {
+            let shown = [range.first_minute_ms(fleet.now_ms), fleet.now_ms];
+            ("fleet", shown, 0, Series::of_fleet(fleet, range))
         } else {
+            let shown = [now_ms.saturating_sub(range.span_ms()), now_ms];
             let series = served.history.series(range);
-            ("node", now_ms, served.history.since_ms, series)
+            ("node", shown, served.history.since_ms, series)
         };
         let sum = series.sum();
         let health = cache.health();
@@ -146,7 +148,7 @@ impl Data {
             here: Here::of(figures),
             of,
             range: range.name(),
-            from_ms: to_ms.saturating_sub(range.span_ms()),
+            from_ms,
             to_ms,
             since_ms,
             covered_ms: series.covered_ms(),

@@ -27,6 +27,7 @@
 //! few seconds however many people look.
 
 mod answer;
+mod assets;
 mod guard;
 mod routes;
 mod series;

@@ -2,7 +2,6 @@
 //! access check, the headers, the refusal of other sites.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use axum::routing::any;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Data;
+use super::assets::{ASSETS, page};
 use super::series::{History, Range, STEP};
 use super::{Dashboard, guard};
 use crate::metrics::Fleet;
@@ -28,22 +28,6 @@ const BODY: usize = 4096;
 /// How long the store may take for the fleet's figures.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-const PAGE: &str = include_str!("assets/index.html");
-/// What the page loads, by name.
-const ASSETS: [(&str, &str, &str); 7] = [
-    (
-        "/icon.svg",
-        "image/svg+xml",
-        include_str!("assets/icon.svg"),
-    ),
-    ("/page.css", "text/css", include_str!("assets/page.css")),
-    ("/theme.js", JAVASCRIPT, include_str!("assets/theme.js")),
-    ("/page.js", JAVASCRIPT, include_str!("assets/page.js")),
-    ("/dom.js", JAVASCRIPT, include_str!("assets/dom.js")),
-    ("/charts.js", JAVASCRIPT, include_str!("assets/charts.js")),
-    ("/lookup.js", JAVASCRIPT, include_str!("assets/lookup.js")),
-];
-const JAVASCRIPT: &str = "text/javascript";
 const JSON: &str = "application/json";
 const DATA: &str = "/data.json";
 const ENTRY: &str = "/entry.json";
@@ -161,7 +145,7 @@ impl Served {
             INVALIDATE => self.invalidate(parts, body).await,
             _ => Ok(match ASSETS.iter().find(|(name, ..)| *name == path) {
                 Some((_, media, content)) => text(media, *content),
-                None => text("text/html", PAGE.replace("{here}", &here(asked))),
+                None => text("text/html", page(asked)),
             }),
         }
     }
@@ -217,7 +201,7 @@ impl Served {
             Err("the shared tier can't be reached at the moment".to_owned())
         } else {
             let now = cache.minute();
-            let minutes = now.saturating_sub(range.minutes())..=now;
+            let minutes = (now + 1).saturating_sub(range.minutes())..=now;
             tokio::select! {
                 biased;
                 fleet = cache.fleet(minutes) => match fleet {
@@ -298,26 +282,6 @@ impl Served {
     }
 }
 
-/// The path of the page's own files, relative to the page: a browser that asked for `/cache` looks for
-/// them in `/`, and one that asked for `/cache/` in `/cache/`.
-fn here(asked: &str) -> String {
-    let mut here = "./".to_owned();
-    let last = asked.rsplit('/').next().unwrap_or_default();
-    for byte in last.bytes() {
-        // What may stand in an attribute stands as it is; `%` too, since the path is escaped already.
-        if byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte) {
-            here.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(here, "%{byte:02X}");
-        }
-    }
-    if !last.is_empty() {
-        here.push('/');
-    }
-    here
-}
-
 fn wrong(error: &(impl ToString + ?Sized)) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, error.to_string())
 }
@@ -342,23 +306,4 @@ fn text(media: &'static str, content: impl Into<Body>) -> Response<Body> {
     };
     response.headers_mut().insert(CONTENT_TYPE, media);
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pages_files_are_beside_it_wherever_it_is() {
-        for (asked, beside) in [
-            ("/", "./"),
-            ("", "./"),
-            ("/cache", "./cache/"),
-            ("/cache/", "./"),
-            ("/admin/of%20all/the:cache", "./the%3Acache/"),
-            ("/a/\"><script>", "./%22%3E%3Cscript%3E/"),
-        ] {
-            assert_eq!(here(asked), beside, "{asked}");
-        }
-    }
 }

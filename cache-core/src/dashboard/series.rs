@@ -46,6 +46,11 @@ impl Range {
         }
     }
 
+    /// When its first minute begins, if the last one is that of this time.
+    pub(super) fn first_minute_ms(self, now_ms: u64) -> u64 {
+        (now_ms / MINUTE_MS + 1).saturating_sub(self.minutes()) * MINUTE_MS
+    }
+
     /// How long a slice of this node's figures is. There are at most a hundred in each range.
     fn step_ms(self) -> u64 {
         match self {

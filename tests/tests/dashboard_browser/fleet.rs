@@ -2,7 +2,7 @@
 //! shifts would look, with a deployment, a restart of the store, and a node that was killed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_core::memory::MemoryServer;
@@ -10,51 +10,28 @@ use cache_core::metrics::{Node, NodeId, Report};
 use cache_core::store::{Attachment, BoxFuture, Event, Observer, Store};
 use cache_core::{Clock, Env, KindSnapshot, Snapshot, SystemClock};
 
-/// The machine's clock, some seconds off.
+/// The machine's clock, some seconds behind.
 #[derive(Clone, Default)]
-pub(crate) struct Shifted(Arc<AtomicI64>);
+struct Behind(Arc<AtomicU64>);
 
-impl Shifted {
-    /// An environment by a clock that is behind.
-    pub(crate) fn env(by: Duration) -> Env {
-        let clock = Self::default();
-        clock.set(-i64::try_from(by.as_secs()).expect("a short time"));
-        Env::system().with_clock(clock)
-    }
-
-    fn set(&self, seconds: i64) {
+impl Behind {
+    fn set(&self, seconds: u64) {
         self.0.store(seconds, Ordering::SeqCst);
     }
 }
 
-impl Clock for Shifted {
+impl Clock for Behind {
     fn now(&self) -> Duration {
         SystemClock.now()
     }
 
     fn wall(&self) -> Duration {
-        SystemClock
-            .wall()
-            .saturating_add_signed(self.0.load(Ordering::SeqCst))
+        let behind = Duration::from_secs(self.0.load(Ordering::SeqCst));
+        SystemClock.wall().saturating_sub(behind)
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         SystemClock.sleep(duration)
-    }
-}
-
-trait Signed {
-    fn saturating_add_signed(self, seconds: i64) -> Self;
-}
-
-impl Signed for Duration {
-    fn saturating_add_signed(self, seconds: i64) -> Self {
-        let by = Self::from_secs(seconds.unsigned_abs());
-        if seconds < 0 {
-            self.saturating_sub(by)
-        } else {
-            self + by
-        }
     }
 }
 
@@ -95,9 +72,9 @@ impl Reporter {
 
 fn node(number: u64, host: &str, started: u64) -> Node {
     let mut node = Node::new(NodeId(number));
-    node.host = host.to_owned();
+    host.clone_into(&mut node.host);
     node.process = 1;
-    node.version = "0.1.0".to_owned();
+    "0.1.0".clone_into(&mut node.version);
     node.started_ms = started;
     node.every_ms = 15_000;
     node.trusted = true;
@@ -211,7 +188,7 @@ fn counted(number: u64, ago: u64) -> Snapshot {
 /// A server that four nodes have reported to for an hour. Its data was lost for some minutes, and one of
 /// the nodes has not been heard of for a while.
 pub(crate) async fn with_a_past() -> MemoryServer {
-    let clock = Shifted::default();
+    let clock = Behind::default();
     // The caches of the test report nothing of their own.
     let server = MemoryServer::new(Env::system().with_clock(clock.clone()))
         .report_every(Duration::from_hours(24 * 365));
@@ -228,7 +205,7 @@ pub(crate) async fn with_a_past() -> MemoryServer {
         if (20..=24).contains(&ago) {
             continue;
         }
-        clock.set(-i64::try_from(ago * 60).expect("an hour"));
+        clock.set(ago * 60);
         for (number, node) in (1_u64..).zip(&nodes) {
             // One was killed.
             if number == 3 && ago < 4 {

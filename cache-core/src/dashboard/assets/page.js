@@ -124,7 +124,7 @@ function tiles(kinds) {
   const always = share([data.here.hits, data.here.misses]);
   put(at("tiles"),
     tile("Hit ratio", percent(share([hits, calls - hits])), fleet ? `of ${short(calls)} calls` : `${percent(always)} since it started`),
-    tile("Calls", seconds > 0 ? `${short(calls / seconds)}\u202f/s` : "–", `${short(calls)} in ${{ "5m": "5 min", "1h": "1 h", "24h": "24 h" }[data.range]}`),
+    tile("Calls", seconds > 0 ? `${short(calls / seconds)}\u202f/s` : "–", `${short(calls)} since ${clock(Math.max(data.from_ms, data.since_ms))}`),
     tile("Time saved", span(sum(kinds, (kind) => kind.saved_ms)), "of running functions"),
     tile("Loads", short(loads), errors ? `${short(errors)} failed` : "none failed"),
     tile("Local entries", short(entries), `${bytes(size)}, ${fleet ? "all nodes" : "now"}`),
