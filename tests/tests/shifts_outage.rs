@@ -231,9 +231,9 @@ fn under_load_redis_is_killed_and_comes_back_empty() {
 #[test]
 fn under_load_redis_falls_silent_and_speaks_again() {
     let seconds = Play {
-        lost: 4,
-        back: 9,
-        end: 16,
+        lost: 6,
+        back: 11,
+        end: 18,
     };
     // It keeps what it had, and so what was invalidated meanwhile must not be read from it.
     play(seconds, |redis| redis.pause(), |redis| redis.resume());
