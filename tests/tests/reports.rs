@@ -143,26 +143,103 @@ async fn a_node_reports_by_itself() {
     assert_eq!(node.local_entries, 1);
 }
 
-#[tokio::test]
-async fn counts_belong_to_the_minute_in_which_they_were_reported_first() {
-    let (clock, faults, cache) = ticking();
-    let begun = cache.minute();
-    cache.scope(reported(1)).await;
-    // It is sent and does not arrive; what comes after it waits for it, and keeps its own minute.
-    faults.set(Op::Report, Fault::Fail);
-    cache.report().await.expect_err("it fails");
-    clock.advance(Duration::from_mins(3));
-    cache.scope(reported(1)).await;
-    faults.heal(Op::Report);
-    until("both are in", async || cache.report().await.is_ok()).await;
-    let fleet = fleet(&cache).await;
-    let minutes: Vec<_> = fleet
-        .minutes
-        .iter()
+/// Misses and hits by minute, the minutes counted from `begun` on, where there were any.
+async fn by_minute(cache: &Cache, begun: u64) -> Vec<(u64, u64, u64)> {
+    let fleet = fleet(cache).await;
+    let minutes = fleet.minutes.iter();
+    minutes
         .filter_map(|(minute, snapshot)| Some((minute - begun, snapshot.kinds.get("reported")?)))
         .map(|(minute, kind)| (minute, kind.misses, kind.hits()))
-        .collect();
-    assert_eq!(minutes, [(0, 1, 0), (3, 0, 1)]);
+        .collect()
+}
+
+#[tokio::test]
+async fn counts_belong_to_the_minute_in_which_they_were_made() {
+    let (clock, faults, cache) = ticking();
+    let begun = cache.minute();
+    // What is sent and does not arrive is kept, a report for each minute.
+    faults.set(Op::Report, Fault::Fail);
+    for _ in 0..3 {
+        for _ in 0..2 {
+            cache.scope(reported(1)).await;
+            cache.report().await.expect_err("it fails");
+        }
+        clock.advance(Duration::from_mins(1));
+    }
+    faults.heal(Op::Report);
+    until("all are in", async || cache.report().await.is_ok()).await;
+    assert_eq!(
+        by_minute(&cache, begun).await,
+        [(0, 1, 1), (1, 0, 2), (2, 0, 2)]
+    );
+}
+
+#[tokio::test]
+async fn an_outage_is_told_minute_by_minute_by_whoever_reports_by_itself() {
+    let (clock, faults, cache) = ticking();
+    let begun = cache.minute();
+    faults.set_all(Fault::Fail);
+    for _ in 0..8 {
+        // With the breaker open.
+        cache.scope(reported(1)).await;
+        let before = faults.calls(Op::Report);
+        // Probes sleep too, but not for as long.
+        until("it has tried", async || {
+            clock.advance(Duration::from_secs(1));
+            faults.calls(Op::Report) > before
+        })
+        .await;
+    }
+    assert!(cache.snapshot().breaker_open);
+    faults.heal_all();
+    until("all are in", async || cache.report().await.is_ok()).await;
+    let minutes = by_minute(&cache, begun).await;
+    assert!(minutes.len() >= 2, "{minutes:?}");
+    assert!(
+        minutes.iter().all(|(_, misses, _)| *misses <= 4),
+        "{minutes:?}"
+    );
+    let misses: u64 = minutes.iter().map(|(_, misses, _)| misses).sum();
+    assert_eq!(misses, 8, "{minutes:?}");
+}
+
+#[tokio::test]
+async fn an_outage_of_many_hours_is_kept_in_sixty_reports() {
+    let (clock, faults, cache) = ticking();
+    let begun = cache.minute();
+    faults.set(Op::Report, Fault::Fail);
+    for _ in 0..200 {
+        cache.scope(reported(1)).await;
+        cache.report().await.expect_err("it fails");
+        clock.advance(Duration::from_mins(1));
+    }
+    faults.heal(Op::Report);
+    let before = faults.calls(Op::Report);
+    until("all are in", async || cache.report().await.is_ok()).await;
+    // The first may have arrived, the second has the hours, and one is new.
+    let sent = faults.calls(Op::Report) - before;
+    assert!((60..=63).contains(&sent), "{sent}");
+    let now = cache.minute();
+    let fleet = cache.fleet(begun..=now).await.expect("it keeps figures");
+    let sum = &fleet.sum().kinds["reported"];
+    // It lives for an hour.
+    assert_eq!((sum.misses, sum.hits()), (4, 196));
+    assert_eq!(fleet.minutes[&(now - 30)].kinds["reported"].hits(), 1);
+}
+
+#[tokio::test]
+async fn a_node_with_an_open_breaker_says_so() {
+    let (_, faults, cache) = ticking();
+    for op in [Op::Read, Op::Begin, Op::Probe] {
+        faults.set(op, Fault::Fail);
+    }
+    until("the breaker is open", async || {
+        cache.scope(reported(1)).await;
+        cache.snapshot().breaker_open
+    })
+    .await;
+    until("it has reported", async || cache.report().await.is_ok()).await;
+    assert!(fleet(&cache).await.nodes[0].breaker_open);
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! What this node has counted, reported to the store now and then, so that a reader has the figures of
 //! the whole fleet.
 //!
-//! Each increment counts once. What is reported is the difference to what the store has acknowledged;
-//! a report whose answer did not come is sent again as it was, under its number, by which the store knows
-//! whether it has it. Until then nothing else is reported, so one report is all that is kept.
+//! Each increment counts once. A report is closed with what has come to the figures since the one before
+//! it, under a number of its own; it is kept until the store has acknowledged it, and sent again as it was
+//! until then: by its number the store knows whether it has it. While the store is away, each minute has
+//! a report of its own, so that an outage's counts are not all in the minute after it.
 
+use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -15,25 +17,63 @@ use crate::metrics::{Fleet, Minute, Node, NodeId, Report, Snapshot, millis};
 use crate::store::Store;
 use crate::{Error, ErrorKind, Result};
 
-/// What the store has been told.
+/// How many reports are kept for a store that is away; what comes to be older shares one.
+const MOST_KEPT: usize = 60;
+
+/// What the store has been told, and what it has not.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
-    /// One report at a time: two that are under way at once would both count what is new.
+    /// One at a time: two that are under way at once would both count what is new.
     state: tokio::sync::Mutex<State>,
     complaints: Complaints,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Drawn for the first report.
-    id: Option<NodeId>,
+    /// Who reports, and since when it is there: drawn and looked up for the first report.
+    node: Option<(NodeId, u64)>,
     sequence: u64,
-    /// The figures as they were when the last acknowledged report was made.
-    acknowledged: Snapshot,
-    /// The report that was sent and not acknowledged, and the figures as they were then.
-    sent: Option<(Report, Snapshot)>,
+    /// The figures as they were when the last report was closed.
+    closed: Snapshot,
+    /// What was not acknowledged, from old to new. Nothing is ever added to the first one: it may have
+    /// arrived.
+    kept: VecDeque<Kept>,
     /// The last one has been taken: from here on only whoever asks for it reports.
     left: bool,
+}
+
+/// A report that is to be sent.
+#[derive(Debug)]
+struct Kept {
+    sequence: u64,
+    minute: Minute,
+    added: Snapshot,
+}
+
+impl State {
+    /// Closes a report for this minute with what has come to the figures.
+    fn close(&mut self, minute: Minute, figures: Snapshot) {
+        let added = figures.since(&self.closed);
+        self.closed = figures;
+        let behind_the_first = self.kept.len() > 1;
+        match self.kept.back_mut() {
+            Some(last) if behind_the_first && last.minute == minute => last.added.add(&added),
+            _ => {
+                self.sequence += 1;
+                self.kept.push_back(Kept {
+                    sequence: self.sequence,
+                    minute,
+                    added,
+                });
+            }
+        }
+        if self.kept.len() > MOST_KEPT
+            && let Some(old) = self.kept.remove(1)
+            && let Some(next) = self.kept.get_mut(1)
+        {
+            next.added.add(&old.added);
+        }
+    }
 }
 
 impl Engine {
@@ -55,16 +95,14 @@ impl Engine {
                 let Some(engine) = engine.upgrade() else {
                     return;
                 };
-                engine.report_unless_away().await;
+                engine.report_by_itself().await;
             }
         });
     }
 
-    async fn report_unless_away(&self) {
-        // While the store is away, it is not asked for this either.
-        if !self.outage.usable() {
-            return;
-        }
+    /// Whether the breaker is open or not: nobody waits for it, it is one small question, and the
+    /// connection for it may work where another one does not.
+    async fn report_by_itself(&self) {
         let mut state = self.reports.state.lock().await;
         // A process that goes on for a while after its shutdown would be listed again, and then be
         // missing.
@@ -83,8 +121,8 @@ impl Engine {
 
     /// Reports what was counted since the last report. `leaving`: for the last time.
     ///
-    /// Bounded by the store's timeout. The breaker is not told of what comes of it: figures are nothing
-    /// that calls depend on.
+    /// Bounded by the store's timeout for each report that is kept. The breaker is not told of what comes
+    /// of it: figures are nothing that calls depend on.
     pub(crate) async fn report(&self, leaving: bool) -> Result<()> {
         let mut state = self.reports.state.lock().await;
         self.report_next(&mut state, leaving).await?;
@@ -99,18 +137,34 @@ impl Engine {
         let Some(every) = store.report_every() else {
             return Ok(());
         };
-        // What was sent last time, if nobody knows whether it arrived, and then what has come since.
-        self.send(state, &**store, every, false).await?;
-        let now = self.snapshot();
-        state.sequence += 1;
-        let report = Report::new(
-            self.node(state, every, &now),
-            state.sequence,
-            self.env.wall().as_secs() / 60,
-            now.since(&state.acknowledged),
-        );
-        state.sent = Some((report, now));
-        self.send(state, &**store, every, leaving).await
+        let figures = self.snapshot();
+        let node = self.node(state, every, &figures);
+        state.close(self.env.wall().as_secs() / 60, figures);
+        while let Some(first) = state.kept.front() {
+            let leaving = leaving && state.kept.len() == 1;
+            let report = Report::new(
+                node.clone(),
+                first.sequence,
+                first.minute,
+                first.added.clone(),
+            )
+            .leaving(leaving);
+            // Kept until it is acknowledged, whatever becomes of this future.
+            self.send(&**store, &report).await?;
+            state.kept.pop_front();
+        }
+        Ok(())
+    }
+
+    async fn send(&self, store: &dyn Store, report: &Report) -> Result<()> {
+        tokio::select! {
+            biased;
+            outcome = store.report(report) => outcome,
+            () = self.env.sleep(self.store_timeout) => Err(Error::new(
+                ErrorKind::Timeout,
+                format!("no answer from the store within {:?}", self.store_timeout),
+            )),
+        }
     }
 
     /// The figures of the fleet.
@@ -121,47 +175,20 @@ impl Engine {
         store.fleet(minutes).await
     }
 
-    /// Sends the report that is to be sent, if there is one.
-    async fn send(
-        &self,
-        state: &mut State,
-        store: &dyn Store,
-        every: Duration,
-        leaving: bool,
-    ) -> Result<()> {
-        let Some((mut report, figures)) = state.sent.take() else {
-            return Ok(());
-        };
-        report.leaving = leaving;
-        report.node = self.node(state, every, &figures);
-        // Kept before it is sent: this future may be dropped in between.
-        state.sent = Some((report.clone(), figures.clone()));
-        let outcome = tokio::select! {
-            biased;
-            outcome = store.report(&report) => outcome,
-            () = self.env.sleep(self.store_timeout) => Err(Error::new(
-                ErrorKind::Timeout,
-                format!("no answer from the store within {:?}", self.store_timeout),
-            )),
-        };
-        if outcome.is_ok() {
-            state.sent = None;
-            state.acknowledged = figures;
-        }
-        outcome
-    }
-
     /// What is told of this node.
     fn node(&self, state: &mut State, every: Duration, figures: &Snapshot) -> Node {
-        let id = *state.id.get_or_insert_with(|| NodeId(self.env.draw()));
+        let now_ms = millis(self.env.wall());
+        let (id, started_ms) = *state.node.get_or_insert_with(|| {
+            let started_ms = now_ms.saturating_sub(figures.uptime_ms);
+            (NodeId(self.env.draw()), started_ms)
+        });
         let kinds = figures.kinds.values();
-        let wall = self.env.wall();
         Node {
             host: host(),
             process: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_ms: millis(wall).saturating_sub(figures.uptime_ms),
-            seen_ms: millis(wall),
+            started_ms,
+            seen_ms: now_ms,
             every_ms: millis(every),
             breaker_open: figures.breaker_open,
             trusted: self.trusts_local(self.env.coarse()),

@@ -2,7 +2,11 @@
 //! no other thread writes.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed},
+    fence,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What is counted.
@@ -127,6 +131,9 @@ impl Counters {
             if Arc::strong_count(block) > 1 {
                 return true;
             }
+            // That the thread's handle is gone was read without an order: what it counted last must not
+            // be read from before.
+            fence(Acquire);
             for (base, word) in self.base.0.iter().zip(&block.0) {
                 base.fetch_add(word.load(Relaxed), Relaxed);
             }

@@ -2,17 +2,67 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Snapshot;
 
 /// A minute: how many of them since the Unix epoch.
 pub type Minute = u64;
 
-/// Which node it is: a random number of its cache's, drawn when the cache is built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// Which node it is: a random number of its cache's. Shown, and serialized, as 16 hexadecimal digits: a
+/// number of 64 bits is none in every language.
+///
+/// ```
+/// use cache_core::metrics::NodeId;
+///
+/// let node = NodeId(0xbad_cafe);
+/// assert_eq!(node.to_string(), "000000000badcafe");
+/// assert_eq!("000000000badcafe".parse(), Ok(node));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u64);
+
+/// What is no [`NodeId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoNodeId;
+
+impl fmt::Display for NoNodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a node's id has 16 hexadecimal digits, of 0 to 9 and a to f")
+    }
+}
+
+impl std::error::Error for NoNodeId {}
+
+impl FromStr for NodeId {
+    type Err = NoNodeId;
+
+    fn from_str(text: &str) -> Result<Self, NoNodeId> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() != 16 || !text.bytes().all(is_digit) {
+            return Err(NoNodeId);
+        }
+        u64::from_str_radix(text, 16)
+            .map(Self)
+            .map_err(|_| NoNodeId)
+    }
+}
+
+impl Serialize for NodeId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

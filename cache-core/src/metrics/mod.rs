@@ -17,7 +17,7 @@ mod snapshot;
 mod window;
 
 pub(crate) use counters::{Count, Counters};
-pub use fleet::{Fleet, Minute, Node, NodeId, Report};
+pub use fleet::{Fleet, Minute, NoNodeId, Node, NodeId, Report};
 pub(crate) use histogram::Histogram;
 pub use histogram::{Bucket, Distribution};
 pub use snapshot::{KindSnapshot, Snapshot};

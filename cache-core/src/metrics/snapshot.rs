@@ -185,7 +185,15 @@ impl KindSnapshot {
 
     /// Calls that were answered without running the function.
     pub fn hits(&self) -> u64 {
-        self.hits_local + self.hits_shared + self.hits_stale + self.hits_outage + self.coalesced
+        let hits = [
+            self.hits_local,
+            self.hits_shared,
+            self.hits_stale,
+            self.hits_outage,
+            self.coalesced,
+        ];
+        // Sums of a fleet come from Redis, where others can write.
+        hits.into_iter().fold(0, u64::saturating_add)
     }
 
     /// Hits among all calls that asked the cache, from 0 to 1; `None` before the first.
@@ -195,8 +203,16 @@ impl KindSnapshot {
 
     /// The time that hits saved: their number times the mean load time.
     pub fn time_saved(&self) -> Duration {
-        let mean = self.load_time.mean().unwrap_or_default();
-        mean.saturating_mul(u32::try_from(self.hits()).unwrap_or(u32::MAX))
+        let times = &self.load_time;
+        if times.count == 0 {
+            return Duration::ZERO;
+        }
+        // Two numbers of 64 bits make one of 128 at most.
+        let micros =
+            u128::from(self.hits()) * u128::from(times.total_micros) / u128::from(times.count);
+        let seconds = u64::try_from(micros / 1_000_000).unwrap_or(u64::MAX);
+        let rest = u32::try_from(micros % 1_000_000).unwrap_or_default();
+        Duration::new(seconds, rest * 1_000)
     }
 }
 
@@ -228,5 +244,51 @@ impl fmt::Display for Snapshot {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(hits: u64, loads: u64, total_micros: u64) -> KindSnapshot {
+        let mut kind = KindSnapshot {
+            hits_local: hits,
+            ..KindSnapshot::default()
+        };
+        kind.load_time.count = loads;
+        kind.load_time.total_micros = total_micros;
+        kind
+    }
+
+    #[test]
+    fn the_time_saved_is_exact_however_many_hits_there_are() {
+        for (hits, loads, micros, saved) in [
+            (
+                1 << 40,
+                3,
+                30_000,
+                Duration::from_micros((1 << 40) * 10_000),
+            ),
+            (1_000_000, 10, 19, Duration::from_micros(1_900_000)),
+            (7, 0, 0, Duration::ZERO),
+        ] {
+            assert_eq!(kind(hits, loads, micros).time_saved(), saved);
+        }
+    }
+
+    #[test]
+    fn sums_that_make_no_sense_stay_at_the_largest_number() {
+        let most = KindSnapshot {
+            hits_shared: u64::MAX,
+            misses: u64::MAX,
+            ..kind(u64::MAX, 1, u64::MAX)
+        };
+        assert_eq!(most.hits(), u64::MAX);
+        assert_eq!(most.hit_ratio(), Some(1.0));
+        assert!(most.time_saved() > Duration::from_secs(1 << 63));
+        let mut twice = most.clone();
+        twice.add(&most);
+        assert_eq!(twice.hits_local, u64::MAX);
     }
 }

@@ -60,12 +60,7 @@ pub(super) fn read(id: &[u8], text: &[u8]) -> Option<Node> {
 }
 
 fn read_id(text: &[u8]) -> Option<NodeId> {
-    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if text.len() != 16 || !text.iter().all(is_digit) {
-        return None;
-    }
-    let text = std::str::from_utf8(text).ok()?;
-    u64::from_str_radix(text, 16).ok().map(NodeId)
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// A name that a terminal shows as it is.
