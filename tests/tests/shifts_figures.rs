@@ -167,6 +167,15 @@ async fn everybody_who_tells_of_hits_and_misses_tells_what_the_clients_have_seen
     let all: Vec<&Service> = services.iter().collect();
     let prometheus = Prometheus::start(&all, &repository("docs/prometheus/alerts.yml"));
 
+    for path in ["/cache", "/cache/"] {
+        let page = services[0].get(path);
+        assert_eq!(
+            (page.status, &*page.media),
+            (200, "text/html; charset=utf-8"),
+            "{path}"
+        );
+    }
+
     let seen = load(&services);
     let asked = sum([seen.clone()])
         .values()
