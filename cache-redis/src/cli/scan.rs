@@ -5,7 +5,6 @@ use std::hash::{BuildHasher, RandomState};
 
 use redis::{Value, cmd};
 
-use super::ending::Trouble;
 use super::out::Out;
 use super::session::{Raw, bytes};
 use crate::failure::Failure;
@@ -15,15 +14,13 @@ const STEP: usize = 1000;
 /// How many of them are looked at for the names of namespaces.
 const LOOK: usize = 100 * STEP;
 
-/// The keys that match a pattern, each once.
+/// The keys that match a pattern, each once, but for those that Redis names again after very many others.
 pub(super) struct Scan {
     pattern: Vec<u8>,
     cursor: Option<Vec<u8>>,
     looked_at: usize,
     total: Option<i64>,
-    /// Redis may name a key twice, while its table grows or shrinks. Their hashes do.
-    seen: HashSet<u64>,
-    hashes: RandomState,
+    seen: Seen,
 }
 
 impl Scan {
@@ -38,13 +35,12 @@ impl Scan {
             cursor: Some(b"0".to_vec()),
             looked_at: 0,
             total,
-            seen: HashSet::new(),
-            hashes: RandomState::new(),
+            seen: Seen::default(),
         }
     }
 
     /// More of them, in no order; nothing at the end.
-    pub(super) async fn next(&mut self, raw: &mut Raw) -> Result<Option<Vec<Vec<u8>>>, Trouble> {
+    pub(super) async fn next(&mut self, raw: &mut Raw) -> Result<Option<Vec<Vec<u8>>>, Failure> {
         let Some(cursor) = self.cursor.take() else {
             return Ok(None);
         };
@@ -57,12 +53,8 @@ impl Scan {
         })?;
         self.looked_at += STEP;
         self.cursor = (cursor != b"0").then_some(cursor);
-        let (seen, hashes) = (&mut self.seen, &self.hashes);
-        let keys = keys.into_iter();
-        Ok(Some(
-            keys.filter(|key| seen.insert(hashes.hash_one(key)))
-                .collect(),
-        ))
+        let keys = keys.into_iter().filter(|key| self.seen.insert(key));
+        Ok(Some(keys.collect()))
     }
 
     /// Shows how far it has come.
@@ -77,6 +69,32 @@ impl Scan {
                 None => format!("{} keys, {found}", self.looked_at),
             }
         });
+    }
+}
+
+/// The keys that were named last. Redis may name one twice while its table grows or shrinks, mostly soon
+/// after; there may be more keys than this process has memory for, and looking at one again is cheap.
+#[derive(Default)]
+struct Seen {
+    hashes: RandomState,
+    latest: HashSet<u64>,
+    before: HashSet<u64>,
+}
+
+impl Seen {
+    /// So many, and up to as many before them, are remembered.
+    const MOST: usize = 200_000;
+
+    /// Returns whether the key is new.
+    fn insert(&mut self, key: &[u8]) -> bool {
+        let hash = self.hashes.hash_one(key);
+        if self.before.contains(&hash) || !self.latest.insert(hash) {
+            return false;
+        }
+        if self.latest.len() == Self::MOST {
+            self.before = std::mem::take(&mut self.latest);
+        }
+        true
     }
 }
 
@@ -107,7 +125,7 @@ pub(super) fn literal(text: &str) -> String {
 }
 
 /// Whether any of the first keys matches.
-pub(super) async fn finds_any(raw: &mut Raw, pattern: String) -> Result<bool, Trouble> {
+pub(super) async fn finds_any(raw: &mut Raw, pattern: String) -> Result<bool, Failure> {
     let mut scan = Scan::new(raw, pattern).await;
     while let Some(keys) = scan.next(raw).await? {
         if !keys.is_empty() {
@@ -121,7 +139,7 @@ pub(super) async fn finds_any(raw: &mut Raw, pattern: String) -> Result<bool, Tr
 }
 
 /// The namespaces there are, and whether all keys were looked at.
-pub(super) async fn namespaces(raw: &mut Raw) -> Result<(BTreeSet<String>, bool), Trouble> {
+pub(super) async fn namespaces(raw: &mut Raw) -> Result<(BTreeSet<String>, bool), Failure> {
     let mut found = BTreeSet::new();
     let mut scan = Scan::new(raw, "*:[eltmn]*").await;
     while let Some(keys) = scan.next(raw).await? {
@@ -166,6 +184,20 @@ mod tests {
         ] {
             assert_eq!(of(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn what_was_seen_is_remembered_for_a_while() {
+        let mut seen = Seen::default();
+        let key = |number: usize| number.to_string().into_bytes();
+        for number in 0..3 * Seen::MOST {
+            assert!(seen.insert(&key(number)));
+            assert!(!seen.insert(&key(number)));
+            assert!(!seen.insert(&key(number.saturating_sub(Seen::MOST / 2))));
+        }
+        let kept = seen.latest.len() + seen.before.len();
+        assert!((Seen::MOST..=2 * Seen::MOST).contains(&kept), "{kept}");
+        assert!(seen.insert(&key(0)), "it is looked at once more");
     }
 
     #[test]
