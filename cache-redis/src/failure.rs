@@ -76,6 +76,12 @@ impl Failure {
         self.kind == ErrorKind::Unavailable
     }
 
+    /// Whether the server has understood, and won't.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.kind == ErrorKind::Rejected
+    }
+
     /// What redis-rs reports of a connection or of its handshake.
     pub(crate) fn of_client(error: &RedisError, secrets: &Secrets) -> Self {
         match error.kind() {
@@ -198,8 +204,9 @@ fn of_code(code: &str, detail: &str, secrets: &Secrets) -> Failure {
         "NOPERM" => (
             ErrorKind::Rejected,
             "the Redis user lacks a permission: grant it the namespace's keys (~<namespace>:*) and \
-             +get +mget +getrange +strlen +set +del +unlink +pttl +pexpire +eval +evalsha +ping, and \
-             for the figures of the fleet +hget +hset +hincrby +hdel +hrandfield +pexpireat +time",
+             +get +mget +getrange +strlen +set +del +unlink +pttl +pexpire +eval +evalsha +ping \
+             +client|tracking (+client before Redis 7), for the figures of the fleet +hget +hset +hincrby \
+             +hdel +hrandfield +pexpireat +time, and for the program `cache` +scan +type",
         ),
         "READONLY" => (
             ErrorKind::Rejected,

@@ -50,8 +50,27 @@ impl Program {
     ///
     /// When it can't be started, does not end, or writes something that would steer a terminal.
     pub fn run(mut self) -> Run {
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = self.command.spawn().expect("the program can be started");
+        self.command.stdout(Stdio::piped());
+        self.finished()
+    }
+
+    /// Runs it to its end, with nobody who reads its standard output: as `| true` does, at once.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_unread(mut self) -> Run {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        self.command.stdout(writer);
+        self.finished()
+    }
+
+    fn finished(mut self) -> Run {
+        let started = self.command.stderr(Stdio::piped()).spawn();
+        let child = started.expect("the program can be started");
+        // What this process has of its pipes is closed.
+        drop(self.command);
         let output = ended(child);
         let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
         let run = Run {

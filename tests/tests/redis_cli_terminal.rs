@@ -193,6 +193,27 @@ async fn a_reader_that_has_seen_enough_ends_it_quietly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_is_found_though_nobody_reads() {
+    let server = RedisServer::start();
+    let _node = filled(&server, 1).await;
+    server.command::<()>(&["SET", "shifts:x:1", "foreign"]);
+    let (seconds, _): (u64, u64) = server.command(&["TIME"]);
+    let node = format!("seen_ms={}&every_ms=1000&process=1", (seconds - 60) * 1000);
+    server.command::<()>(&["HSET", "shifts:n", "00000000000000ff", &node]);
+    for command in ["nodes", "sweep"] {
+        let run = program(&server, &[command]).run_unread();
+        assert_eq!(run.code, 3, "{command}: {run:?}");
+    }
+    let url = format!("redis://127.0.0.1:{}", free_port());
+    let doctor = Program::new(env!("CARGO_BIN_EXE_tested-cache"), &["doctor"]);
+    let doctor = doctor.env("REDIS_URL", &url).run_unread();
+    assert_eq!(doctor.code, 3, "{doctor:?}");
+    let invalidate = ["invalidate", "--namespace", "other", "--tag", "a"];
+    let run = program(&server, &invalidate).run_unread();
+    assert_eq!(run.code, 3, "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn top_prints_tables_where_there_is_no_terminal() {
     let server = RedisServer::start();
     let _node = filled(&server, 3).await;

@@ -34,7 +34,8 @@ Exit codes:
   0  fine
   1  it could not be done, such as Redis out of reach
   2  wrong usage: the arguments, or the environment
-  3  something is wrong: doctor has failures, a node is missing, sweep has found something";
+  3  something is wrong: doctor has failures, a node is missing, sweep has found something,
+     nothing is in the namespace of invalidate";
 
 /// Where to look.
 #[derive(clap::Args)]
@@ -227,7 +228,9 @@ Examples:
   cache invalidate --kind user_profile --yes
 
 It goes through the library: loads under way are not stored, and nodes are told at once. When it ends
-with 0 it holds everywhere; out of reach of Redis, nothing is kept for later, and it ends with 1.
+with 0 it holds everywhere; out of reach of Redis, nothing is kept for later, and it ends with 1. Each
+target is tried, whatever becomes of the others. Where nothing is in the namespace, it was most likely
+meant to be another one, and it ends with 3.
 --kind and --all ask first; where there is no terminal to ask, they want --yes.
 Two functions of one name in a kind are told apart by a suffix (name~1a2b3c4d), and which of them has it
 differs between processes: --key removes all of these names.";

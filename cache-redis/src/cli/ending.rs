@@ -1,5 +1,6 @@
 //! How the program ends: exit codes that scripts can rely on, and what is said on the way out.
 
+use std::fmt;
 use std::io;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -34,6 +35,15 @@ impl Trouble {
 
     pub(super) fn usage(text: impl Into<String>) -> Self {
         Self::Usage(text.into())
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(text) | Self::Usage(text) => f.write_str(text),
+            Self::Unread => f.write_str("nobody reads it"),
+        }
     }
 }
 

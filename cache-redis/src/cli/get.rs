@@ -9,7 +9,6 @@ use super::ending::{Ending, Trouble};
 use super::entry::{payload, typed};
 use super::ls::state;
 use super::out::Out;
-use super::scan;
 use super::session::{Session, bytes};
 use super::text::{hex, moment, shown, shown_ms, size};
 use crate::keys::Keys;
@@ -44,10 +43,9 @@ pub(super) async fn run(session: &Session, asked: &Get, out: &mut Out) -> Result
         return Err(Trouble::failed(error));
     }
     let Some(entry) = &found.shared else {
-        let mut raw = session.raw().await?;
-        let pattern = format!("{}:*", session.namespace());
-        if !scan::finds_any(&mut raw, pattern).await? {
-            session.suggest(&mut raw, out).await?;
+        // Only for the hint: a user may lack the right to look.
+        if matches!(session.is_empty().await, Ok(true)) {
+            session.suggest(out).await;
         }
         return Err(Trouble::failed(format!(
             "there is no entry at {key} in namespace {}",

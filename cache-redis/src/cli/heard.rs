@@ -18,8 +18,8 @@ use crate::RedisStore;
 pub(super) struct Cause(Arc<Mutex<Option<String>>>);
 
 impl Cause {
-    pub(super) fn take(&self) -> Option<String> {
-        self.lock().take()
+    pub(super) fn told(&self) -> Option<String> {
+        self.lock().clone()
     }
 
     fn note(&self, error: &Error) {

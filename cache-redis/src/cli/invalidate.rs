@@ -2,9 +2,11 @@
 //! stamps, leases and pushes are as they are everywhere.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use cache_core::{Cache, Invalidation, Key, Kind, Tag};
+use redis::cmd;
 
 use super::args::Invalidate;
 use super::ending::{Ending, Trouble};
@@ -12,8 +14,10 @@ use super::entry::{is_suffix, plain, typed};
 use super::heard::Cause;
 use super::out::Out;
 use super::scan::{Scan, literal};
-use super::session::{Raw, Session};
+use super::session::{Session, bytes};
 use super::text::Safe;
+use crate::failure::Failure;
+use crate::keys::Keys;
 
 pub(super) async fn run(
     session: &Session,
@@ -50,62 +54,151 @@ pub(super) async fn run(
         return Ok(Ending::Fine);
     }
 
-    let (cache, cause) = session.cache()?;
-    let issuer = Issuer { cache, cause };
-    let mut names = BTreeSet::new();
-    if !keys.is_empty() {
-        let mut raw = session.raw().await?;
-        names = other_names(session.namespace(), &keys, &mut raw, out).await?;
+    let is_used = is_used(session).await;
+    // What was asked for comes first: looking for more may be refused, or take long.
+    let mut issuer = Issuer::new(session)?;
+    for tag in &tags {
+        issuer.invalidate(What::Tag(tag)).await?;
     }
-    for tag in tags {
-        let what = format!("tag {tag}");
-        let done = issuer.cache.invalidate_tags([tag]).await;
-        issuer.report(&what, done, out)?;
+    for key in &keys {
+        issuer.invalidate(What::Key(key)).await?;
     }
-    for key in keys {
-        let what = format!("key {key}");
-        let done = issuer.cache.invalidate_key(key).await;
-        issuer.report(&what, done, out)?;
-    }
-    for name in names {
-        let what = format!("key {name} (the same key of a function of the same name)");
-        let key: Key = name.parse().map_err(wrong)?;
-        let done = issuer.cache.invalidate_key(key).await;
-        issuer.report(&what, done, out)?;
-    }
-    for kind in kinds {
-        let done = issuer
-            .cache
-            .invalidate_kind(kind.as_str())
-            .await
-            .map_err(wrong)?;
-        issuer.report(&format!("kind {kind}"), done, out)?;
+    for kind in &kinds {
+        issuer.invalidate(What::Kind(kind)).await?;
     }
     if asked.all {
-        let done = issuer.cache.clear().await;
-        let what = format!("everything in namespace {}", session.namespace());
-        issuer.report(&what, done, out)?;
+        issuer.invalidate(What::All).await?;
     }
-    Ok(Ending::Fine)
+    let mut unseen = None;
+    if !keys.is_empty() && !issuer.done.is_empty() {
+        match other_names(session, &keys, out).await {
+            Ok(names) => {
+                for name in &names {
+                    issuer.invalidate(What::Twin(name)).await?;
+                }
+            }
+            Err(Unseen { refused, why }) => {
+                let text = format!(
+                    "other names that the functions of these keys may have were not looked for: {why}"
+                );
+                if refused {
+                    unseen = Some(text);
+                } else {
+                    issuer.failed.push(text);
+                }
+            }
+        }
+    }
+    // Only now is anything written: nobody may read it, and nothing depends on that.
+    for done in &issuer.done {
+        out.line(&format!("invalidated {done}"))?;
+    }
+    for text in issuer.failed.iter().chain(&unseen) {
+        out.hint(text);
+    }
+    let [done, failed] = [issuer.done.len(), issuer.failed.len()];
+    if failed > 0 {
+        let of = done + failed;
+        return Err(Trouble::failed(format!("{failed} of {of} not done")));
+    }
+    if is_used {
+        return Ok(Ending::Fine);
+    }
+    match session.is_empty().await {
+        Ok(false) => Ok(Ending::Fine),
+        Ok(true) => {
+            session.suggest(out).await;
+            Ok(Ending::Found)
+        }
+        Err(trouble) => {
+            out.hint(&format!(
+                "whether anything is in namespace {} can't be seen: {trouble}",
+                session.namespace()
+            ));
+            Ok(Ending::Fine)
+        }
+    }
 }
 
-struct Issuer {
+/// Whether the namespace is certainly used: each entry in it depends on the stamp of all of it. Asked
+/// before that is removed.
+async fn is_used(session: &Session) -> bool {
+    let Ok(mut raw) = session.raw().await else {
+        return false;
+    };
+    let stamp = Keys::new(session.namespace()).stamp("~");
+    let answer = raw.one(cmd("GET").arg(stamp)).await;
+    answer.is_ok_and(|answer| bytes(&answer).is_some())
+}
+
+/// One thing to be invalidated.
+enum What<'a> {
+    Tag(&'a Tag),
+    Key(&'a Key),
+    Twin(&'a Key),
+    Kind(&'a Kind),
+    All,
+}
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => write!(f, "tag {tag}"),
+            Self::Key(key) | Self::Twin(key) => write!(f, "key {key}"),
+            Self::Kind(kind) => write!(f, "kind {kind}"),
+            Self::All => f.write_str("everything"),
+        }
+    }
+}
+
+/// Invalidates one thing after the other, and keeps in mind what became of each.
+struct Issuer<'a> {
+    session: &'a Session,
     cache: Cache,
     cause: Cause,
+    done: Vec<String>,
+    failed: Vec<String>,
 }
 
-impl Issuer {
-    /// Says that it is done; what was only queued goes with this process, and is not.
-    fn report(&self, what: &str, done: Invalidation, out: &mut Out) -> Result<(), Trouble> {
-        if done == Invalidation::Applied {
-            out.line(&format!("invalidated {what}"))?;
-            return Ok(());
+impl<'a> Issuer<'a> {
+    fn new(session: &'a Session) -> Result<Self, Trouble> {
+        let (cache, cause) = session.cache()?;
+        Ok(Self {
+            session,
+            cache,
+            cause,
+            done: Vec::new(),
+            failed: Vec::new(),
+        })
+    }
+
+    async fn invalidate(&mut self, what: What<'_>) -> Result<(), Trouble> {
+        let outcome = match what {
+            What::Tag(tag) => Ok(self.cache.invalidate_tags([tag.clone()]).await),
+            What::Key(key) | What::Twin(key) => Ok(self.cache.invalidate_key(key.clone()).await),
+            What::Kind(kind) => self.cache.invalidate_kind(kind.as_str()).await,
+            What::All => Ok(self.cache.clear().await),
+        };
+        let mut text = format!("{what} in namespace {}", self.session.namespace());
+        if let What::Twin(_) = what {
+            text.push_str(" (the same key of a function of the same name)");
         }
-        let why = self.cause.take();
+        let why = match outcome {
+            Ok(Invalidation::Applied) => {
+                self.done.push(text);
+                return Ok(());
+            }
+            // It goes with this process, and is not done.
+            Ok(_) => self.cause.told(),
+            Err(error) => Some(error.to_string()),
+        };
         let why = why.unwrap_or_else(|| "Redis did not answer in time".to_owned());
-        Err(Trouble::failed(format!(
-            "{what} was not invalidated: {why}"
-        )))
+        self.failed
+            .push(format!("{text} was not invalidated: {why}"));
+        // A cache that has queued something sends nothing else before that, and it may be refused for
+        // ever.
+        (self.cache, self.cause) = self.session.cache()?;
+        Ok(())
     }
 }
 
@@ -132,14 +225,36 @@ fn confirmed(session: &Session, asked: &Invalidate) -> Result<bool, Trouble> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
+/// Why other names were not looked for.
+struct Unseen {
+    /// The user may not look: there is nothing to be repeated.
+    refused: bool,
+    why: String,
+}
+
+impl From<Failure> for Unseen {
+    fn from(failure: Failure) -> Self {
+        Self {
+            refused: failure.is_refusal(),
+            why: failure.to_string(),
+        }
+    }
+}
+
+impl From<Trouble> for Unseen {
+    fn from(trouble: Trouble) -> Self {
+        Self {
+            refused: false,
+            why: trouble.to_string(),
+        }
+    }
+}
+
 /// The keys of the same calls under the other names that their functions may have: two functions of one
 /// name in a kind are told apart by a suffix, and which of them has it differs between processes.
-async fn other_names(
-    namespace: &str,
-    keys: &[Key],
-    raw: &mut Raw,
-    out: &mut Out,
-) -> Result<BTreeSet<String>, Trouble> {
+async fn other_names(session: &Session, keys: &[Key], out: &mut Out) -> Result<Vec<Key>, Unseen> {
+    let namespace = session.namespace();
+    let mut raw = session.raw().await?;
     let given: BTreeSet<String> = keys.iter().map(Key::to_string).collect();
     let mut names = BTreeSet::new();
     for key in keys {
@@ -155,8 +270,8 @@ async fn other_names(
         ),
         _ => format!("{namespace}:[elt]:?*~*"),
     };
-    let mut scan = Scan::new(raw, pattern).await;
-    while let Some(found) = scan.next(raw).await? {
+    let mut scan = Scan::new(&mut raw, pattern).await;
+    while let Some(found) = scan.next(&mut raw).await? {
         for name in found {
             let key = std::str::from_utf8(&name)
                 .ok()
@@ -169,7 +284,8 @@ async fn other_names(
         }
         scan.progress(out, names.len());
     }
-    Ok(names.difference(&given).cloned().collect())
+    let others = names.difference(&given);
+    Ok(others.filter_map(|name| name.parse().ok()).collect())
 }
 
 /// The key of a call in a name in Redis that says something of it.

@@ -49,7 +49,7 @@ pub(super) async fn run(session: &Session, asked: &Ls, out: &mut Out) -> Result<
         }
     }
     if listing.looked_at == 0 && asked.kind.is_none() {
-        session.suggest(&mut raw, out).await?;
+        session.suggest(out).await;
     }
     Ok(Ending::Fine)
 }

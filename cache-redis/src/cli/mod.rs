@@ -56,7 +56,10 @@ pub fn run() -> ExitCode {
 }
 
 async fn carry_out(args: Args) -> Result<Ending, Trouble> {
-    let mut out = Out::new();
+    let mut out = Out::new().unread(matches!(
+        args.command,
+        Command::Invalidate(_) | Command::Nodes(_) | Command::Sweep(_) | Command::Doctor(_)
+    ));
     let session = Session::new(args.place)?;
     match args.command {
         Command::Stats(asked) => stats::run(&session, &asked, &mut out).await,

@@ -29,8 +29,7 @@ pub(super) async fn run(
         out.table(&table(&fleet.nodes, now))?;
     }
     if fleet.nodes.is_empty() {
-        let mut raw = session.raw().await?;
-        session.suggest(&mut raw, out).await?;
+        session.suggest(out).await;
     }
     Ok(if missing == 0 {
         Ending::Fine

@@ -11,6 +11,7 @@ use super::text::Safe;
 pub(super) struct Out {
     coloured: bool,
     terminal: bool,
+    unread: bool,
     progress: Option<Progress>,
 }
 
@@ -41,12 +42,20 @@ impl Out {
         Self {
             coloured: terminal && !unwanted && !dumb,
             terminal,
+            unread: false,
             progress: io::stderr().is_terminal().then(|| Progress {
                 since: Instant::now(),
                 shown: None,
                 width: 0,
             }),
         }
+    }
+
+    /// For commands that are there for what they do, or for how they end: they go on where nobody reads
+    /// any more, as after `| head`.
+    pub(super) fn unread(mut self, unread: bool) -> Self {
+        self.unread = unread;
+        self
     }
 
     /// Whether a person looks at it.
@@ -56,15 +65,13 @@ impl Out {
 
     /// One line of the result.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
-        self.clear();
-        writeln!(io::stdout(), "{}", Safe(text))
+        self.write(&Safe(text).to_string())
     }
 
     /// One line that begins with a coloured word.
     pub(super) fn marked(&mut self, colour: Colour, mark: &str, text: &str) -> io::Result<()> {
-        self.clear();
         let mark = self.painted(colour, mark);
-        writeln!(io::stdout(), "{mark}{}", Safe(text))
+        self.write(&format!("{mark}{}", Safe(text)))
     }
 
     /// A text in a colour, where there are any. The text is made harmless.
@@ -89,7 +96,6 @@ impl Out {
     /// A JSON value on one line. Its strings are escaped by JSON itself, but for what only turns the
     /// direction of text, which is as good a JSON escaped.
     pub(super) fn json(&mut self, value: &serde_json::Value) -> io::Result<()> {
-        self.clear();
         let mut text = String::new();
         for c in value.to_string().chars() {
             if Safe(c.encode_utf8(&mut [0; 4]))
@@ -104,7 +110,15 @@ impl Out {
                 text.push(c);
             }
         }
-        writeln!(io::stdout(), "{text}")
+        self.write(&text)
+    }
+
+    fn write(&mut self, line: &str) -> io::Result<()> {
+        self.clear();
+        match writeln!(io::stdout(), "{line}") {
+            Err(error) if self.unread && error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
     }
 
     /// Something that is none of the result, for whoever is there.

@@ -135,16 +135,35 @@ impl Session {
         self.in_time(cache.fleet(minutes)).await
     }
 
-    /// Says which namespaces there are, where this one has turned out empty.
-    pub(super) async fn suggest(&self, raw: &mut Raw, out: &mut Out) -> Result<(), Trouble> {
-        let (found, whole) = scan::namespaces(raw).await?;
+    /// Whether nothing is in the namespace, as far as can be seen without looking at all keys there are.
+    pub(super) async fn is_empty(&self) -> Result<bool, Trouble> {
+        let mut raw = self.raw().await?;
+        let pattern = format!("{}:*", self.namespace);
+        Ok(!scan::finds_any(&mut raw, pattern).await?)
+    }
+
+    /// Says which namespaces there are, where this one has turned out empty. It is a hint: where they
+    /// can't be seen, it says that.
+    pub(super) async fn suggest(&self, out: &mut Out) {
+        let namespace = &self.namespace;
+        let seen = async {
+            let mut raw = self.raw().await?;
+            Ok::<_, Trouble>((scan::namespaces(&mut raw).await?, raw.described))
+        };
+        let ((found, whole), place) = match seen.await {
+            Ok(seen) => seen,
+            Err(trouble) => {
+                out.hint(&format!(
+                    "nothing in namespace {namespace}; which others there are can't be seen: {trouble}"
+                ));
+                return;
+            }
+        };
         let others: Vec<&str> = found
             .iter()
             .map(String::as_str)
-            .filter(|name| *name != self.namespace)
+            .filter(|name| name != namespace)
             .collect();
-        let place = &raw.described;
-        let namespace = &self.namespace;
         out.hint(&if others.is_empty() {
             let part = if whole { "" } else { " among the first keys" };
             format!("nothing in namespace {namespace}, and no other cache{part} in {place}")
@@ -156,7 +175,6 @@ impl Session {
                  --namespace or CACHE_NAMESPACE"
             )
         });
-        Ok(())
     }
 }
 

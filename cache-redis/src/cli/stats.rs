@@ -48,8 +48,7 @@ pub(super) async fn run(
         }
     }
     if fleet.minutes.is_empty() && fleet.nodes.is_empty() {
-        let mut raw = session.raw().await?;
-        session.suggest(&mut raw, out).await?;
+        session.suggest(out).await;
     } else if let Some(kind) = &asked.kind
         && sum.kinds.is_empty()
     {

@@ -71,7 +71,7 @@ pub(super) async fn run(
         }
     }
     if keys == 0 {
-        session.suggest(&mut raw, out).await?;
+        session.suggest(out).await;
     }
     if asked.yes {
         findings.retain(|finding| finding.fault != Fault::Foreign || asked.foreign);

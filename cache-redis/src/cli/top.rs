@@ -32,8 +32,7 @@ pub(super) async fn run(session: &Session, asked: &Top, out: &mut Out) -> Result
         }
         if asked.once {
             if fleet.minutes.is_empty() && fleet.nodes.is_empty() {
-                let mut raw = session.raw().await?;
-                session.suggest(&mut raw, out).await?;
+                session.suggest(out).await;
             }
             return Ok(Ending::Fine);
         }

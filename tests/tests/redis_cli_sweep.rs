@@ -1,0 +1,161 @@
+//! What the program `cache` sweeps away: what nobody can use, and nothing that a node or another program
+//! does.
+
+// Functions are written as users write them.
+#![allow(clippy::unused_async)]
+
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+
+use cache_core::{Cache, cached};
+use cache_redis::RedisStore;
+use cache_tests::impostor::Impostor;
+use cache_tests::program::{Program, Run};
+use cache_tests::server::RedisServer;
+use serde_json::Value;
+
+#[cached(kind = "profile", ttl = "10m")]
+async fn profile(id: u64) -> String {
+    format!("user {id}")
+}
+
+fn node(server: &RedisServer) -> Cache {
+    Cache::builder()
+        .namespace("shifts")
+        .shared(RedisStore::new(&server.url()).unwrap())
+        .try_build()
+        .unwrap()
+}
+
+fn program(url: &str, arguments: &[&str]) -> Program {
+    Program::new(env!("CARGO_BIN_EXE_tested-cache"), arguments)
+        .env("REDIS_URL", url)
+        .env("CACHE_NAMESPACE", "shifts")
+}
+
+fn cache(server: &RedisServer, arguments: &[&str]) -> Run {
+    program(&server.url(), arguments).run()
+}
+
+async fn state(node: &Cache, id: u64) -> (bool, bool) {
+    let key = format!("profile:profile:{id}").parse().unwrap();
+    let found = node.inspect(&key).await;
+    (
+        found.local.is_some_and(|entry| entry.holds),
+        found.shared.is_some_and(|entry| entry.is_valid()),
+    )
+}
+
+/// A namespace with one of everything that should not be there.
+fn soil(server: &RedisServer) {
+    let digits = "0123456789abcdef";
+    for (key, value) in [
+        ("shifts:e:{profile:profile:90}", "no entry"),
+        ("shifts:l:{profile:profile:90}", "no lease"),
+        ("shifts:t:user:90", "no stamp"),
+        ("shifts:m:profile:29000000", "no hash"),
+        ("shifts:x:1", "foreign"),
+    ] {
+        server.command::<()>(&["SET", key, value, "PX", "600000"]);
+    }
+    server.command::<()>(&["SET", "shifts:t:user:91", digits]);
+    server.command::<()>(&["RPUSH", "shifts:e:{profile:profile:91}", "a"]);
+    server.command::<()>(&["PEXPIRE", "shifts:e:{profile:profile:91}", "600000"]);
+    server.command::<()>(&["SET", "shift:x:1", "another namespace's"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sweep_finds_what_nobody_else_would() {
+    let server = RedisServer::start();
+    let node = node(&server);
+    node.scope(profile(1)).await;
+    node.report().await.unwrap();
+    let clean = cache(&server, &["sweep"]);
+    assert_eq!((clean.code, clean.err.as_str()), (0, ""), "{clean:?}");
+
+    soil(&server);
+    // An entry of a real node's, with a bit that has fallen over.
+    node.scope(profile(2)).await;
+    server.command::<()>(&["SETRANGE", "shifts:e:{profile:profile:2}", "60", "?"]);
+
+    let before: u64 = server.command(&["DBSIZE"]);
+    let run = cache(&server, &["sweep"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    for line in [
+        "found keys without an expiry, which would stay for ever: 1\n      shifts:t:user:91\n",
+        "found entries that can't be read, of another format or damaged: 3\n",
+        "found leases that are none: 1\n      shifts:l:{profile:profile:90}\n",
+        "found stamps that are none, under which no entry is served: 1\n",
+        "found figures or nodes of another form: 1\n      shifts:m:profile:29000000\n",
+        "found keys that are none of this library's: 1\n      shifts:x:1\n",
+    ] {
+        assert!(run.out.contains(line), "{line}: {}", run.out);
+    }
+    assert!(run.err.contains("nothing was removed: --yes"), "{run:?}");
+    assert_eq!(server.command::<u64>(&["DBSIZE"]), before);
+
+    let shown = cache(&server, &["sweep", "--yes", "--json"]);
+    assert_eq!(shown.code, 3, "one is left: {shown:?}");
+    let shown: Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!(shown["faults"]["entry"]["removed"], 3);
+    assert_eq!(shown["faults"]["foreign"]["removed"], 0);
+    assert_eq!(shown["left"], 1);
+    assert_eq!(server.command::<u64>(&["DBSIZE"]), before - 7);
+    let rest = cache(&server, &["sweep", "--yes", "--foreign"]);
+    assert_eq!(rest.code, 0, "{rest:?}");
+    assert!(rest.out.contains("library's: 1, 1 removed"), "{rest:?}");
+    assert_eq!(server.command::<u64>(&["DBSIZE"]), before - 8);
+    let again = cache(&server, &["sweep"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(
+        state(&node, 1).await,
+        (true, true),
+        "what is good was left alone"
+    );
+    assert_eq!(server.command::<u8>(&["EXISTS", "shift:x:1"]), 1);
+    assert_eq!(cache(&server, &["sweep", "--foreign"]).code, 2);
+}
+
+static PORT: AtomicU16 = AtomicU16::new(0);
+static REWRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Writes two of the keys again, as a node would, when the first removal is on its way.
+fn rewrite(words: &[String]) -> bool {
+    if words.first().is_some_and(|word| word == "EVAL") && !REWRITTEN.swap(true, Ordering::SeqCst) {
+        let url = format!("redis://127.0.0.1:{}", PORT.load(Ordering::SeqCst));
+        let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
+        for (key, value) in [
+            ("shifts:e:{profile:profile:90}", "an entry"),
+            ("shifts:t:user:91", "0123456789abcdef"),
+            ("shifts:e:{profile:profile:91}", "an entry"),
+        ] {
+            let mut command = redis::cmd("SET");
+            command.arg(key).arg(value).arg("PX").arg(600_000);
+            command.exec(&mut connection).unwrap();
+        }
+    }
+    false
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sweep_leaves_what_was_written_again_meanwhile() {
+    let server = RedisServer::start();
+    soil(&server);
+    PORT.store(server.port(), Ordering::SeqCst);
+    let impostor = Impostor::start(server.port()).await;
+    impostor.lie(rewrite, b"$-1\r\n".to_vec());
+    let program = program(&impostor.url(), &["sweep", "--yes", "--json"]);
+    let run = tokio::task::spawn_blocking(|| program.run()).await.unwrap();
+    assert!(REWRITTEN.load(Ordering::SeqCst), "{run:?}");
+    let shown: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(shown["faults"]["entry"]["found"], 2, "{shown}");
+    assert_eq!(shown["faults"]["entry"]["changed"], 2, "{shown}");
+    assert_eq!(shown["faults"]["endless"]["changed"], 1, "{shown}");
+    assert_eq!(shown["faults"]["lease"]["removed"], 1, "{shown}");
+    for key in [
+        "shifts:e:{profile:profile:90}",
+        "shifts:e:{profile:profile:91}",
+        "shifts:t:user:91",
+    ] {
+        assert_eq!(server.command::<u8>(&["EXISTS", key]), 1, "{key}");
+    }
+}
