@@ -58,8 +58,11 @@ pub struct LocalEntry {
 pub struct SharedEntry {
     /// Its size with its header.
     pub bytes: u64,
-    /// Why it can't be read: it is no entry, or damaged. Then nothing else is known.
+    /// Why it can't be read: it is no entry, damaged, or too large. Then nothing else is known.
     pub problem: Option<String>,
+    /// Whether that is only because it is so large that it was not looked at: nodes may well read it.
+    #[serde(default)]
+    pub too_large: bool,
     /// What its value is encoded with.
     pub codec: String,
     /// When it was stored, in milliseconds since the Unix epoch, by the clock of the node that did.
@@ -182,7 +185,11 @@ impl Engine {
                 Found::Bytes(bytes) => bytes,
                 Found::TooLarge(size) => {
                     let problem = format!("it has more than {LONGEST} bytes, and was not read");
-                    return Ok(Some((unreadable(size, problem), None)));
+                    let entry = SharedEntry {
+                        too_large: true,
+                        ..unreadable(size, problem)
+                    };
+                    return Ok(Some((entry, None)));
                 }
                 Found::Nothing | Found::Known => return Ok(None),
             };

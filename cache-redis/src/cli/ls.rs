@@ -160,7 +160,9 @@ impl Listing<'_> {
 
 /// What an entry is worth.
 pub(super) fn state(entry: &SharedEntry) -> &'static str {
-    if entry.problem.is_some() {
+    if entry.too_large {
+        "too large"
+    } else if entry.problem.is_some() {
         "unreadable"
     } else if !entry.is_valid() {
         "invalidated"
