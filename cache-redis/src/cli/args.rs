@@ -178,7 +178,8 @@ Examples:
   cache ls --limit 0 --json | jq -r 'select(.state == \"unreadable\") | .key'
 
 The state is `fresh`, `stale` (past its time to live, and kept for stale-while-revalidate or
-stale-if-error), `invalidated` (a tag of it was invalidated: it is never served again) or `unreadable`.
+stale-if-error), `invalidated` (a tag of it was invalidated: it is never served again), `too large` to be
+looked at, or `unreadable`.
 Redis is asked by SCAN, so that it serves others meanwhile; entries come in no order.";
 
 #[derive(clap::Args)]
@@ -269,9 +270,10 @@ Examples:
   cache sweep --yes
   cache --namespace shifts sweep --json
 
-It looks for keys of the namespace that never expire, for entries, leases, stamps and figures that are
-not what this library writes, and for keys that are none of its own. Nothing is removed without --yes,
-and nothing that has changed since it was found: a key that a node has just written again stays.
+It looks for keys of the namespace that never expire, for entries, leases and stamps that are not what
+this library writes, and for keys that are none of its own, by their names or by what they hold. Nothing
+is removed without --yes, and nothing that has changed since it was found: a key that a node has just
+written again stays.
 Exit code 3: something was found, and is still there.";
 
 #[derive(clap::Args)]

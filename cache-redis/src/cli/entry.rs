@@ -34,6 +34,16 @@ pub(super) fn is_suffix(text: &str) -> bool {
     text.len() == 8 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// Whether bytes begin as entries do.
+pub(super) fn is_entry(start: &[u8]) -> bool {
+    start.starts_with(b"\xcache")
+}
+
+/// Whether they do in the format that this version reads.
+pub(super) fn is_readable(start: &[u8]) -> bool {
+    is_entry(start) && start.get(4) == Some(&1)
+}
+
 /// The encoded value in an entry of format 1; the entry was read by the cache before, and found whole.
 pub(super) fn payload(entry: &[u8]) -> Option<&[u8]> {
     const TAGS: usize = 88;
@@ -77,6 +87,9 @@ mod tests {
     #[test]
     fn what_is_cut_short_has_no_value() {
         assert_eq!(payload(&[]), None);
+        assert!(is_readable(b"\xcache\x01") && !is_readable(b"\xcache"));
+        assert!(is_entry(b"\xcache\x02") && !is_readable(b"\xcache\x02"));
+        assert!(!is_entry(b"cache\x01") && !is_entry(b""));
         assert_eq!(payload(&[0xff; 120]), None);
         let mut entry = vec![0; 88];
         entry.extend([

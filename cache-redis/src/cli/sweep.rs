@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::args::Sweep;
 use super::ending::{Ending, Trouble};
+use super::entry::is_readable;
 use super::ls::inspected;
 use super::out::{Colour, Out};
 use super::scan::Scan;
@@ -24,17 +25,16 @@ use fault::{Fault, Looks, Place};
 const BATCH: usize = 32;
 /// How many names of each sort are shown.
 const EXAMPLES: usize = 3;
-/// How many keys are kept in mind to be removed; the others are found by the next sweep.
-const MOST: usize = 200_000;
+/// How many fields of a hash are looked at.
+const FIELDS: usize = 16;
 
-/// Removes the key if it is still as it was found: of this type, and either without an expiry, or
+/// Removes the key if it is still as it was found: of this type, without an expiry if it had none,
 /// beginning with these bytes and of this length. An entry that was written since begins with another
 /// id, a lease or a stamp is another one.
 const REMOVE: &str = "\
 if redis.call('TYPE', KEYS[1]).ok ~= ARGV[1] then return 0 end
-if ARGV[2] == 'endless' then
-  if redis.call('PTTL', KEYS[1]) ~= -1 then return 0 end
-elseif ARGV[1] == 'string' then
+if ARGV[2] == 'endless' and redis.call('PTTL', KEYS[1]) ~= -1 then return 0 end
+if ARGV[1] == 'string' then
   if redis.call('GETRANGE', KEYS[1], 0, 31) ~= ARGV[3] then return 0 end
   if redis.call('STRLEN', KEYS[1]) ~= tonumber(ARGV[4]) then return 0 end
 end
@@ -55,31 +55,25 @@ pub(super) async fn run(
     let (cache, _) = session.cache()?;
     let mut raw = session.raw().await?;
     let mut sums = [const { Sum::new() }; Fault::ALL.len()];
-    let mut findings = Vec::new();
     let mut keys = 0_usize;
     let mut scan = Scan::new(&mut raw, format!("{}:*", session.namespace())).await;
     while let Some(names) = scan.next(&mut raw).await? {
         keys += names.len();
         for names in names.chunks(BATCH) {
-            for finding in look(session, &cache, &mut raw, names).await? {
+            let mut found = look(session, &cache, &mut raw, names).await?;
+            for finding in &found {
                 sums[finding.fault as usize].add(&finding.name);
-                if findings.len() < MOST {
-                    findings.push(finding);
-                }
+            }
+            // At once: however many there are, none has to be kept in mind.
+            if asked.yes {
+                found.retain(|finding| finding.fault != Fault::Foreign || asked.foreign);
+                remove(&mut raw, &found, &mut sums).await?;
             }
             scan.progress(out, sums.iter().map(|sum| sum.found).sum());
         }
     }
     if keys == 0 {
         session.suggest(out).await;
-    }
-    if asked.yes {
-        findings.retain(|finding| finding.fault != Fault::Foreign || asked.foreign);
-        let total = findings.len();
-        for (at, some) in findings.chunks(BATCH).enumerate() {
-            out.progress(|| format!("removed {} of {total}", at * BATCH));
-            remove(&mut raw, some, &mut sums).await?;
-        }
     }
     let left: usize = sums.iter().map(Sum::left).sum();
     if asked.json {
@@ -163,10 +157,8 @@ fn tell(keys: usize, sums: &[Sum], asked: &Sweep, out: &mut Out) -> Result<(), T
         .map(|fault| sums[*fault as usize].left())
         .sum();
     let foreign = sums[Fault::Foreign as usize].left();
-    if of_ours > 0 && !asked.yes {
+    if of_ours > 0 {
         out.hint("nothing was removed: --yes does it");
-    } else if of_ours > 0 {
-        out.hint("more was found than one sweep removes: run it again");
     }
     if foreign > 0 && !asked.foreign {
         out.hint(
@@ -196,10 +188,13 @@ async fn look(
     let mut entries = Vec::new();
     for (name, answers) in names.iter().zip(answers.chunks(4)) {
         let looks = read(raw, answers)?;
-        let Some(looks) = looks else {
+        let Some(mut looks) = looks else {
             continue; // Gone since.
         };
         let place = Place::of(session.namespace(), name);
+        if looks.endless && matches!(place, Place::Nodes | Place::Figures(_)) {
+            looks.fields = fields(raw, name).await?;
+        }
         match fault::of(&place, &looks) {
             Some(fault) => findings.push(Finding {
                 name: name.clone(),
@@ -214,8 +209,12 @@ async fn look(
     let names: Vec<Vec<u8>> = entries.iter().map(|(name, _)| name.clone()).collect();
     let read = inspected(cache, session.namespace(), &names).await?;
     for ((name, looks), inspection) in entries.into_iter().zip(read) {
-        let problem = inspection.and_then(|found| found.shared?.problem);
-        if problem.is_some() {
+        let entry = inspection.and_then(|found| found.shared);
+        let is_damaged = entry.is_some_and(|entry| {
+            // What was not looked at is judged by how it begins.
+            entry.problem.is_some() && !(entry.too_large && is_readable(&looks.start))
+        });
+        if is_damaged {
             findings.push(Finding {
                 name,
                 fault: Fault::Entry,
@@ -224,6 +223,18 @@ async fn look(
         }
     }
     Ok(findings)
+}
+
+/// Some fields of a hash; none of what is no hash.
+async fn fields(raw: &mut Raw, name: &[u8]) -> Result<Vec<String>, Trouble> {
+    let mut command = cmd("HRANDFIELD");
+    let mut commands = Pipeline::with_capacity(1);
+    commands.add_command(command.arg(name).arg(FIELDS).clone());
+    let fields = raw.all(&commands).await?.pop();
+    let Some(Value::Array(fields)) = fields else {
+        return Ok(Vec::new());
+    };
+    Ok(fields.iter().filter_map(bytes).map(lossy).collect())
 }
 
 /// How a key looks; nothing where there is none any more.
@@ -247,6 +258,7 @@ fn read(raw: &Raw, answers: &[Value]) -> Result<Option<Looks>, Trouble> {
             _ => 0,
         },
         start: bytes(start).map(<[u8]>::to_vec).unwrap_or_default(),
+        fields: Vec::new(),
         kind,
     }))
 }

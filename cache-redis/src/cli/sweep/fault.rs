@@ -1,8 +1,9 @@
 //! What a key of the namespace should look like, by its name.
 
-use cache_core::Kind;
+use cache_core::metrics::NodeId;
+use cache_core::{Kind, KindSnapshot, Snapshot};
 
-use crate::cli::entry::key_in;
+use crate::cli::entry::{is_entry, key_in};
 use crate::keys::read_stamp;
 
 /// What is wrong with a key. The order is that of the report.
@@ -12,17 +13,15 @@ pub(super) enum Fault {
     Entry,
     Lease,
     Stamp,
-    Figures,
     Foreign,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::Endless,
         Self::Entry,
         Self::Lease,
         Self::Stamp,
-        Self::Figures,
         Self::Foreign,
     ];
 
@@ -33,7 +32,6 @@ impl Fault {
             Self::Entry => "entry",
             Self::Lease => "lease",
             Self::Stamp => "stamp",
-            Self::Figures => "figures",
             Self::Foreign => "foreign",
         }
     }
@@ -45,7 +43,6 @@ impl Fault {
             Self::Entry => "entries that can't be read, of another format or damaged",
             Self::Lease => "leases that are none",
             Self::Stamp => "stamps that are none, under which no entry is served",
-            Self::Figures => "figures or nodes of another form",
             Self::Foreign => "keys that are none of this library's",
         }
     }
@@ -59,6 +56,8 @@ pub(super) struct Looks {
     /// As a string: its length, and how it begins.
     pub(super) length: i64,
     pub(super) start: Vec<u8>,
+    /// As a hash without an expiry: some of its fields.
+    pub(super) fields: Vec<String>,
 }
 
 /// Which of the library's keys a name is of.
@@ -67,7 +66,10 @@ pub(super) enum Place<'a> {
     Entry(&'a str),
     Lease,
     Stamp,
-    Figures,
+    /// What is known of the nodes.
+    Nodes,
+    /// The figures of a minute: of a kind, or, without its name, of the cache as a whole.
+    Figures(&'a str),
     /// What the doctor writes for a moment.
     Doctor,
     Foreign,
@@ -90,7 +92,7 @@ impl<'a> Place<'a> {
             return Self::Foreign;
         };
         match rest.split_once(':') {
-            None if rest == "n" => Self::Figures,
+            None if rest == "n" => Self::Nodes,
             Some(("l", key)) => {
                 let key = key.strip_prefix('{').and_then(|key| key.strip_suffix('}'));
                 if key.is_some_and(is_key) {
@@ -101,43 +103,80 @@ impl<'a> Place<'a> {
             }
             Some(("t", tag)) if !tag.is_empty() => Self::Stamp,
             Some(("m", figures)) => {
-                let parts = figures.rsplit_once(':');
-                let is_ours = parts.is_some_and(|(kind, minute)| {
+                let of = figures.rsplit_once(':').filter(|(kind, minute)| {
                     (kind.is_empty() || Kind::new(kind).is_ok()) && minute.parse::<u64>().is_ok()
                 });
-                if is_ours {
-                    Self::Figures
-                } else {
-                    Self::Foreign
-                }
+                of.map_or(Self::Foreign, |(kind, _)| Self::Figures(kind))
             }
-            Some(("d", key)) if key.starts_with('{') => Self::Doctor,
+            Some(("d", key)) if is_doctors(key) => Self::Doctor,
             _ => Self::Foreign,
         }
     }
 }
 
+/// Whether the doctor names its keys so: by a random number in hexadecimal digits.
+fn is_doctors(key: &str) -> bool {
+    let parts = key.strip_prefix('{').and_then(|key| key.split_once('}'));
+    parts.is_some_and(|(id, what)| {
+        id.len() == 32 && is_hex(id.as_bytes()) && matches!(what, "" | "l" | "t" | "h")
+    })
+}
+
+fn is_hex(text: &[u8]) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.iter().all(is_digit)
+}
+
 /// What is wrong with a key, as far as it can be told without reading all of it.
 pub(super) fn of(place: &Place<'_>, looks: &Looks) -> Option<Fault> {
-    let is_string = looks.kind == "string";
-    let is_token = || {
-        looks.length == 32
-            && looks.start.len() == 32
-            && looks
-                .start
-                .iter()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    match place {
+        _ if !could_be_ours(place, looks) => Some(Fault::Foreign),
+        _ if looks.endless => Some(Fault::Endless),
+        Place::Entry(_) if !looks.is_string() => Some(Fault::Entry),
+        Place::Lease if !looks.is_token() => Some(Fault::Lease),
+        Place::Stamp if read_stamp(&looks.start).is_none() => Some(Fault::Stamp),
+        _ => None,
+    }
+}
+
+/// Whether this library may have written it. A name alone says little: another program may have a
+/// `jobs:t:42` or a `jobs:n`, and keep it for ever. Only the names of entries and leases are such that
+/// what expires under them is ours, though damaged.
+fn could_be_ours(place: &Place<'_>, looks: &Looks) -> bool {
+    let all_fields = |is_ours: &dyn Fn(&str) -> bool| {
+        looks.kind == "hash" && (!looks.endless || looks.fields.iter().all(|name| is_ours(name)))
     };
     match place {
-        Place::Foreign => Some(Fault::Foreign),
-        _ if looks.endless => Some(Fault::Endless),
-        Place::Entry(_) if !is_string => Some(Fault::Entry),
-        Place::Lease if !is_string || !is_token() => Some(Fault::Lease),
-        Place::Stamp if !is_string || looks.length != 16 || read_stamp(&looks.start).is_none() => {
-            Some(Fault::Stamp)
-        }
-        Place::Figures if looks.kind != "hash" => Some(Fault::Figures),
-        _ => None,
+        Place::Foreign => false,
+        Place::Doctor => true,
+        Place::Entry(_) => !looks.endless || looks.is_string() && is_entry(&looks.start),
+        Place::Lease => !looks.endless || looks.is_token(),
+        Place::Stamp => looks.is_string() && looks.length == 16 && is_hex(&looks.start),
+        Place::Nodes => all_fields(&is_node),
+        Place::Figures(kind) => all_fields(&|name| {
+            name.strip_prefix('#').is_some_and(is_node)
+                || if kind.is_empty() {
+                    name == "reports"
+                        || name.starts_with("kind.")
+                        || Snapshot::default().add_field(name, 0)
+                } else {
+                    KindSnapshot::default().add_field(name, 0)
+                }
+        }),
+    }
+}
+
+fn is_node(text: &str) -> bool {
+    text.parse::<NodeId>().is_ok()
+}
+
+impl Looks {
+    fn is_string(&self) -> bool {
+        self.kind == "string"
+    }
+
+    fn is_token(&self) -> bool {
+        self.is_string() && self.length == 32 && self.start.len() == 32 && is_hex(&self.start)
     }
 }
 
@@ -151,6 +190,14 @@ mod tests {
             endless,
             length: i64::try_from(start.len()).unwrap_or(0),
             start: start.to_vec(),
+            fields: Vec::new(),
+        }
+    }
+
+    fn endless_hash(fields: &[&str]) -> Looks {
+        Looks {
+            fields: fields.iter().map(|name| (*name).to_owned()).collect(),
+            ..looks("hash", true, b"")
         }
     }
 
@@ -162,10 +209,18 @@ mod tests {
         for stamp in ["s:t:~", "s:t:~a", "s:t:user:42"] {
             assert_eq!(of(stamp), Place::Stamp, "{stamp}");
         }
-        for figures in ["s:n", "s:m::29000000", "s:m:a:29000000", "s:m:a.b-c:1"] {
-            assert_eq!(of(figures), Place::Figures, "{figures}");
+        assert_eq!(of("s:n"), Place::Nodes);
+        for (figures, kind) in [
+            ("s:m::29000000", ""),
+            ("s:m:a:29000000", "a"),
+            ("s:m:a.b-c:1", "a.b-c"),
+        ] {
+            assert_eq!(of(figures), Place::Figures(kind), "{figures}");
         }
-        assert_eq!(of("s:d:{x}"), Place::Doctor);
+        for what in ["", "l", "t", "h"] {
+            let name = format!("s:d:{{{}}}{what}", "0f".repeat(16));
+            assert_eq!(Place::of("s", name.as_bytes()), Place::Doctor, "{name}");
+        }
         for foreign in [
             "s:",
             "s:x:1",
@@ -176,6 +231,8 @@ mod tests {
             "s:m:A B:1",
             "s:n:1",
             "s:t:",
+            "s:d:{x}",
+            "s:d:{0123456789abcdef0123456789abcdef}x",
             "t:n",
         ] {
             assert_eq!(of(foreign), Place::Foreign, "{foreign}");
@@ -194,7 +251,7 @@ mod tests {
             ),
             (
                 Place::Entry("a:b:1"),
-                looks("string", true, b"?"),
+                looks("string", true, b"\xcache"),
                 Some(Fault::Endless),
             ),
             (Place::Lease, looks("string", false, lease), None),
@@ -211,25 +268,62 @@ mod tests {
             (Place::Stamp, looks("string", false, stamp), None),
             (
                 Place::Stamp,
+                looks("string", true, stamp),
+                Some(Fault::Endless),
+            ),
+            (
+                Place::Stamp,
                 looks("string", false, b"0000000000000000"),
                 Some(Fault::Stamp),
             ),
-            (Place::Stamp, looks("set", false, b""), Some(Fault::Stamp)),
-            (Place::Figures, looks("hash", false, b""), None),
+            (Place::Nodes, looks("hash", false, b""), None),
+            (Place::Figures(""), looks("hash", false, b""), None),
             (
-                Place::Figures,
-                looks("string", false, b"7"),
-                Some(Fault::Figures),
+                Place::Nodes,
+                endless_hash(&["0123456789abcdef"]),
+                Some(Fault::Endless),
+            ),
+            (
+                Place::Figures(""),
+                endless_hash(&["reports", "kind.a", "#0123456789abcdef"]),
+                Some(Fault::Endless),
+            ),
+            (
+                Place::Figures("a"),
+                endless_hash(&["misses", "load_below_micros.64"]),
+                Some(Fault::Endless),
             ),
             (Place::Doctor, looks("string", false, b"x"), None),
             (
-                Place::Foreign,
-                looks("string", false, b"x"),
-                Some(Fault::Foreign),
+                Place::Doctor,
+                looks("hash", true, b""),
+                Some(Fault::Endless),
             ),
         ];
         for (place, looks, fault) in cases {
             assert_eq!(of(&place, &looks), fault, "{place:?}");
+        }
+    }
+
+    #[test]
+    fn what_another_program_keeps_is_foreign_whatever_its_name() {
+        let cases = [
+            (Place::Foreign, looks("string", false, b"x")),
+            (Place::Entry("a:b:1"), looks("string", true, b"theirs")),
+            (Place::Entry("a:b:1"), looks("list", true, b"")),
+            (Place::Lease, looks("string", true, b"theirs")),
+            (Place::Stamp, looks("string", true, b"theirs")),
+            (Place::Stamp, looks("string", false, b"theirs")),
+            (Place::Stamp, looks("set", false, b"")),
+            (Place::Stamp, looks("string", false, b"0123456789ABCDEF")),
+            (Place::Nodes, looks("string", false, b"7")),
+            (Place::Nodes, endless_hash(&["name"])),
+            (Place::Figures("a"), looks("string", false, b"7")),
+            (Place::Figures("a"), endless_hash(&["misses", "name"])),
+            (Place::Figures(""), endless_hash(&["#7"])),
+        ];
+        for (place, looks) in cases {
+            assert_eq!(of(&place, &looks), Some(Fault::Foreign), "{place:?}");
         }
     }
 }
