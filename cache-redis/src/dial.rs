@@ -23,6 +23,8 @@ use crate::config::{Endpoint, Target};
 use crate::failure::Failure;
 use crate::traffic::{HTTP, SILENCE, TLS_ALERT, Traffic, Watched};
 
+mod tls;
+
 /// A connection, and what reads and writes for it: without the driver being polled nothing moves,
 /// and with the driver dropped the socket is closed.
 pub(crate) struct Dialled {
@@ -250,43 +252,7 @@ async fn encrypt(
     })?;
     tls.connect(name, stream)
         .await
-        .map_err(|error| tls_failure(&error))
-}
-
-fn tls_failure(error: &io::Error) -> Failure {
-    use rustls::CertificateError as Certificate;
-    let inner = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    Failure::unavailable(match inner {
-        // An authority of the same name but with another key is as unknown.
-        Some(rustls::Error::InvalidCertificate(
-            Certificate::UnknownIssuer | Certificate::BadSignature,
-        )) => "the server's certificate is from an unknown authority: give the authority to \
-             ca_certificate, or install it on this system"
-            .to_owned(),
-        Some(rustls::Error::InvalidCertificate(
-            reason @ (Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }),
-        )) => format!(
-            "the server's certificate is for another host ({reason}): write the host it is for"
-        ),
-        Some(rustls::Error::InvalidCertificate(reason)) => {
-            format!("the server's certificate is not valid ({reason})")
-        }
-        Some(rustls::Error::InvalidMessage(_)) => {
-            "the server does not speak TLS on this port: write redis:// (with one s)".to_owned()
-        }
-        Some(rustls::Error::AlertReceived(alert)) => format!(
-            "the server broke TLS off ({alert:?}): if it wants to know who calls, give \
-             client_certificate"
-        ),
-        _ if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "the server hung up during the TLS handshake: if it does not speak TLS, write redis:// \
-             (with one s)"
-                .to_owned()
-        }
-        _ => format!("TLS failed ({error})"),
-    })
+        .map_err(|error| tls::failure(&error))
 }
 
 /// Redis's handshake.

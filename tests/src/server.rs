@@ -176,6 +176,23 @@ impl RedisServer {
         self.command::<()>(&["CONFIG", "SET", "tls-cert-file", &file.to_string_lossy()]);
     }
 
+    /// Has new TLS connections be shown a certificate that the server has signed itself; returns it, as
+    /// PEM text.
+    ///
+    /// # Panics
+    ///
+    /// When it was started without [`Options::tls`].
+    pub fn sign_certificate(&self, certificate: &CertificateParams) -> String {
+        let path = |name: &str| self.directory.join(name);
+        let key = fs::read_to_string(path("key.pem")).expect("started with Options::tls");
+        let key = KeyPair::from_pem(&key).expect("it was made here");
+        let certificate = certificate.self_signed(&key).expect("it can be signed");
+        let file = path("own.pem");
+        fs::write(&file, certificate.pem()).expect("the temporary directory can be written");
+        self.command::<()>(&["CONFIG", "SET", "tls-cert-file", &file.to_string_lossy()]);
+        certificate.pem()
+    }
+
     /// Kills it, as `kill -9` does. Its data is gone.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

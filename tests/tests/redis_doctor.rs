@@ -13,6 +13,7 @@ use cache_redis::RedisStore;
 use cache_tests::impostor::Impostor;
 use cache_tests::program::{Program, Run};
 use cache_tests::server::{RedisServer, free_port, until};
+use rcgen::{BasicConstraints, CertificateParams, IsCa};
 use serde_json::Value;
 
 /// As it is, and as it stands in a URL: nothing of either may be seen.
@@ -359,6 +360,31 @@ fn tls() {
         &["--ca-certificate", "/nowhere.pem"],
     );
     assert_fails(&nowhere, "source", &["/nowhere.pem can't be read"]);
+}
+
+#[test]
+fn a_certificate_made_by_oneself() {
+    let server = RedisServer::options().tls().start();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let doctor = |certificate: &CertificateParams| {
+        std::fs::write(file.path(), server.sign_certificate(certificate)).unwrap();
+        let authority = file.path().to_str().unwrap();
+        at(&server.tls_url(), &["--ca-certificate", authority])
+    };
+    // As `openssl req -x509` makes them.
+    let mut usual = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    usual.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let run = doctor(&usual);
+    let advice = "-addext basicConstraints=CA:FALSE";
+    assert_fails(&run, "tls", &["is an authority's (CA:TRUE)", advice]);
+    for name in ["CaUsedAsEndEntity", "Other("] {
+        assert!(!run.out.contains(name), "{run:?}");
+    }
+    // And as it is told to be made.
+    usual.is_ca = IsCa::ExplicitNoCa;
+    let run = doctor(&usual);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(line(&run, "tls").starts_with("ok"), "{run:?}");
 }
 
 #[test]
