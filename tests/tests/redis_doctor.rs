@@ -461,7 +461,15 @@ fn rights() {
         "+select",
     ]);
     assert_eq!(run.code, 0, "{run:?}");
-    assert!(line(&run, "rights").starts_with("ok"), "{run:?}");
+    let rights = line(&run, "rights");
+    assert!(rights.starts_with("ok"), "{run:?}");
+    assert!(rights.ends_with(" need more, the cache does not: ACL SETUSER app +scan +type"));
+    let run = user(&["~cache:*", "+@all", "-scan", "-set"]);
+    assert_fails(
+        &run,
+        "rights",
+        &["ACL SETUSER app +set;", "ACL SETUSER app +scan"],
+    );
     let keys: Vec<String> = server.command(&["KEYS", "cache:d:*"]);
     assert!(keys.is_empty(), "{keys:?}");
 }

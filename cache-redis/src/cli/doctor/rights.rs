@@ -19,9 +19,27 @@ pub(super) async fn check(patient: &mut Patient, report: &mut Report<'_>) -> Res
     if outcome.is_ok() && can_remove {
         outcome = tried(patient, &hashes(&format!("{key}h")), &mut denied).await;
     }
+    // What an application's user may not do of this is no fault; and a proxy may not know it.
+    let mut beyond = Denied::default();
+    if outcome.is_ok()
+        && let Err(failure) = tried(patient, &terminal(&key), &mut beyond).await
+        && failure.is_unavailable()
+    {
+        outcome = Err(failure);
+    }
     if let Err(failure) = outcome {
         return report.fail("rights", failure.to_string());
     }
+    let user = patient.user();
+    let terminal = if beyond.commands.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "; this program's ls, sweep and invalidate --key need more, the cache does not: \
+             ACL SETUSER {user} +{}",
+            beyond.commands.join(" +")
+        )
+    };
     let Denied {
         commands: lacking,
         keys,
@@ -29,25 +47,25 @@ pub(super) async fn check(patient: &mut Patient, report: &mut Report<'_>) -> Res
     if lacking.is_empty() && !keys {
         return report.ok(
             "rights",
-            format!("user {} may run all that the cache needs", patient.user()),
+            format!("user {user} may run all that the cache needs{terminal}"),
         );
     }
-    let mut grant = format!("ACL SETUSER {}", patient.user());
+    let mut grant = format!("ACL SETUSER {user}");
     if keys {
         grant.extend([format!(" ~{}:*", patient.namespace())]);
     }
-    for name in &lacking {
-        grant.extend([format!(" +{name}")]);
-    }
+    grant.extend(lacking.iter().map(|name| format!(" +{name}")));
     let only_figures = !keys && lacking.iter().all(|name| FIGURES.contains(name));
-    let text = format!("user {} lacks permissions: run {grant}", patient.user());
+    let text = format!("user {user} lacks permissions: run {grant}");
     if only_figures {
         report.warn(
             "rights",
-            format!("{text} (without them there are no figures of the fleet; all else works)"),
+            format!(
+                "{text} (without them there are no figures of the fleet; all else works){terminal}"
+            ),
         )
     } else {
-        report.fail("rights", text)
+        report.fail("rights", format!("{text}{terminal}"))
     }
 }
 
@@ -132,6 +150,11 @@ fn harmless(key: &str) -> Vec<Named> {
         on("hrandfield", key, &[]),
         ("time", cmd("TIME")),
     ]
+}
+
+/// What this program sends besides.
+fn terminal(key: &str) -> Vec<Named> {
+    vec![on("scan", "0", &["COUNT", "1"]), on("type", key, &[])]
 }
 
 /// What makes a hash, and what takes it away again.
