@@ -552,6 +552,41 @@ async fn tracking_is_only_believed_when_it_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_ends_midway() {
+    let server = RedisServer::start();
+    for (about, check, rest) in [
+        (is_info as fn(&[String]) -> bool, "server", 7),
+        (is_memory, "memory", 4),
+    ] {
+        let impostor = Impostor::start(server.port()).await;
+        // Nobody knows what it means, and the connection ends with it.
+        impostor.lie(about, b"!nonsense\r\n".to_vec());
+        let url = impostor.url();
+        let run = tokio::task::spawn_blocking(move || at(&url, &["--json"]))
+            .await
+            .unwrap();
+        assert_eq!(run.code, 3, "{run:?}");
+        let shown: Value = serde_json::from_str(&run.out).unwrap();
+        let checks = shown["checks"].as_array().unwrap();
+        assert_eq!(checks.len(), 14, "{shown}");
+        let failed = &checks[14 - rest - 1];
+        assert_eq!(failed["check"], check, "{shown}");
+        assert_eq!(failed["state"], "failure", "{shown}");
+        for skipped in &checks[14 - rest..] {
+            assert_eq!(skipped["state"], "skipped", "{shown}");
+        }
+    }
+}
+
+fn is_info(words: &[String]) -> bool {
+    words.first().is_some_and(|word| word == "INFO")
+}
+
+fn is_memory(words: &[String]) -> bool {
+    is_info(words) && words.len() == 2
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_far_away_and_a_node_gone() {
     let server = RedisServer::start();
     let store = RedisStore::builder(&server.url()).unwrap();

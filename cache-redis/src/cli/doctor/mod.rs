@@ -78,15 +78,37 @@ async fn examine(session: &Session, report: &mut Report<'_>) -> Result<Option<St
         report.skip(&patient::STEPS[1..])?;
         return Ok(Some(described));
     }
-    server::version(&mut patient, report).await?;
+    let version = server::version(&mut patient, report).await;
+    if !went_on("server", version, report)? {
+        return Ok(Some(described));
+    }
     rights::check(&mut patient, report).await?;
     let writes = write::check(&mut patient, report).await?;
-    memory::check(&mut patient, report).await?;
+    let memory = memory::check(&mut patient, report).await;
+    if !went_on("memory", memory, report)? {
+        return Ok(Some(described));
+    }
     tracking::check(&mut patient, writes, report).await?;
     times::latency(&mut patient, report).await?;
     times::clock(&mut patient, report).await?;
     fleet::check(session, report).await?;
     Ok(Some(described))
+}
+
+/// Whether the connection has outlasted a check. If not, that is what is wrong, and the rest is skipped.
+fn went_on(
+    check: &'static str,
+    outcome: Result<(), Trouble>,
+    report: &mut Report<'_>,
+) -> Result<bool, Trouble> {
+    let Err(Trouble::Failed(why)) = outcome else {
+        return outcome.map(|()| true);
+    };
+    report.fail(check, why)?;
+    let rest = patient::STEPS.iter().skip_while(|step| **step != check);
+    let rest: Vec<&str> = rest.skip(1).copied().collect();
+    report.skip(&rest)?;
+    Ok(false)
 }
 
 /// How a check came out.
