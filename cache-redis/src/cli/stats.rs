@@ -122,7 +122,7 @@ fn table(sum: &Snapshot) -> Table {
         "invalidations",
     ]);
     for (name, kind) in &sum.kinds {
-        table.row(row(name, kind, saved(kind)));
+        table.row(row(name, kind, kind.time_saved()));
     }
     if sum.kinds.len() != 1 {
         table.row(row("all", &all(sum), all_saved(sum)));
@@ -151,30 +151,29 @@ fn row(name: &str, kind: &KindSnapshot, saved: Duration) -> Vec<String> {
         kind.coalesced.to_string(),
         kind.misses.to_string(),
         kind.loads.to_string(),
-        (kind.load_errors + kind.load_timeouts).to_string(),
+        errors(kind).to_string(),
         shown_us(times.p50_micros),
         shown_us(times.p95_micros),
         shown_us(times.p99_micros),
         shown(saved),
-        (kind.invalidations_applied + kind.invalidations_queued).to_string(),
+        kind.invalidations_applied
+            .saturating_add(kind.invalidations_queued)
+            .to_string(),
     ]
 }
 
-/// The time that hits have saved. The kind's own sum ends at four thousand million hits, which a fleet
-/// may have in a day.
-pub(super) fn saved(kind: &KindSnapshot) -> Duration {
-    let loads = kind.load_time.count;
-    if loads == 0 {
-        return Duration::ZERO;
-    }
-    let micros =
-        u128::from(kind.load_time.total_micros) * u128::from(kind.hits()) / u128::from(loads);
-    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+/// Whatever Redis holds, a sum ends at the largest number.
+pub(super) fn calls(kind: &KindSnapshot) -> u64 {
+    kind.hits().saturating_add(kind.misses)
+}
+
+pub(super) fn errors(kind: &KindSnapshot) -> u64 {
+    kind.load_errors.saturating_add(kind.load_timeouts)
 }
 
 /// The sum over the kinds: the mean load of one says nothing of the hits of another.
 fn all_saved(sum: &Snapshot) -> Duration {
-    let each = sum.kinds.values().map(saved);
+    let each = sum.kinds.values().map(KindSnapshot::time_saved);
     each.fold(Duration::ZERO, Duration::saturating_add)
 }
 
@@ -206,7 +205,12 @@ fn kinds(sum: &Snapshot) -> Value {
     let kinds = sum.kinds.iter();
     Value::Object(
         kinds
-            .map(|(name, kind)| (name.clone(), Value::Object(figures(kind, saved(kind)))))
+            .map(|(name, kind)| {
+                (
+                    name.clone(),
+                    Value::Object(figures(kind, kind.time_saved())),
+                )
+            })
             .collect(),
     )
 }
@@ -228,7 +232,7 @@ fn figures(kind: &KindSnapshot, saved: Duration) -> Map<String, Value> {
         figures.insert(name.to_owned(), count.into());
     }
     let more = [
-        ("calls", json!(kind.hits() + kind.misses)),
+        ("calls", json!(calls(kind))),
         ("hits", json!(kind.hits())),
         ("hit_ratio", json!(kind.hit_ratio())),
         ("load_micros", json!(times.total_micros)),
@@ -261,16 +265,26 @@ mod tests {
     }
 
     #[test]
-    fn time_saved_does_not_end_at_what_a_day_can_hold() {
+    fn hostile_sums_end_at_the_largest_number() {
         let mut kind = KindSnapshot::default();
-        kind.add_field("hits_local", 1 << 40);
-        kind.add_field("load_micros", 20);
-        kind.add_field("load_below_micros.12", 2);
-        assert_eq!(saved(&kind), Duration::from_micros(10 << 40));
+        for (name, count) in kind.clone().counters() {
+            assert_eq!(count, 0, "{name}");
+            kind.add_field(name, u64::MAX);
+        }
+        kind.add_field("load_micros", u64::MAX);
+        kind.add_field("load_below_micros.64", 1);
+        let figures = figures(&kind, kind.time_saved());
+        assert_eq!(figures["calls"], json!(u64::MAX));
         assert_eq!(
-            figures(&kind, saved(&kind))["time_saved_micros"],
-            json!(10_u64 << 40)
+            row("kind", &kind, kind.time_saved())[9],
+            u64::MAX.to_string()
         );
+        let mut sum = Snapshot::default();
+        for name in ["one", "two"] {
+            sum.kinds.insert(name.to_owned(), kind.clone());
+        }
+        assert_eq!(totals(&sum)["misses"], json!(u64::MAX));
+        assert_eq!(table(&sum).lines().count(), 4);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::args::{Sort, Top};
 use super::ending::{Ending, Trouble};
 use super::out::Out;
 use super::session::Session;
-use super::stats::{over, saved};
+use super::stats::{calls, errors, over};
 use super::table::Table;
 use super::text::{Safe, moment, percent, shown, shown_us, size};
 
@@ -175,7 +175,8 @@ fn lines(namespace: &str, fleet: &Fleet, sort: Sort) -> Vec<String> {
     let seconds = span_of(fleet).as_secs_f64();
     let missing = fleet.missing().count();
     let open = fleet.nodes.iter().filter(|node| node.breaker_open).count();
-    let bytes = fleet.nodes.iter().map(|node| node.local_bytes).sum();
+    let bytes = fleet.nodes.iter().map(|node| node.local_bytes);
+    let bytes = bytes.fold(0, u64::saturating_add);
     let mut head = format!(
         "{namespace} at {} UTC, nodes: {}, local values: {}, rates of the last {seconds:.0} s",
         moment(fleet.now_ms / 1000),
@@ -197,16 +198,16 @@ fn lines(namespace: &str, fleet: &Fleet, sort: Sort) -> Vec<String> {
         let rate = |count: u64| rate(count, seconds);
         table.row([
             name.clone(),
-            rate(kind.hits() + kind.misses),
+            rate(calls(kind)),
             percent(kind.hit_ratio()),
             rate(kind.hits_local),
             rate(kind.hits_shared),
             rate(kind.misses),
             rate(kind.loads),
-            rate(kind.load_errors + kind.load_timeouts),
+            rate(errors(kind)),
             shown_us(kind.load_time.p50_micros),
             shown_us(kind.load_time.p99_micros),
-            shown(saved(kind).div_f64(seconds)),
+            shown(per_second(kind.time_saved(), seconds)),
         ]);
     }
     std::iter::once(head).chain(table.lines()).collect()
@@ -227,8 +228,8 @@ fn span_of(fleet: &Fleet) -> Duration {
 
 fn rank(kind: &KindSnapshot, sort: Sort) -> u128 {
     match sort {
-        Sort::Saved => saved(kind).as_micros(),
-        Sort::Calls => u128::from(kind.hits() + kind.misses),
+        Sort::Saved => kind.time_saved().as_micros(),
+        Sort::Calls => calls(kind).into(),
         Sort::Hits => kind.hits().into(),
         Sort::Misses => kind.misses.into(),
         Sort::Load => kind.load_time.total_micros.into(),
@@ -248,9 +249,15 @@ fn rate(count: u64, seconds: f64) -> String {
     }
 }
 
+fn per_second(time: Duration, seconds: f64) -> Duration {
+    // Rounded, the largest is too large for a duration.
+    Duration::try_from_secs_f64(time.as_secs_f64() / seconds).unwrap_or(Duration::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use cache_core::Snapshot;
+    use cache_core::metrics::{Node, NodeId};
 
     use super::*;
 
@@ -274,6 +281,29 @@ mod tests {
         assert_eq!(rate(45, 90.0), "0.50");
         assert_eq!(rate(0, 90.0), "0");
         assert_eq!(rate(9_000_000, 90.0), "100000");
+    }
+
+    #[test]
+    fn hostile_figures_are_shown_as_far_as_numbers_go() {
+        let mut fleet = Fleet::default();
+        fleet.now_ms = u64::MAX;
+        let mut minute = Snapshot::default();
+        minute.kinds.insert("kind".to_owned(), {
+            let mut kind = kind(u64::MAX, u64::MAX, u64::MAX);
+            kind.add_field("hits_shared", u64::MAX);
+            kind.add_field("load_errors", u64::MAX);
+            kind.add_field("load_timeouts", u64::MAX);
+            kind
+        });
+        fleet.minutes.insert(u64::MAX / 60_000, minute);
+        for _ in 0..2 {
+            let mut node = Node::new(NodeId(1));
+            node.local_bytes = u64::MAX;
+            fleet.nodes.push(node);
+        }
+        for sort in [Sort::Saved, Sort::Calls] {
+            assert_eq!(lines("shifts", &fleet, sort).len(), 3);
+        }
     }
 
     #[test]
