@@ -85,6 +85,8 @@ fn help_teaches() {
 fn wrong_usage_has_its_code_and_shows_no_secret() {
     let url = format!("redis://app:{SECRET}@127.0.0.1:1");
     let flag = format!("--urls={url}");
+    let unfit = format!("--timeout=redis://:{SECRET}={SECRET}@h");
+    let long = format!("redis://:{}@h", SECRET.repeat(20));
     let quoted = format!("\"redis://app:{SECRET}@127.0.0.1:1\"");
     for arguments in [
         &[][..],
@@ -96,6 +98,19 @@ fn wrong_usage_has_its_code_and_shows_no_secret() {
         &["--url", &quoted, "stats"],
         &["--url", &url, "--ca-certificate", "/nowhere.pem", "stats"],
         &["top", "--interval", "1ms"],
+        &[&unfit, "doctor"],
+        &["--namespace", &url, "doctor"],
+        &["--namespace", &long, "doctor"],
+        &["get", &url],
+        &["invalidate", "--key", &url],
+        &["invalidate", "--kind", &url],
+        &[
+            "--ca-certificate",
+            &url,
+            "--url",
+            "rediss://127.0.0.1",
+            "ls",
+        ],
     ] {
         let run = alone(arguments);
         assert_eq!(
@@ -106,6 +121,14 @@ fn wrong_usage_has_its_code_and_shows_no_secret() {
         assert!(!run.err.is_empty(), "{arguments:?}");
         assert!(!run.err.contains(SECRET), "{}", run.err);
     }
+
+    let program = Program::new(env!("CARGO_BIN_EXE_tested-cache"), &["ls"]);
+    let run = program.env("CACHE_NAMESPACE", &url).run();
+    assert!(run.err.contains("redis://***@127.0.0.1:1"), "{run:?}");
+    let doctor = ["doctor", "--url", "rediss://127.0.0.1", "--ca-certificate"];
+    let run = alone(&[&doctor[..], &[&url]].concat());
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.out.contains("redis://***@127.0.0.1:1"), "{run:?}");
     let run = alone(&["--url", &quoted, "stats"]);
     assert!(
         run.err.contains("--url: the Redis URL is in quotes"),

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::text::Safe;
+use super::typed::{masked, masked_usage};
 use crate::failure::Failure;
 
 /// What came of a command that could be carried out.
@@ -80,25 +81,13 @@ pub(super) fn code(ended: Result<Ending, Trouble>) -> ExitCode {
 
 fn told(text: &str, code: u8) -> ExitCode {
     // Who does not read that either has the code.
-    let _ = writeln!(io::stderr(), "cache: {}", Safe(text));
+    let _ = writeln!(io::stderr(), "cache: {}", Safe(&masked(text)));
     ExitCode::from(code)
 }
 
-/// What the parser of arguments has to say: help, or what is wrong. It quotes arguments, and a URL in
-/// the wrong place may hold a password.
+/// What the parser of arguments has to say: help, or what is wrong.
 pub(super) fn of_usage(error: &clap::Error) -> ExitCode {
-    let mut text = error.render().to_string();
-    for argument in std::env::args_os().skip(1) {
-        let argument = argument.to_string_lossy();
-        let value = argument
-            .rsplit_once('=')
-            .map_or(&*argument, |(_, value)| value);
-        for secret in [&*argument, value] {
-            if secret.contains("://") || secret.contains('@') {
-                text = text.replace(secret, "***");
-            }
-        }
-    }
+    let text = masked_usage(&error.render().to_string());
     let lines = text.lines().map(|line| format!("{}\n", Safe(line)));
     let text: String = lines.collect();
     let (written, code) = if error.use_stderr() {

@@ -7,6 +7,7 @@
 //! args               what can be asked for, and the help that teaches it
 //! ending             exit codes
 //! text  table  out   what is shown, and that nothing shown can steer a terminal
+//! typed              that no password is shown which was typed in the wrong place
 //! heard  session     a cache and a connection, as the library makes them
 //! scan  entry        the keys there are; keys and bytes of an entry
 //! stats .. doctor/   one file for each command
@@ -33,6 +34,7 @@ mod sweep;
 mod table;
 mod text;
 mod top;
+mod typed;
 
 use args::{Args, Command};
 use ending::{Ending, Trouble};

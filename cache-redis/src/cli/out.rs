@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::table::Table;
 use super::text::Safe;
+use super::typed::masked;
 
 /// Where results and hints go.
 pub(super) struct Out {
@@ -125,7 +126,7 @@ impl Out {
     pub(super) fn hint(&mut self, text: &str) {
         self.clear();
         // A hint that can't be written is no reason to fail.
-        let _ = writeln!(io::stderr(), "{}", Safe(text));
+        let _ = writeln!(io::stderr(), "{}", Safe(&masked(text)));
     }
 
     /// How far it has come; on a terminal only, and only if it takes long.

@@ -7,6 +7,7 @@ use super::args::Doctor;
 use super::ending::{Ending, Trouble};
 use super::out::{Colour, Out};
 use super::session::Session;
+use super::typed::masked;
 
 mod certificate;
 mod connect;
@@ -163,7 +164,7 @@ impl Report<'_> {
         state: State,
         text: impl Into<String>,
     ) -> Result<(), Trouble> {
-        let text = text.into();
+        let text = masked(&text.into());
         if self.aloud {
             let colour = match state {
                 State::Ok => Colour::Green,
