@@ -110,7 +110,8 @@ Examples:
   cache stats --json | jq '.kinds.user_profile.hit_ratio'
 
 Nodes report a few times a minute, so the last seconds are not in yet. A minute in which no node has
-reported is a gap: \"no figures for 3 of 60 minutes\". The minute that is still running is none.
+reported is a gap: \"no figures for 3 of 60 minutes\". The minute that is still running is none, and is the
+last one of the range: --since 5m has the figures of four to five minutes.
 
 JSON: {\"from\", \"to\": seconds since 1970, \"minutes\", \"gaps\", \"kinds\": {name: figures}, \"totals\":
 figures}. Figures have calls, hits, hit_ratio (0 to 1, or null), misses, loads, load_errors,
