@@ -51,7 +51,7 @@ impl Readings {
         let env = &self.cache.engine.env;
         let mut last = self.last.lock().await;
         if let Some((read, known)) = last.get(range.name())
-            && env.now().saturating_sub(*read) < good_for(range)
+            && env.now().saturating_sub(*read) < good_for(range, known)
         {
             return known.clone();
         }
@@ -95,11 +95,11 @@ impl Reading {
     }
 }
 
-/// How long nobody asks again.
-fn good_for(range: Range) -> Duration {
+/// How long nobody asks again. What could not be had may be there in a moment.
+fn good_for(range: Range, known: &Known) -> Duration {
     match range {
-        Range::Minutes => Duration::from_secs(5),
-        Range::Hour => Duration::from_secs(15),
-        Range::Day => Duration::from_mins(1),
+        Range::Hour if known.is_ok() => Duration::from_secs(15),
+        Range::Day if known.is_ok() => Duration::from_mins(1),
+        _ => Duration::from_secs(5),
     }
 }

@@ -97,6 +97,35 @@ async fn a_store_that_hangs_holds_nobody_up_for_long() {
     assert_eq!(told["of"], json!("node"));
 }
 
+#[tokio::test]
+async fn what_could_not_be_read_is_asked_for_again_soon() {
+    let clock = ManualClock::new();
+    let server = MemoryServer::new(Env::system()).report_every(SELDOM);
+    let cache = Cache::builder()
+        .shared(server.store())
+        .env(Env::system().with_clock(clock.clone()))
+        .build();
+    let router = Dashboard::new(cache).router();
+    server.trouble(Trouble::Down);
+    let told = data(&router, "?of=fleet&range=24h").await;
+    assert_eq!(told["of"], json!("node"), "{told}");
+    server.trouble(Trouble::None);
+    let calls = server.calls();
+    clock.advance(Duration::from_secs(4));
+    let told = data(&router, "?of=fleet&range=24h").await;
+    assert_eq!(
+        (&told["of"], server.calls()),
+        (&json!("node"), calls),
+        "{told}"
+    );
+    clock.advance(Duration::from_secs(1));
+    let told = data(&router, "?of=fleet&range=24h").await;
+    assert_eq!(
+        (&told["of"], &told["fleet_error"]),
+        (&json!("fleet"), &Value::Null)
+    );
+}
+
 /// A day of many kinds takes long to add up: other requests of the worker go on meanwhile.
 #[test]
 fn the_workers_of_the_service_add_nothing_up() {
