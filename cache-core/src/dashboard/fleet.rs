@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::answer::Shown;
 use super::series::{MINUTE_MS, Range, Series};
 use crate::metrics::{Fleet, Minute, Node};
-use crate::{Cache, driver};
+use crate::{Cache, Result, driver};
 
 /// How long the store may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -27,7 +27,7 @@ pub(super) struct Reading {
 }
 
 /// The fleet's figures, or why there are none.
-pub(super) type Known = Result<Arc<Reading>, String>;
+pub(super) type Known = std::result::Result<Arc<Reading>, String>;
 
 /// The fleet's figures as they were read last.
 #[derive(Debug)]
@@ -65,10 +65,9 @@ impl Readings {
         if health.shared.is_some() && !health.usable {
             return Err("the shared tier can't be reached at the moment".to_owned());
         }
-        let minutes = range.up_to(self.cache.minute());
-        let fleet = tokio::select! {
+        let (minutes, fleet) = tokio::select! {
             biased;
-            answer = self.cache.fleet(minutes.clone()) => answer.map_err(|error| error.to_string())?,
+            answer = self.ask(range) => answer.map_err(|error| error.to_string())?,
             () = self.cache.engine.env.sleep(PATIENCE) => {
                 return Err(format!("the store did not answer within {PATIENCE:?}"));
             }
@@ -81,6 +80,19 @@ impl Readings {
             .await
             .map(Arc::new)
             .map_err(|_| "the runtime of the service has ended".to_owned())
+    }
+
+    /// The minutes up to the one that is running by the store's clock, as `cache stats` has them.
+    async fn ask(&self, range: Range) -> Result<(RangeInclusive<Minute>, Fleet)> {
+        let here = range.up_to(self.cache.minute());
+        let fleet = self.cache.fleet(here.clone()).await?;
+        let there = range.up_to(fleet.now_ms / MINUTE_MS);
+        if there == here {
+            return Ok((here, fleet));
+        }
+        // This machine's clock is another one, or the minute has just ended.
+        let fleet = self.cache.fleet(there.clone()).await?;
+        Ok((there, fleet))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cache_core::dashboard::Dashboard;
 use cache_core::memory::{MemoryServer, Trouble};
-use cache_core::{Cache, Env, ManualClock};
+use cache_core::{Cache, Clock as _, Env, ManualClock};
 use cache_tests::server::until;
 use serde_json::{Value, json};
 
@@ -95,6 +95,41 @@ async fn a_store_that_hangs_holds_nobody_up_for_long() {
     let told = asked.await.expect("it has ended");
     assert!(told["fleet_error"].is_string(), "{told}");
     assert_eq!(told["of"], json!("node"));
+}
+
+#[tokio::test]
+async fn a_range_is_so_many_minutes_by_the_clock_of_the_store() {
+    // The machine with the page is ten minutes behind. Twenty seconds of a minute are over.
+    let (there, here) = (ManualClock::new(), ManualClock::new());
+    there.advance(Duration::from_hours(1));
+    here.advance(Duration::from_mins(50));
+    let server = MemoryServer::new(Env::system().with_clock(there.clone())).report_every(SELDOM);
+    let cache = |clock: &ManualClock| {
+        let env = Env::system().with_clock(clock.clone());
+        Cache::builder().shared(server.store()).env(env).build()
+    };
+    let node = cache(&there);
+    for minute in 0..=5 {
+        node.scope(looked(minute)).await;
+        node.report().await.expect("it is there");
+        if minute < 5 {
+            there.advance(Duration::from_mins(1));
+            here.advance(Duration::from_mins(1));
+        }
+    }
+    let router = Dashboard::new(cache(&here)).router();
+    let told = data(&router, "?of=fleet&range=5m").await;
+    assert_eq!(told["fleet_error"], Value::Null);
+    let now = there.wall().as_secs();
+    assert_eq!(now % 60, 20);
+    let shown = [now - 20 - 4 * 60, now].map(|seconds| json!(seconds * 1000));
+    assert_eq!(
+        [&told["from_ms"], &told["to_ms"]],
+        [&shown[0], &shown[1]],
+        "five minutes with the one that is running: {told}"
+    );
+    assert_eq!(told["kinds"]["looked"]["counters"]["misses"], json!(5));
+    assert_eq!(told["points"].as_array().map(Vec::len), Some(5), "{told}");
 }
 
 #[tokio::test]
