@@ -233,28 +233,35 @@ impl Served {
             ))
         })?;
         let cache = &self.dashboard.cache;
-        // Whoever asks why everything is loaded again finds it here.
-        tracing::info!(?target, "invalidated by hand, through the dashboard");
-        let outcome = match &target {
-            Target::Tag(tag) => cache
-                .invalidate_tag(tag)
-                .await
-                .map_err(|error| wrong(&error))?,
-            Target::Key(key) => {
-                cache
-                    .invalidate_key(key.parse().map_err(|error| wrong(&error))?)
-                    .await
+        let (what, kind, outcome) = match target {
+            Target::Tag(tag) => {
+                let outcome = cache.invalidate_tag(&tag).await;
+                ("tag", None, outcome.map_err(|error| wrong(&error))?)
             }
-            Target::Kind(kind) => cache
-                .invalidate_kind(kind)
-                .await
-                .map_err(|error| wrong(&error))?,
+            Target::Key(key) => {
+                let key: Key = key.parse().map_err(|error| wrong(&error))?;
+                let kind = key.kind().to_owned();
+                ("key", Some(kind), cache.invalidate_key(key).await)
+            }
+            Target::Kind(kind) => {
+                let outcome = cache.invalidate_kind(&kind).await;
+                ("kind", Some(kind), outcome.map_err(|error| wrong(&error))?)
+            }
         };
-        json(&serde_json::json!({ "outcome": match outcome {
+        let outcome = match outcome {
             Invalidation::Applied => "applied",
             Invalidation::Queued => "queued",
             Invalidation::Collected => "collected",
-        } }))
+        };
+        // Whoever asks why everything is loaded again finds it here. What is in keys and tags, arguments of
+        // calls, is not for the log.
+        tracing::info!(
+            what,
+            kind,
+            outcome,
+            "invalidated by hand, through the dashboard"
+        );
+        json(&serde_json::json!({ "outcome": outcome }))
     }
 }
 
