@@ -48,7 +48,7 @@ pub(crate) fn of_the_dashboard(prometheus: &Prometheus) {
 /// at is there; that each of them fires when it should is for promtool's tests.
 pub(crate) fn of_the_rules(prometheus: &Prometheus) {
     let rules = prometheus.rules();
-    assert_eq!(rules.len(), 10, "{rules:#?}");
+    assert_eq!(rules.len(), 11, "{rules:#?}");
     for rule in rules {
         let expression = rule.expression;
         let asked = if rule.is_alert {
