@@ -1,10 +1,13 @@
-//! The page's router: where it can be mounted, that what it says is so, and (in `guards`) who gets through.
+//! The page's router: where it can be mounted, that what it says is so, also of the fleet (`fleet`), and who
+//! gets through (`guards`).
 
 // Functions are written as users write them.
 #![allow(clippy::unused_async)]
 
 #[path = "dashboard/client.rs"]
 mod client;
+#[path = "dashboard/fleet.rs"]
+mod fleet;
 #[path = "dashboard/guards.rs"]
 mod guards;
 
@@ -16,8 +19,8 @@ use cache_core::dashboard::Dashboard;
 use cache_core::memory::{MemoryServer, Trouble};
 use cache_core::{Cache, Env, ManualClock, Policy};
 use cache_tests::server::until;
-use client::{SELDOM, data, get, invalidate, looked, post, salary};
-use serde_json::{Value, json};
+use client::{data, get, invalidate, looked, post, salary};
+use serde_json::json;
 use url::Url;
 
 /// Loads the page as a browser does, and everything that it names.
@@ -190,89 +193,4 @@ async fn the_noting_ends_with_the_router() {
     drop(router);
     clock.advance(Duration::from_secs(5));
     until("nothing sleeps", async || clock.sleepers() == 0).await;
-}
-
-#[tokio::test]
-async fn the_fleet_is_shown_where_its_figures_are_kept() {
-    let alone = Dashboard::new(Cache::builder().build()).router();
-    let told = data(&alone, "?of=fleet&range=1h").await;
-    assert_eq!(told["of"], json!("node"));
-    assert!(
-        told["fleet_error"]
-            .as_str()
-            .is_some_and(|error| error.contains("no shared tier")),
-        "{told}"
-    );
-    assert_eq!(told["nodes"], Value::Null);
-
-    let server = MemoryServer::new(Env::system()).report_every(SELDOM);
-    let cache = || Cache::builder().shared(server.store()).build();
-    let (one, two) = (cache(), cache());
-    one.scope(looked(1)).await;
-    two.scope(looked(1)).await;
-    two.scope(looked(1)).await;
-    one.report().await.expect("it is there");
-    two.report().await.expect("it is there");
-    let router = Dashboard::new(one).router();
-    let told = data(&router, "?of=fleet&range=1h").await;
-    assert_eq!(
-        (&told["of"], &told["fleet_error"]),
-        (&json!("fleet"), &Value::Null)
-    );
-    let kind = &told["kinds"]["looked"];
-    assert_eq!(
-        (&kind["hits"], &kind["counters"]["misses"]),
-        (&json!(2), &json!(1)),
-        "{told}"
-    );
-    let nodes = told["nodes"]["list"].as_array().expect("a list");
-    assert_eq!(nodes.len(), 2, "{told}");
-    for node in nodes {
-        assert_eq!(
-            (&node["missing"], &node["process"]),
-            (&json!(false), &json!(std::process::id()))
-        );
-    }
-    // Minutes of which nobody has reported anything are not there, rather than zero.
-    let points = told["points"].as_array().map_or(0, Vec::len);
-    assert!((1..=2).contains(&points), "{told}");
-}
-
-#[tokio::test]
-async fn however_many_look_the_store_is_asked_now_and_then() {
-    let clock = ManualClock::new();
-    let env = Env::system().with_clock(clock.clone());
-    let server = MemoryServer::new(env.clone()).report_every(SELDOM);
-    let cache = Cache::builder().shared(server.store()).env(env).build();
-    let router = Dashboard::new(cache).router();
-    let before = server.calls();
-    for _ in 0..20 {
-        data(&router, "?of=fleet&range=24h").await;
-    }
-    // Once for the day, and once for the last minutes.
-    assert_eq!(server.calls() - before, 2);
-    clock.advance(Duration::from_secs(5));
-    data(&router, "?of=fleet&range=24h").await;
-    assert_eq!(server.calls() - before, 3);
-}
-
-#[tokio::test]
-async fn a_store_that_hangs_holds_nobody_up_for_long() {
-    let clock = ManualClock::new();
-    let server = MemoryServer::new(Env::system()).report_every(SELDOM);
-    let cache = Cache::builder()
-        .shared(server.store())
-        .env(Env::system().with_clock(clock.clone()))
-        .build();
-    let router = Dashboard::new(cache).router();
-    server.trouble(Trouble::Hung);
-    let asked = tokio::spawn(async move { data(&router, "?of=fleet").await });
-    until("it has given up", async || {
-        clock.advance(Duration::from_secs(1));
-        asked.is_finished()
-    })
-    .await;
-    let told = asked.await.expect("it has ended");
-    assert!(told["fleet_error"].is_string(), "{told}");
-    assert_eq!(told["of"], json!("node"));
 }

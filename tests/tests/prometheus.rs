@@ -232,7 +232,7 @@ fn a_scrape_is_answered_while_redis_is_silent() {
 fn promtool_is_content_with_the_rules_and_their_tests() {
     let rules = repository(RULES);
     let checked = promtool(&["check", "rules", &rules.to_string_lossy()], "");
-    assert!(checked.contains("10 rules found"), "{checked}");
+    assert!(checked.contains("11 rules found"), "{checked}");
     let tests = repository("docs/prometheus/alerts.test.yml");
     promtool(&["test", "rules", &tests.to_string_lossy()], "");
     // Each alert has a test in which it fires.

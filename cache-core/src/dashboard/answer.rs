@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::routes::{Known, Served};
-use super::series::{Range, Series};
+use super::fleet::{Known, Reading};
+use super::routes::Served;
+use super::series::{Range, Series, Slice};
 use crate::Snapshot;
-use crate::metrics::{Fleet, KindSnapshot, Node, millis};
+use crate::metrics::{KindSnapshot, Node, millis};
 
 /// The answer to one look.
 #[derive(Debug, Serialize)]
-pub(super) struct Data {
-    title: String,
-    namespace: String,
+pub(super) struct Data<'a> {
+    title: &'a str,
+    namespace: &'a str,
     version: &'static str,
     /// Which settings of the page are on.
     invalidation: bool,
@@ -23,13 +24,25 @@ pub(super) struct Data {
     health: Health,
     /// What was wrong with what the cache was built from: then it is switched off.
     fault: Option<String>,
-    unclaimed_policies: Vec<String>,
+    unclaimed_policies: &'a [String],
     /// What is so at this moment on this node, whatever is asked for.
     here: Here,
-    /// `node` or `fleet`: whose figures follow. Not what was asked for, where the fleet's are not to be
+    range: &'static str,
+    #[serde(flatten)]
+    shown: &'a Shown,
+    totals: BTreeMap<&'static str, u64>,
+    kinds: BTreeMap<&'a str, Kind>,
+    nodes: Option<Nodes<'a>>,
+    /// Why the fleet's figures are not to be had.
+    fleet_error: Option<&'a str>,
+}
+
+/// The figures of a range, made ready: what takes long is done once, however many look.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    /// `node` or `fleet`: whose figures these are. Not what was asked for, where the fleet's are not to be
     /// had.
     of: &'static str,
-    range: &'static str,
     /// The time that is shown, and since when anything could be known in it.
     from_ms: u64,
     to_ms: u64,
@@ -37,11 +50,9 @@ pub(super) struct Data {
     covered_ms: u64,
     step_ms: u64,
     points: Vec<Point>,
-    totals: BTreeMap<&'static str, u64>,
-    kinds: BTreeMap<String, Kind>,
-    nodes: Option<Nodes>,
-    /// Why the fleet's figures are not to be had.
-    fleet_error: Option<String>,
+    /// What was counted in all of it.
+    #[serde(skip)]
+    sum: Snapshot,
 }
 
 /// As [`crate::Health`], which is no answer format.
@@ -89,52 +100,43 @@ struct Kind {
 }
 
 #[derive(Debug, Serialize)]
-struct Nodes {
+struct Nodes<'a> {
     now_ms: u64,
-    list: Vec<NodeState>,
+    list: Vec<NodeState<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct NodeState {
+struct NodeState<'a> {
     /// As a text: a number of 64 bits is none in a browser.
     name: String,
     missing: bool,
     #[serde(flatten)]
-    node: Node,
+    node: &'a Node,
 }
 
-impl Data {
+impl<'a> Data<'a> {
     pub(super) fn new(
-        served: &Served,
+        served: &'a Served,
         range: Range,
-        figures: &Snapshot,
-        nodes: &Known,
-        fleet: Option<&Known>,
+        shown: &'a Shown,
+        figures: &'a Snapshot,
+        nodes: &'a Known,
+        fleet: Option<&'a Known>,
     ) -> Self {
         let dashboard = &served.dashboard;
         let (cache, env) = (&dashboard.cache, &dashboard.cache.engine.env);
-        let now_ms = millis(env.wall());
-        let (of, [from_ms, to_ms], since_ms, series) = if let Some(Ok(fleet)) = fleet {
-            let shown = [range.first_minute_ms(fleet.now_ms), fleet.now_ms];
-            ("fleet", shown, 0, Series::of_fleet(fleet, range))
-        } else {
-            let shown = [now_ms.saturating_sub(range.span_ms()), now_ms];
-            let series = served.history.series(range);
-            ("node", shown, served.history.since_ms, series)
-        };
-        let sum = series.sum();
         let health = cache.health();
         let errors = [
             fleet.and_then(|fleet| fleet.as_ref().err()),
             nodes.as_ref().err(),
         ];
         Self {
-            title: dashboard.title.clone(),
-            namespace: cache.engine.namespace.clone(),
+            title: &dashboard.title,
+            namespace: &cache.engine.namespace,
             version: env!("CARGO_PKG_VERSION"),
             invalidation: dashboard.invalidation,
             values: dashboard.values,
-            now_ms,
+            now_ms: millis(env.wall()),
             uptime_ms: figures.uptime_ms,
             health: Health {
                 shared: health.shared,
@@ -144,20 +146,39 @@ impl Data {
                 journal_behind: health.journal_behind,
             },
             fault: cache.fault().map(ToString::to_string),
-            unclaimed_policies: figures.unclaimed_policies.clone(),
+            unclaimed_policies: &figures.unclaimed_policies,
             here: Here::of(figures),
-            of,
             range: range.name(),
+            shown,
+            totals: shown.sum.counters().collect(),
+            kinds: kinds(&shown.sum, figures),
+            nodes: nodes.as_ref().ok().map(|reading| Nodes::of(reading)),
+            fleet_error: errors.into_iter().flatten().next().map(|error| &**error),
+        }
+    }
+}
+
+impl Shown {
+    /// Of this node, since its router is there.
+    pub(super) fn of_node(series: &Series, shown: [u64; 2], since_ms: u64) -> Self {
+        Self::of("node", series, shown, since_ms)
+    }
+
+    /// Of the fleet: whatever the store has.
+    pub(super) fn of_fleet(series: &Series, shown: [u64; 2]) -> Self {
+        Self::of("fleet", series, shown, 0)
+    }
+
+    fn of(of: &'static str, series: &Series, [from_ms, to_ms]: [u64; 2], since_ms: u64) -> Self {
+        Self {
+            of,
             from_ms,
             to_ms,
             since_ms,
             covered_ms: series.covered_ms(),
             step_ms: series.step_ms,
             points: series.slices.iter().map(Point::of).collect(),
-            totals: sum.counters().collect(),
-            kinds: kinds(&sum, figures),
-            nodes: nodes.as_ref().ok().map(|fleet| Nodes::of(fleet)),
-            fleet_error: errors.into_iter().flatten().next().cloned(),
+            sum: series.sum(),
         }
     }
 }
@@ -175,7 +196,7 @@ impl Here {
 }
 
 impl Point {
-    fn of((at_ms, slice): (&u64, &super::series::Slice)) -> Self {
+    fn of((at_ms, slice): (&u64, &Slice)) -> Self {
         let kinds = slice.counted.kinds.iter();
         Self {
             at_ms: *at_ms,
@@ -190,7 +211,7 @@ impl Point {
 }
 
 /// Every kind that was counted, or that this node knows.
-fn kinds(sum: &Snapshot, figures: &Snapshot) -> BTreeMap<String, Kind> {
+fn kinds<'a>(sum: &'a Snapshot, figures: &'a Snapshot) -> BTreeMap<&'a str, Kind> {
     let nothing = KindSnapshot::default();
     let names: BTreeSet<&String> = sum.kinds.keys().chain(figures.kinds.keys()).collect();
     let of = |name: &String| {
@@ -209,21 +230,18 @@ fn kinds(sum: &Snapshot, figures: &Snapshot) -> BTreeMap<String, Kind> {
             local_bytes: here.local_bytes,
         }
     };
-    names
-        .into_iter()
-        .map(|name| (name.clone(), of(name)))
-        .collect()
+    names.into_iter().map(|name| (&**name, of(name))).collect()
 }
 
-impl Nodes {
-    fn of(fleet: &Fleet) -> Self {
-        let list = fleet.nodes.iter().map(|node| NodeState {
+impl<'a> Nodes<'a> {
+    fn of(reading: &'a Reading) -> Self {
+        let list = reading.nodes.iter().map(|node| NodeState {
             name: node.id.to_string(),
-            missing: node.is_missing(fleet.now_ms),
-            node: node.clone(),
+            missing: node.is_missing(reading.now_ms),
+            node,
         });
         Self {
-            now_ms: fleet.now_ms,
+            now_ms: reading.now_ms,
             list: list.collect(),
         }
     }

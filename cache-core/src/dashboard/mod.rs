@@ -28,6 +28,7 @@
 
 mod answer;
 mod assets;
+mod fleet;
 mod guard;
 mod routes;
 mod series;

@@ -1,9 +1,7 @@
 //! What is served where. One function answers everything, so that nothing can be forgotten by a route: the
 //! access check, the headers, the refusal of other sites.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -14,19 +12,18 @@ use axum::http::{Method, Request, Response, StatusCode};
 use axum::routing::any;
 use serde::{Deserialize, Serialize};
 
-use super::answer::Data;
+use super::answer::{Data, Shown};
 use super::assets::{ASSETS, page};
+use super::fleet::Readings;
 use super::series::{History, Range, STEP};
 use super::{Dashboard, guard};
-use crate::metrics::Fleet;
+use crate::metrics::millis;
 use crate::{Invalidation, Key};
 
 /// The longest query, in bytes: a key has about seven hundred, each escaped in three.
 const QUERY: usize = 4096;
 /// The longest body, in bytes.
 const BODY: usize = 4096;
-/// How long the store may take for the fleet's figures.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 const JSON: &str = "application/json";
 const DATA: &str = "/data.json";
@@ -37,13 +34,8 @@ const INVALIDATE: &str = "/invalidate";
 pub(super) struct Served {
     pub(super) dashboard: Dashboard,
     pub(super) history: History,
-    fleet: Fleets,
+    fleet: Readings,
 }
-
-/// The fleet's figures as they were asked for last, by range: when, and what the answer was.
-type Fleets = tokio::sync::Mutex<HashMap<&'static str, (Duration, Known)>>;
-/// The fleet's figures, or why there are none.
-pub(super) type Known = Result<Arc<Fleet>, String>;
 
 /// Why a request is refused, as `{"error": ".."}`.
 #[derive(Debug)]
@@ -66,9 +58,9 @@ pub(super) fn router(dashboard: Dashboard) -> Router {
     let env = engine.env.clone();
     let history = History::new(env.now(), env.wall(), engine.snapshot());
     let served = Arc::new(Served {
+        fleet: Readings::of(dashboard.cache.clone()),
         dashboard,
         history,
-        fleet: Fleets::default(),
     });
     let noted = Arc::downgrade(&served);
     env.clone().spawn(async move {
@@ -171,50 +163,34 @@ impl Served {
         };
         let figures = self.note();
         // Who is there is told with the last minutes, which are cheap to ask for.
-        let nodes = self.fleet(Range::Minutes).await;
+        let nodes = self.fleet.last(Range::Minutes).await;
         let fleet = if of_fleet {
-            Some(self.fleet(range).await)
+            Some(self.fleet.last(range).await)
         } else {
             None
         };
-        json(&Data::new(self, range, &figures, &nodes, fleet.as_ref()))
+        let here;
+        let shown = if let Some(Ok(reading)) = &fleet {
+            &reading.shown
+        } else {
+            here = self.shown(range);
+            &here
+        };
+        json(&Data::new(
+            self,
+            range,
+            shown,
+            &figures,
+            &nodes,
+            fleet.as_ref(),
+        ))
     }
 
-    /// The fleet's figures of a range. Whoever looks, and however many, the store is asked once in a
-    /// while: what it has grows a few times a minute.
-    async fn fleet(&self, range: Range) -> Known {
-        let cache = &self.dashboard.cache;
-        let env = &cache.engine.env;
-        let mut known = self.fleet.lock().await;
-        let good_for = match range {
-            Range::Minutes => Duration::from_secs(5),
-            Range::Hour => Duration::from_secs(15),
-            Range::Day => Duration::from_mins(1),
-        };
-        if let Some((asked, known)) = known.get(range.name())
-            && env.now().saturating_sub(*asked) < good_for
-        {
-            return known.clone();
-        }
-        let health = cache.health();
-        let answer = if health.shared.is_some() && !health.usable {
-            Err("the shared tier can't be reached at the moment".to_owned())
-        } else {
-            let now = cache.minute();
-            let minutes = (now + 1).saturating_sub(range.minutes())..=now;
-            tokio::select! {
-                biased;
-                fleet = cache.fleet(minutes) => match fleet {
-                    Ok(fleet) => Ok(Arc::new(fleet)),
-                    Err(error) => Err(error.to_string()),
-                },
-                () = env.sleep(PATIENCE) => {
-                    Err(format!("the store did not answer within {PATIENCE:?}"))
-                }
-            }
-        };
-        known.insert(range.name(), (env.now(), answer.clone()));
-        answer
+    /// This node's figures of a range.
+    fn shown(&self, range: Range) -> Shown {
+        let now_ms = millis(self.dashboard.cache.engine.env.wall());
+        let shown = [now_ms.saturating_sub(range.span_ms()), now_ms];
+        Shown::of_node(&self.history.series(range), shown, self.history.since_ms)
     }
 
     async fn entry(&self, parts: &Parts) -> Answer {
@@ -257,28 +233,35 @@ impl Served {
             ))
         })?;
         let cache = &self.dashboard.cache;
-        // Whoever asks why everything is loaded again finds it here.
-        tracing::info!(?target, "invalidated by hand, through the dashboard");
-        let outcome = match &target {
-            Target::Tag(tag) => cache
-                .invalidate_tag(tag)
-                .await
-                .map_err(|error| wrong(&error))?,
-            Target::Key(key) => {
-                cache
-                    .invalidate_key(key.parse().map_err(|error| wrong(&error))?)
-                    .await
+        let (what, kind, outcome) = match target {
+            Target::Tag(tag) => {
+                let outcome = cache.invalidate_tag(&tag).await;
+                ("tag", None, outcome.map_err(|error| wrong(&error))?)
             }
-            Target::Kind(kind) => cache
-                .invalidate_kind(kind)
-                .await
-                .map_err(|error| wrong(&error))?,
+            Target::Key(key) => {
+                let key: Key = key.parse().map_err(|error| wrong(&error))?;
+                let kind = key.kind().to_owned();
+                ("key", Some(kind), cache.invalidate_key(key).await)
+            }
+            Target::Kind(kind) => {
+                let outcome = cache.invalidate_kind(&kind).await;
+                ("kind", Some(kind), outcome.map_err(|error| wrong(&error))?)
+            }
         };
-        json(&serde_json::json!({ "outcome": match outcome {
+        let outcome = match outcome {
             Invalidation::Applied => "applied",
             Invalidation::Queued => "queued",
             Invalidation::Collected => "collected",
-        } }))
+        };
+        // Whoever asks why everything is loaded again finds it here. What is in keys and tags, arguments of
+        // calls, is not for the log.
+        tracing::info!(
+            what,
+            kind,
+            outcome,
+            "invalidated by hand, through the dashboard"
+        );
+        json(&serde_json::json!({ "outcome": outcome }))
     }
 }
 

@@ -2,15 +2,16 @@
 //! of slices.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::metrics::{Fleet, Snapshot, millis};
+use crate::metrics::{Fleet, Minute, Snapshot, millis};
 
 /// How often the figures are noted: the finest slice.
 pub(super) const STEP: Duration = Duration::from_secs(5);
 
-const MINUTE_MS: u64 = 60_000;
+pub(super) const MINUTE_MS: u64 = 60_000;
 
 /// How far back a chart reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Range {
     }
 
     /// Its length in minutes.
-    pub(super) fn minutes(self) -> u64 {
+    fn minutes(self) -> u64 {
         match self {
             Self::Minutes => 5,
             Self::Hour => 60,
@@ -46,9 +47,9 @@ impl Range {
         }
     }
 
-    /// When its first minute begins, if the last one is that of this time.
-    pub(super) fn first_minute_ms(self, now_ms: u64) -> u64 {
-        (now_ms / MINUTE_MS + 1).saturating_sub(self.minutes()) * MINUTE_MS
+    /// Its minutes, if the last of them is this one, which is running.
+    pub(super) fn up_to(self, now: Minute) -> RangeInclusive<Minute> {
+        (now + 1).saturating_sub(self.minutes())..=now
     }
 
     /// How long a slice of this node's figures is. There are at most a hundred in each range.
@@ -252,6 +253,13 @@ mod tests {
             }
         });
         assert_eq!(hits(&history.series(Range::Minutes)), 2_000);
+    }
+
+    #[test]
+    fn a_range_ends_with_the_minute_that_is_running() {
+        assert_eq!(Range::Minutes.up_to(100), 96..=100);
+        assert_eq!(Range::Hour.up_to(100), 41..=100);
+        assert_eq!(Range::Day.up_to(100), 0..=100);
     }
 
     #[test]

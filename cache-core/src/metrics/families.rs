@@ -136,7 +136,10 @@ pub(super) struct OfKind {
 
 impl Moment {
     pub(super) fn of(cache: &Cache, saved: &mut Saved) -> Self {
-        Self::from(cache.snapshot(), cache.health().trusted, saved)
+        let engine = &cache.engine;
+        // Not the health's word, which is of a shared tier: without one, local values are as good as any.
+        let trusted = engine.trusts_local(engine.env.coarse());
+        Self::from(cache.snapshot(), trusted, saved)
     }
 
     pub(super) fn from(mut snapshot: Snapshot, trusted: bool, saved: &mut Saved) -> Self {

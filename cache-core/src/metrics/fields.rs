@@ -66,6 +66,7 @@ impl KindSnapshot {
                 return false;
             };
             self.load_time.add_bucket(below, by);
+            self.load_time.settle();
             return true;
         }
         let field = match name {
@@ -163,7 +164,8 @@ impl Snapshot {
 }
 
 impl Distribution {
-    /// Adds times to the range that ends at this many microseconds.
+    /// Adds times to the range that ends at this many microseconds. Whoever has added the last of them
+    /// settles: a day of a fleet is a million of these.
     fn add_bucket(&mut self, below_micros: u64, count: u64) {
         if count == 0 {
             return;
@@ -183,7 +185,6 @@ impl Distribution {
             ),
         }
         self.count = self.count.saturating_add(count);
-        self.settle();
     }
 
     /// Adds the times of another one.
@@ -192,6 +193,7 @@ impl Distribution {
             self.add_bucket(bucket.below_micros, bucket.count);
         }
         self.total_micros = self.total_micros.saturating_add(other.total_micros);
+        self.settle();
     }
 
     /// The times that came to it since an earlier state of it.
@@ -209,6 +211,7 @@ impl Distribution {
                 .map_or(0, |bucket| bucket.count);
             added.add_bucket(bucket.below_micros, bucket.count.saturating_sub(before));
         }
+        added.settle();
         added
     }
 }

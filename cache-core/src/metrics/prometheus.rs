@@ -49,7 +49,7 @@ const BOUNDS: std::ops::RangeInclusive<u32> = 5..=25;
 /// let registry = Registry::new();
 /// registry.register(Box::new(Exporter::new(Cache::builder().build())))?;
 /// let text = TextEncoder::new().encode_to_string(&registry.gather())?;
-/// assert!(text.contains("cache_shared_trusted 1"));
+/// assert!(text.contains("\ncache_shared_trusted 1\n"));
 /// # Ok::<(), prometheus::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl Exporter {
     /// use cache_core::metrics::prometheus::Exporter;
     ///
     /// let sessions = Exporter::new(Cache::builder().build()).label("cache", "sessions")?;
-    /// assert!(sessions.text().contains("cache_breaker_open{cache=\"sessions\"} 0"));
+    /// assert!(sessions.text().contains("\ncache_breaker_open{cache=\"sessions\"} 0\n"));
     /// # Ok::<(), cache_core::Error>(())
     /// ```
     ///

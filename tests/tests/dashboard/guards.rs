@@ -1,5 +1,8 @@
 //! What stands between the page and those who should not use it, each guard with what it stops.
 
+use std::io;
+use std::sync::{Arc, Mutex};
+
 use axum::body::Body;
 use axum::http::request::Builder;
 use axum::http::{Method, Request, StatusCode};
@@ -112,6 +115,73 @@ async fn it_is_read_only_unless_asked_otherwise() {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
         assert_eq!(answer.json(), json!({ "outcome": "applied" }));
         assert!(!is_cached(&cache).await, "{target}");
+    }
+}
+
+/// What is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panics").write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_was_invalidated_is_logged_once_it_is_and_no_argument_is() {
+    let cache = filled().await;
+    let router = Dashboard::new(cache).invalidation(true).router();
+    let log = Log::default();
+    let lines = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || lines.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let logged = || {
+        let log = std::mem::take(&mut *log.0.lock().expect("nobody panics"));
+        let log = String::from_utf8(log).expect("a text");
+        let hand = log.lines().filter(|line| line.contains("by hand"));
+        hand.map(|line| {
+            line.split("dashboard ")
+                .last()
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect::<Vec<_>>()
+    };
+    for target in [
+        json!({ "key": "no key" }),
+        json!({ "tag": "" }),
+        json!({ "kind": "no kind" }),
+        json!({ "all": true }),
+    ] {
+        let answer = invalidate(&router, post(), &target).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{target}");
+        assert_eq!(logged(), [""; 0], "{target}");
+    }
+    for (target, wanted) in [
+        (
+            json!({ "key": KEY }),
+            r#"what="key" kind="paid" outcome="applied""#,
+        ),
+        (
+            json!({ "tag": "user:7" }),
+            r#"what="tag" outcome="applied""#,
+        ),
+        (
+            json!({ "kind": "paid" }),
+            r#"what="kind" kind="paid" outcome="applied""#,
+        ),
+    ] {
+        let answer = invalidate(&router, post(), &target).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        assert_eq!(logged(), [wanted], "{target}");
     }
 }
 

@@ -3,14 +3,62 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use cache_tests::prometheus::{Prometheus, repository};
+use cache_tests::prometheus::{Prometheus, promtool, repository};
 use cache_tests::service::until;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+fn dashboard() -> Value {
+    let dashboard = fs::read_to_string(repository("docs/grafana/cache.json"));
+    serde_json::from_str(&dashboard.expect("it is there")).expect("JSON")
+}
+
+/// Where several jobs are chosen, their fleets add up, each of which is told of by all its nodes; and where
+/// nothing is asked there is no ratio, rather than one that is no number.
+#[test]
+fn fleets_add_up_and_nothing_by_nothing_is_no_ratio() {
+    const FLEETS: [(&str, &str, u64); 4] =
+        [("a", "1", 2), ("a", "2", 3), ("b", "1", 4), ("b", "2", 4)];
+    let mut series = BTreeSet::new();
+    let mut tests = Vec::new();
+    for (_, query) in dashboard_queries(&dashboard()) {
+        let is_ratio = query.contains(" / ");
+        let is_sum = query.contains("cache_fleet_") && !query.contains("cache_fleet_readable");
+        if !is_ratio && !is_sum {
+            continue;
+        }
+        let query = substituted(&query.replace("$__rate_interval", "5m"));
+        for selector in selectors(&query) {
+            let name = selector.split('{').next().unwrap_or_default();
+            for (job, instance, value) in FLEETS {
+                let of = format!("namespace=\"n\",job=\"{job}\",instance=\"{instance}\"");
+                let calls = ",kind=\"k\",outcome=\"hit_local\"";
+                let of = if is_ratio { of + calls } else { of };
+                series.insert((format!("{name}{{{of}}}"), format!("{value}x20")));
+            }
+        }
+        let wanted = if is_sum {
+            json!([{ "labels": "{}", "value": 7 }])
+        } else {
+            json!([])
+        };
+        tests.push(json!({ "expr": query, "eval_time": "10m", "exp_samples": wanted }));
+    }
+    assert!(tests.len() >= 9, "{tests:#?}");
+    let series: Vec<Value> = series
+        .into_iter()
+        .map(|(series, values)| json!({ "series": series, "values": values }))
+        .collect();
+    let test = json!({ "interval": "1m", "input_series": series, "promql_expr_test": tests });
+    let directory = tempfile::tempdir().expect("the temporary directory can be written");
+    let file = directory.path().join("dashboard.test.yml");
+    // JSON is YAML.
+    fs::write(&file, json!({ "tests": [test] }).to_string()).expect("it can be written");
+    promtool(&["test", "rules", &file.to_string_lossy()], "");
+}
 
 /// Asks everything that the dashboard asks.
 pub(crate) fn of_the_dashboard(prometheus: &Prometheus) {
-    let dashboard = fs::read_to_string(repository("docs/grafana/cache.json"));
-    let dashboard: Value = serde_json::from_str(&dashboard.expect("it is there")).expect("JSON");
+    let dashboard = dashboard();
     let queries = dashboard_queries(&dashboard);
     assert!(queries.len() > 40, "{}", queries.len());
     for (title, query) in queries {
@@ -48,7 +96,7 @@ pub(crate) fn of_the_dashboard(prometheus: &Prometheus) {
 /// at is there; that each of them fires when it should is for promtool's tests.
 pub(crate) fn of_the_rules(prometheus: &Prometheus) {
     let rules = prometheus.rules();
-    assert_eq!(rules.len(), 10, "{rules:#?}");
+    assert_eq!(rules.len(), 11, "{rules:#?}");
     for rule in rules {
         let expression = rule.expression;
         let asked = if rule.is_alert {

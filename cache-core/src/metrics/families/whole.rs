@@ -27,8 +27,8 @@ pub(in crate::metrics) static WHOLE: &[Family<Whole>] = &[
     ),
     Family::gauge(
         "cache_shared_trusted",
-        "1 while local values are served without asking the shared tier because it tells of every \
-         change.",
+        "1 while local values are served without asking the shared tier, because it tells of every \
+         change or because there is none.",
         |cache| flag(cache.trusted),
     ),
     Family::counter(

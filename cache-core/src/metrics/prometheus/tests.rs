@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::Env;
+use crate::memory::MemoryServer;
 use crate::metrics::families::{Read, number};
 use crate::metrics::{Fleet, Histogram as Live, KindSnapshot, Node, NodeId, Snapshot};
 
@@ -240,12 +242,25 @@ fn nodes_that_are_missing_count_as_that_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn local_values_are_trusted_without_a_shared_tier_and_with_one_that_tells_of_changes() {
+    let trusted = |cache: &Cache| {
+        let found = figures(&Exporter::new(cache.clone()).text());
+        found["cache_shared_trusted"].to_string()
+    };
+    assert_eq!(trusted(&Cache::builder().build()), "1");
+    let server = MemoryServer::new(Env::system());
+    let told = Cache::builder().shared(server.store()).build();
+    let untold = Cache::builder().shared(server.checked_store()).build();
+    assert_eq!([trusted(&told), trusted(&untold)], ["1", "0"]);
+}
+
+#[tokio::test]
 async fn without_a_shared_tier_there_is_no_fleet() {
     let text = Exporter::new(Cache::builder().build())
         .text_with_fleet()
         .await;
     assert!(text.contains("\ncache_fleet_readable 0\n"), "{text}");
-    assert!(!text.contains("cache_fleet_nodes "), "{text}");
+    assert!(!text.contains("cache_fleet_nodes"), "{text}");
 }
 
 /// The page lists each metric with its type and labels, and no other.
