@@ -363,7 +363,7 @@ fn tls() {
 }
 
 #[test]
-fn a_certificate_made_by_oneself() {
+fn tls_with_a_certificate_made_by_oneself() {
     let server = RedisServer::options().tls().start();
     let file = tempfile::NamedTempFile::new().unwrap();
     let doctor = |certificate: &CertificateParams| {
