@@ -7,6 +7,7 @@ use std::ops::AddAssign;
 use std::process::Stdio;
 use std::sync::Mutex;
 
+use cache_tests::browser::Browser;
 use cache_tests::prometheus::{Prometheus, repository};
 use cache_tests::server::{RedisServer, until};
 use cache_tests::service::{Service, database, program};
@@ -138,6 +139,30 @@ fn of_prometheus(prometheus: &Prometheus) -> Figures {
     all
 }
 
+/// What somebody reads on the page, in the table of the kinds.
+fn of_browser(browser: &Browser) -> Figures {
+    let rows: Vec<[String; 3]> = browser.run(
+        "const table = document.querySelector('#kinds table');
+         if (!table) return [];
+         const heads = [...table.querySelectorAll('thead th')].map((head) => head.textContent);
+         const [calls, miss] = [heads.indexOf('calls'), heads.indexOf('miss')];
+         return [...table.querySelectorAll('tbody tr')].map((row) =>
+           [row.cells[0], row.cells[calls], row.cells[miss]].map((cell) => cell.textContent));",
+    );
+    let number = |text: &str| -> u64 {
+        // Thousands are apart.
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or_else(|_| panic!("{text:?}"))
+    };
+    let read = rows.iter().map(|[kind, calls, misses]| {
+        let misses = number(misses);
+        let hits = number(calls) - misses;
+        (kind.trim().to_owned(), Asked { hits, misses })
+    });
+    read.filter(|(_, asked)| *asked != Asked::default())
+        .collect()
+}
+
 fn figures(kinds: &Value, read: impl Fn(&Value) -> Option<[u64; 2]>) -> Figures {
     let kinds = kinds.as_object().expect("kinds");
     let read = kinds.iter().map(|(name, kind)| {
@@ -194,6 +219,11 @@ async fn everybody_who_tells_of_hits_and_misses_tells_what_the_clients_have_seen
         // A page asks Redis every few seconds.
         until("the page knows", async || of_page(service) == seen).await;
     }
+    let browser = Browser::start();
+    browser.open(&format!("http://{}/cache", services[0].address()));
+    browser.click("label:has(#of-fleet)");
+    browser.click("label:has([value='1h'])");
+    until("the page shows it", async || of_browser(&browser) == seen).await;
     until("Prometheus knows", async || {
         of_prometheus(&prometheus) == seen
     })
