@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use cache_core::Cache;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// How long a run may take before it has failed.
@@ -30,12 +31,32 @@ pub struct Run {
     pub err: String,
 }
 
+/// Whether what is stored at a key could be served: by this node, and by Redis.
+///
+/// # Panics
+///
+/// When the text is no key.
+pub async fn state(node: &Cache, key: &str) -> (bool, bool) {
+    let found = node.inspect(&key.parse().expect("a key")).await;
+    (
+        found.local.is_some_and(|entry| entry.holds),
+        found.shared.is_some_and(|entry| entry.is_valid()),
+    )
+}
+
 impl Program {
     /// The program at this path, with these arguments.
     pub fn new(path: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(path);
         command.args(arguments).env_clear().stdin(Stdio::null());
         Self { command }
+    }
+
+    /// The same on a Redis, for the namespace `shifts`.
+    pub fn on(path: &str, url: &str, arguments: &[&str]) -> Self {
+        Self::new(path, arguments)
+            .env("REDIS_URL", url)
+            .env("CACHE_NAMESPACE", "shifts")
     }
 
     /// With this variable.

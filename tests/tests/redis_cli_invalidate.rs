@@ -5,7 +5,7 @@
 
 use cache_core::{Cache, cached};
 use cache_redis::RedisStore;
-use cache_tests::program::{Program, Run};
+use cache_tests::program::{self, Program, Run};
 use cache_tests::server::{RedisServer, free_port, until};
 
 #[cached(kind = "profile", ttl = "10m", tags("user:{id}"))]
@@ -36,9 +36,7 @@ fn node(server: &RedisServer) -> Cache {
 }
 
 fn program(url: &str, arguments: &[&str]) -> Program {
-    Program::new(env!("CARGO_BIN_EXE_tested-cache"), arguments)
-        .env("REDIS_URL", url)
-        .env("CACHE_NAMESPACE", "shifts")
+    Program::on(env!("CARGO_BIN_EXE_tested-cache"), url, arguments)
 }
 
 fn cache(server: &RedisServer, arguments: &[&str]) -> Run {
@@ -46,12 +44,7 @@ fn cache(server: &RedisServer, arguments: &[&str]) -> Run {
 }
 
 async fn state(node: &Cache, id: u64) -> (bool, bool) {
-    let key = format!("profile:profile:{id}").parse().unwrap();
-    let found = node.inspect(&key).await;
-    (
-        found.local.is_some_and(|entry| entry.holds),
-        found.shared.is_some_and(|entry| entry.is_valid()),
-    )
+    program::state(node, &format!("profile:profile:{id}")).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use cache_core::{Cache, Policy, cached};
 use cache_redis::RedisStore;
 use cache_tests::impostor::Impostor;
-use cache_tests::program::{Program, Run};
+use cache_tests::program::{self, Program, Run};
 use cache_tests::server::RedisServer;
 use serde_json::Value;
 
@@ -30,9 +30,7 @@ fn node(server: &RedisServer) -> Cache {
 }
 
 fn program(url: &str, arguments: &[&str]) -> Program {
-    Program::new(env!("CARGO_BIN_EXE_tested-cache"), arguments)
-        .env("REDIS_URL", url)
-        .env("CACHE_NAMESPACE", "shifts")
+    Program::on(env!("CARGO_BIN_EXE_tested-cache"), url, arguments)
 }
 
 fn cache(server: &RedisServer, arguments: &[&str]) -> Run {
@@ -40,12 +38,7 @@ fn cache(server: &RedisServer, arguments: &[&str]) -> Run {
 }
 
 async fn state(node: &Cache, id: u64) -> (bool, bool) {
-    let key = format!("profile:profile:{id}").parse().unwrap();
-    let found = node.inspect(&key).await;
-    (
-        found.local.is_some_and(|entry| entry.holds),
-        found.shared.is_some_and(|entry| entry.is_valid()),
-    )
+    program::state(node, &format!("profile:profile:{id}")).await
 }
 
 /// A namespace with one of everything that should not be there.
