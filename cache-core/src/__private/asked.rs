@@ -4,28 +4,23 @@
 use std::any::type_name;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::Tags;
 use super::ticket::{Way, copy};
 use crate::cache::{Transaction, with_current};
 use crate::engine::{Call, Engine, Function, Solo, Targets};
-use crate::key::{ArgsText, args_text};
+use crate::key::Args;
 use crate::local::{Held, KeyRef};
 use crate::metrics::Count;
 use crate::registry::{Instance, Site};
 use crate::shape::Shape;
 use crate::value::Values;
-use crate::{Cache, Key, Result};
+use crate::{Cache, Key};
 
 /// What a call's types are needed for.
 pub(super) trait Described {
     /// What the engine does with the function's values, and the name of the type it returns, where
     /// nothing but a value was seen in it.
     fn values(&self) -> (Arc<dyn Values>, Option<&'static str>);
-
-    /// The arguments in its key.
-    fn args(&self) -> Result<ArgsText>;
 
     /// Adds its tags.
     fn tags(&mut self, tags: &mut Tags);
@@ -35,32 +30,26 @@ pub(super) trait Described {
 }
 
 /// A call with its types.
-pub(super) struct Asked<'c, R, S, A, T> {
+pub(super) struct Asked<R, S, T> {
     shape: S,
-    args: &'c A,
     tags: T,
     /// What it returns, if it was found.
     pub(super) found: Option<R>,
 }
 
-impl<'c, R, S, A, T> Asked<'c, R, S, A, T> {
-    pub(super) fn new(shape: S, args: &'c A, tags: T) -> Self {
+impl<R, S, T> Asked<R, S, T> {
+    pub(super) fn new(shape: S, tags: T) -> Self {
         Self {
             shape,
-            args,
             tags,
             found: None,
         }
     }
 }
 
-impl<R, S: Shape<R>, A: Serialize, T: FnMut(&mut Tags)> Described for Asked<'_, R, S, A, T> {
+impl<R, S: Shape<R>, T: FnMut(&mut Tags)> Described for Asked<R, S, T> {
     fn values(&self) -> (Arc<dyn Values>, Option<&'static str>) {
         (self.shape.values(), self.shape.plain().then(type_name::<R>))
-    }
-
-    fn args(&self) -> Result<ArgsText> {
-        args_text(self.args)
     }
 
     fn tags(&mut self, tags: &mut Tags) {
@@ -83,13 +72,14 @@ pub(super) fn look(
     site: &'static Site,
     instance: Instance,
     cache: Option<&Cache>,
+    args: Option<&Args>,
     asked: &mut dyn Described,
 ) -> Option<Way> {
     with_current(cache, |engine, _| {
         let Some(function) = served(engine, site, instance, asked) else {
             return Some(Way::Past);
         };
-        let Ok(args) = asked.args() else {
+        let Some(args) = args else {
             // An argument that can't be told apart must not share a key.
             function.kind.counters.count(Count::Unkeyed);
             return Some(Way::Past);
@@ -99,8 +89,9 @@ pub(super) fn look(
             args: args.as_bytes(),
         };
         if let Some(transaction) = Transaction::around(engine) {
-            let way = planned(engine, function, &args, asked);
-            let touched = |call: &Call| transaction.touches(function, args.as_str(), &call.tags);
+            let way = planned(engine, function, args, asked);
+            let text = args.text();
+            let touched = |call: &Call| transaction.touches(function, text.as_str(), &call.tags);
             if !matches!(&way, Way::Call(call) if !touched(call)) {
                 function.kind.counters.count(Count::Bypassed);
                 return Some(Way::Past);
@@ -114,7 +105,7 @@ pub(super) fn look(
         if engine.local_hit(function, key, &mut early, take) {
             return None;
         }
-        Some(missed(engine, function, &args, early, asked))
+        Some(missed(engine, function, args, early, asked))
     })
 }
 
@@ -123,22 +114,23 @@ pub(super) fn refresh(
     site: &'static Site,
     instance: Instance,
     cache: Option<&Cache>,
+    args: Option<&Args>,
     asked: &mut dyn Described,
 ) -> Way {
     with_current(cache, |engine, _| {
         let Some(function) = served(engine, site, instance, asked) else {
             return Way::Past;
         };
-        let Ok(args) = asked.args() else {
+        let Some(args) = args else {
             function.kind.counters.count(Count::Unkeyed);
             return Way::Past;
         };
         if let Some(transaction) = Transaction::around(engine) {
             // What it brings may never be committed; what is cached goes, if it is.
-            transaction.collect(Targets::key(registered_key(site, instance, &args)));
+            transaction.collect(Targets::key(registered_key(site, instance, args)));
             return Way::Past;
         }
-        let mut way = planned(engine, function, &args, asked);
+        let mut way = planned(engine, function, args, asked);
         if let Way::Call(call) = &mut way {
             call.refresh = true;
         }
@@ -164,6 +156,7 @@ pub(super) fn peek(
     site: &'static Site,
     instance: Instance,
     cache: Option<&Cache>,
+    args: Option<&Args>,
     asked: &dyn Described,
 ) -> Option<Box<Call>> {
     with_current(cache, |engine, _| {
@@ -172,14 +165,18 @@ pub(super) fn peek(
             return None;
         }
         let tags = Tags::of_kind(&function.kind.name).0.ok()?;
-        let call = Call::new(engine, function, &asked.args().ok()?, tags);
+        let call = Call::new(engine, function, args?, tags);
         Some(Box::new(call))
     })
 }
 
-pub(super) fn registered_key(site: &'static Site, instance: Instance, args: &ArgsText) -> Key {
+pub(super) fn registered_key(site: &'static Site, instance: Instance, args: &Args) -> Key {
     let registered = site.registered(instance);
-    let key = Key::new(registered.kind.into(), registered.name.clone(), args);
+    let key = Key::new(
+        registered.kind.into(),
+        registered.name.clone(),
+        &args.text(),
+    );
     key.or_under(registered.other.clone())
 }
 
@@ -202,11 +199,11 @@ pub(super) fn served<'e>(
 fn missed(
     engine: &Arc<Engine>,
     function: &Arc<Function>,
-    args: &ArgsText,
+    args: &Args,
     early: Option<bool>,
     asked: &mut dyn Described,
 ) -> Way {
-    if let Some(solo) = Solo::begin(engine, function, args.as_str()) {
+    if let Some(solo) = Solo::begin(engine, function, args.as_bytes()) {
         return Way::Solo(solo);
     }
     let mut way = planned(engine, function, args, asked);
@@ -219,7 +216,7 @@ fn missed(
 fn planned(
     engine: &Arc<Engine>,
     function: &Arc<Function>,
-    args: &ArgsText,
+    args: &Args,
     asked: &mut dyn Described,
 ) -> Way {
     let mut collected = Tags::of_kind(&function.kind.name);

@@ -20,7 +20,7 @@ use self::asked::{Asked, registered_key};
 use crate::cache::with_current;
 use crate::driver;
 use crate::engine::{Call, Targets};
-use crate::key::args_text;
+use crate::key::Args;
 use crate::shape::Shape;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag, Warm};
 
@@ -82,8 +82,10 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
     args: &A,
     tags: impl FnMut(&mut Tags),
 ) -> std::result::Result<R, Ticket<R, S>> {
-    let mut asked = Asked::new(shape, args, tags);
-    let way = asked::look(site, instance, cache, &mut asked);
+    let mut packed = Args::new();
+    let args = packed.write(args).is_ok().then_some(&packed);
+    let mut asked = Asked::new(shape, tags);
+    let way = asked::look(site, instance, cache, args, &mut asked);
     match (asked.found, way) {
         (Some(found), _) => Ok(found),
         (None, Some(way)) => Err(Ticket::new(shape, way)),
@@ -100,8 +102,10 @@ pub fn refresh<R, S: Shape<R>, A: Serialize>(
     args: &A,
     tags: impl FnMut(&mut Tags),
 ) -> Ticket<R, S> {
-    let mut asked = Asked::new(shape, args, tags);
-    let way = asked::refresh(site, instance, cache, &mut asked);
+    let mut packed = Args::new();
+    let args = packed.write(args).is_ok().then_some(&packed);
+    let mut asked = Asked::new(shape, tags);
+    let way = asked::refresh(site, instance, cache, args, &mut asked);
     Ticket::new(shape, way)
 }
 
@@ -112,12 +116,7 @@ pub fn bypass<R, S: Shape<R>>(
     shape: S,
     cache: Option<&Cache>,
 ) -> Ticket<R, S> {
-    asked::bypass(
-        site,
-        instance,
-        cache,
-        &Asked::new(shape, &(), |_: &mut Tags| ()),
-    );
+    asked::bypass(site, instance, cache, &Asked::new(shape, |_: &mut Tags| ()));
     Ticket::new(shape, Way::Past)
 }
 
@@ -168,7 +167,9 @@ where
 
 /// The key of a call.
 pub fn key<A: Serialize>(site: &'static Site, instance: Instance, args: &A) -> Result<Key> {
-    Ok(registered_key(site, instance, &args_text(args)?))
+    let mut packed = Args::new();
+    packed.write(args)?;
+    Ok(registered_key(site, instance, &packed))
 }
 
 /// A call that is looked for and not made. It owns all it needs, so that what looks borrows nothing.
@@ -192,10 +193,12 @@ pub fn seek<R, S: Shape<R>, A: Serialize>(
     cache: Option<&Cache>,
     args: &A,
 ) -> Sought<R, S> {
-    let asked = Asked::new(shape, args, |_: &mut Tags| ());
+    let mut packed = Args::new();
+    let args = packed.write(args).is_ok().then_some(&packed);
+    let asked = Asked::new(shape, |_: &mut Tags| ());
     Sought {
         shape,
-        call: asked::peek(site, instance, cache, &asked),
+        call: asked::peek(site, instance, cache, args, &asked),
         returned: PhantomData,
     }
 }

@@ -13,7 +13,7 @@ use crate::Cache;
 use crate::cache::{Transaction, with_current};
 use crate::driver;
 use crate::engine::{Call, Targets, Update};
-use crate::key::args_text;
+use crate::key::Args;
 use crate::metrics::Count;
 use crate::registry::{Instance, Site};
 use crate::shape::{Outline, Shape};
@@ -58,7 +58,7 @@ pub fn updating<R, S: Shape<R>, A: Serialize>(
     args: &A,
     tags: impl FnOnce(&mut Tags),
 ) -> Updating {
-    let asked = Asked::<R, _, _, _>::new(shape, args, |_: &mut Tags| ());
+    let asked = Asked::<R, _, _>::new(shape, |_: &mut Tags| ());
     with_current(cache, |engine, _| {
         // What a transaction writes may never be committed: what is cached goes, if it is.
         let function = Transaction::around(engine)
@@ -75,13 +75,14 @@ pub fn updating<R, S: Shape<R>, A: Serialize>(
         let mut collected = Tags::of_kind(kind);
         let of_kind = collected.0.as_ref().map_or(0, Vec::len);
         tags(&mut collected);
-        let call = match (collected.0, function, args_text(args)) {
-            (Ok(tags), function, args) => {
+        let mut packed = Args::new();
+        let call = match collected.0 {
+            Ok(tags) => {
                 targets.tags.extend_from_slice(&tags[of_kind..]);
-                let call = function.zip(args.ok());
-                call.map(|(function, args)| Box::new(Call::new(engine, function, &args, tags)))
+                let function = function.filter(|_| packed.write(args).is_ok());
+                function.map(|function| Box::new(Call::new(engine, function, &packed, tags)))
             }
-            (Err(error), ..) => {
+            Err(error) => {
                 // What cannot be named cannot be left alone either: everything of the namespace goes.
                 tracing::error!("#[updates] clears the whole namespace: {error}");
                 targets.tags.push(Tag::namespace().as_str().to_owned());

@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::worth::Worth;
 use super::{Engine, Function, Within, spans};
 use crate::flight::{Followed, Follower, Joined, Seat};
-use crate::key::ArgsText;
+use crate::key::{Args, unpacked};
 use crate::local::{Held, LocalKey};
 use crate::metrics::Count;
 use crate::value::Value;
@@ -58,11 +58,11 @@ impl Call {
     pub(crate) fn new(
         engine: &Arc<Engine>,
         function: &Arc<Function>,
-        args: &ArgsText,
+        args: &Args,
         tags: Vec<String>,
     ) -> Self {
         Self {
-            key: LocalKey::new(function.number, args.as_str()),
+            key: LocalKey::new(function.number, args.as_bytes()),
             engine: Arc::clone(engine),
             function: Arc::clone(function),
             tags,
@@ -100,7 +100,11 @@ impl Call {
 
     /// The key in the shared tier.
     pub(super) fn shared_key(&self) -> String {
-        format!("{}{}", self.function.prefix, self.key.args)
+        format!(
+            "{}{}",
+            self.function.prefix,
+            unpacked(&self.key.args).as_str()
+        )
     }
 
     /// What a local entry with a value of this many encoded bytes takes.

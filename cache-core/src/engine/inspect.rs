@@ -9,6 +9,7 @@ use super::outage::Asking;
 use super::{Engine, Function};
 use crate::codec::Codec;
 use crate::entry::{self, Header};
+use crate::key::Args;
 use crate::key::Key;
 use crate::local::{Held, KeyRef};
 use crate::metrics::millis;
@@ -124,9 +125,10 @@ impl Engine {
             ..Inspection::default()
         };
         if let Some(function) = &function {
+            let args = Args::of_text(key.args());
             let at = KeyRef {
                 function: function.number,
-                args: key.args().as_bytes(),
+                args: args.as_bytes(),
             };
             if let Some(held) = self.local.look(at) {
                 found.local = Some(self.local_entry(&*held));

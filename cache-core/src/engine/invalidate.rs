@@ -10,6 +10,7 @@ use super::outage::{Asking, shared_keys};
 use super::spans;
 use crate::Key;
 use crate::cache::Transaction;
+use crate::key::Args;
 use crate::local::LocalKey;
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
@@ -200,7 +201,7 @@ impl Engine {
                 let Some(function) = self.function_named(key.kind(), function) else {
                     continue;
                 };
-                let local = LocalKey::new(function.number, key.args());
+                let local = LocalKey::new(function.number, Args::of_text(key.args()).as_bytes());
                 let lease = self
                     .flights
                     .touch(&local, || self.local.remove(local.borrowed()));

@@ -62,6 +62,7 @@ use writers::Writers;
 
 use crate::env::Env;
 use crate::flight::{Flights, Note};
+use crate::key::unpacked;
 use crate::local::{Age, Cell, Cells, Held, KeyRef, Life, Local};
 use crate::metrics::{Count, Counters, Snapshot, millis};
 use crate::policy::Policies;
@@ -361,7 +362,10 @@ impl Engine {
     fn sweep_flights(&self) {
         for (key, token) in self.flights.sweep_dirty(self.epoch()) {
             if let Some(function) = self.functions.get(key.function) {
-                self.release_later(format!("{}{}", function.prefix, key.args), token);
+                self.release_later(
+                    format!("{}{}", function.prefix, unpacked(&key.args).as_str()),
+                    token,
+                );
             }
         }
     }

@@ -2,6 +2,7 @@
 //! G5), so that nothing that comes after it on the wire is seen before it.
 
 use super::{Engine, Step};
+use crate::key::Args;
 use crate::local::LocalKey;
 use crate::metrics::Count;
 use crate::store::{Event, Observer};
@@ -71,6 +72,9 @@ impl Engine {
         let (kind, rest) = key.split_once(':')?;
         let (name, args) = rest.split_once(':')?;
         let function = self.function_named(kind, name)?;
-        Some(LocalKey::new(function.number, args))
+        Some(LocalKey::new(
+            function.number,
+            Args::of_text(args).as_bytes(),
+        ))
     }
 }

@@ -22,8 +22,8 @@ impl Solos {
         Self((0..PLACES).map(|_| AtomicBool::new(false)).collect())
     }
 
-    fn place(function: u32, args: &str) -> usize {
-        let hash = xxh3_64_with_seed(args.as_bytes(), function.into());
+    fn place(function: u32, args: &[u8]) -> usize {
+        let hash = xxh3_64_with_seed(args, function.into());
         usize::try_from(hash % PLACES as u64).unwrap_or_default()
     }
 }
@@ -52,7 +52,7 @@ impl Solo {
     pub(crate) fn begin(
         engine: &Arc<Engine>,
         function: &Arc<Function>,
-        args: &str,
+        args: &[u8],
     ) -> Option<Self> {
         let out = engine.store.is_some() && !engine.outage.usable();
         if !out || !function.settings.outage_ttl.is_zero() {

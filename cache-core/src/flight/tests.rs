@@ -8,7 +8,7 @@ use crate::local::{Head, Life, Stored};
 fn value(number: u64) -> Arc<dyn Held> {
     Arc::new(Stored {
         head: Head::new(
-            LocalKey::new(1, "7"),
+            LocalKey::new(1, b"7"),
             life(),
             0,
             EntryId([0; 16]),
@@ -25,7 +25,7 @@ fn life() -> Life {
 }
 
 fn key() -> LocalKey {
-    LocalKey::new(1, "7")
+    LocalKey::new(1, b"7")
 }
 
 fn lead(flights: &Arc<Flights>) -> Seat {

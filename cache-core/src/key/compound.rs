@@ -6,7 +6,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 
-use super::sink::Sink;
+use super::args::Args;
 use super::text::{Text, put_ident};
 use crate::refusal::Refusal;
 
@@ -26,14 +26,14 @@ pub(super) enum Close {
 }
 
 /// A value being written part by part.
-pub(super) struct Parts<'s, S> {
-    text: Text<'s, S>,
+pub(super) struct Parts<'s> {
+    text: Text<'s>,
     close: Close,
     written: usize,
 }
 
-impl<'s, S: Sink> Parts<'s, S> {
-    pub(super) fn new(text: Text<'s, S>, close: Close) -> Self {
+impl<'s> Parts<'s> {
+    pub(super) fn new(text: Text<'s>, close: Close) -> Self {
         Self {
             text,
             close,
@@ -104,7 +104,7 @@ impl<'s, S: Sink> Parts<'s, S> {
 /// The traits of values with parts that differ in the name of the method only.
 macro_rules! unnamed {
     ($($name:ident::$method:ident),*) => {$(
-        impl<S: Sink> $name for Parts<'_, S> {
+        impl $name for Parts<'_> {
             type Ok = ();
             type Error = Refusal;
 
@@ -130,7 +130,7 @@ unnamed!(
 
 macro_rules! named {
     ($($name:ident),*) => {$(
-        impl<S: Sink> $name for Parts<'_, S> {
+        impl $name for Parts<'_> {
             type Ok = ();
             type Error = Refusal;
 
@@ -153,12 +153,12 @@ macro_rules! named {
 named!(SerializeStruct, SerializeStructVariant);
 
 /// A sequence being written, or a set being collected: each element's text.
-pub(super) enum Seq<'s, S> {
-    Written(Parts<'s, S>),
-    Sorted(Text<'s, S>, Vec<Vec<u8>>),
+pub(super) enum Seq<'s> {
+    Written(Parts<'s>),
+    Sorted(Text<'s>, Vec<Vec<u8>>),
 }
 
-impl<S: Sink> SerializeSeq for Seq<'_, S> {
+impl SerializeSeq for Seq<'_> {
     type Ok = ();
     type Error = Refusal;
 
@@ -167,13 +167,7 @@ impl<S: Sink> SerializeSeq for Seq<'_, S> {
         match self {
             Self::Written(parts) => parts.part(value),
             Self::Sorted(text, elements) => {
-                let mut element = Vec::new();
-                value.serialize(Text {
-                    sink: &mut element,
-                    depth: text.depth,
-                    unordered: false,
-                })?;
-                elements.push(element);
+                elements.push(part(value, text.depth)?);
                 Ok(())
             }
         }
@@ -200,14 +194,14 @@ impl<S: Sink> SerializeSeq for Seq<'_, S> {
 }
 
 /// A map being collected: each entry's text, and where in it the key ends.
-pub(super) struct Map<'s, S> {
-    text: Text<'s, S>,
+pub(super) struct Map<'s> {
+    text: Text<'s>,
     entries: Vec<(Vec<u8>, usize)>,
     open: Option<(Vec<u8>, usize)>,
 }
 
-impl<'s, S: Sink> Map<'s, S> {
-    pub(super) fn new(text: Text<'s, S>, len: Option<usize>) -> Self {
+impl<'s> Map<'s> {
+    pub(super) fn new(text: Text<'s>, len: Option<usize>) -> Self {
         Self {
             text,
             // A length is only what the value says of itself.
@@ -215,17 +209,9 @@ impl<'s, S: Sink> Map<'s, S> {
             open: None,
         }
     }
-
-    fn write<T: Serialize + ?Sized>(&self, value: &T, into: &mut Vec<u8>) -> Result<(), Refusal> {
-        value.serialize(Text {
-            sink: into,
-            depth: self.text.depth,
-            unordered: false,
-        })
-    }
 }
 
-impl<S: Sink> SerializeMap for Map<'_, S> {
+impl SerializeMap for Map<'_> {
     type Ok = ();
     type Error = Refusal;
 
@@ -233,8 +219,7 @@ impl<S: Sink> SerializeMap for Map<'_, S> {
         if self.open.is_some() {
             return Err(Refusal::new("a map has a key without a value"));
         }
-        let mut entry = Vec::new();
-        self.write(key, &mut entry)?;
+        let entry = part(key, self.text.depth)?;
         let end = entry.len();
         self.open = Some((entry, end));
         Ok(())
@@ -245,7 +230,7 @@ impl<S: Sink> SerializeMap for Map<'_, S> {
             return Err(Refusal::new("a map has a value without a key"));
         };
         entry.push(b'=');
-        self.write(value, &mut entry)?;
+        entry.extend_from_slice(&part(value, self.text.depth)?);
         self.entries.push((entry, end));
         Ok(())
     }
@@ -268,4 +253,15 @@ impl<S: Sink> SerializeMap for Map<'_, S> {
         sink.put(b">");
         Ok(())
     }
+}
+
+/// The text of a part that must be sorted before it is written.
+fn part<T: Serialize + ?Sized>(value: &T, depth: u32) -> Result<Vec<u8>, Refusal> {
+    let mut args = Args::unbounded();
+    value.serialize(Text {
+        sink: &mut args,
+        depth,
+        unordered: false,
+    })?;
+    Ok(args.into_text())
 }

@@ -10,18 +10,16 @@ use serde::Serialize;
 use crate::kind::{Kind, shown};
 use crate::{Error, ErrorKind, Result};
 
+mod args;
 mod compound;
-mod sink;
 #[cfg(test)]
 mod tests;
 mod text;
 mod unordered;
+mod whole;
 
-pub(crate) use sink::Sink;
+pub(crate) use args::{Args, unpacked};
 pub use unordered::Argument;
-
-use sink::Short;
-use text::Text;
 
 /// The longest arguments that are written out; longer ones are hashed.
 pub(crate) const LONGEST: usize = 96;
@@ -161,8 +159,26 @@ pub(crate) struct ArgsText {
 }
 
 impl ArgsText {
-    /// The text's bytes, which is what a lookup hashes and compares.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    fn empty() -> Self {
+        Self {
+            buf: [0; LONGEST],
+            len: 0,
+        }
+    }
+
+    /// Adds what there is room for, all or nothing; `false`: nothing.
+    fn push(&mut self, bytes: &[u8]) -> bool {
+        let end = usize::from(self.len) + bytes.len();
+        let Some(free) = self.buf.get_mut(self.len.into()..end) else {
+            return false;
+        };
+        free.copy_from_slice(bytes);
+        // At most LONGEST.
+        self.len = end.to_le_bytes()[0];
+        true
+    }
+
+    fn as_bytes(&self) -> &[u8] {
         &self.buf[..usize::from(self.len)]
     }
 
@@ -190,22 +206,9 @@ impl fmt::Debug for ArgsText {
 /// The text of `args`, which is a tuple of a call's arguments, such as `&(&id, &name)`.
 ///
 /// # Errors
-/// [`ErrorKind::Key`] where an argument refuses to be serialized or nests deeper than 128 levels:
-/// such a call is not cached.
-#[inline]
+/// As [`Args::write`].
 pub(crate) fn args_text<A: Serialize + ?Sized>(args: &A) -> Result<ArgsText> {
-    let mut short = Short::new();
-    write_args(args, &mut short)?;
-    Ok(short.finish())
-}
-
-/// Writes the whole text of `args` into `sink`, however long it is.
-#[inline]
-pub(crate) fn write_args<A: Serialize + ?Sized, S: Sink>(args: &A, sink: &mut S) -> Result<()> {
-    args.serialize(Text::new(sink)).map_err(|refusal| {
-        Error::new(
-            ErrorKind::Key,
-            format!("no key for these arguments: {refusal}"),
-        )
-    })
+    let mut packed = Args::new();
+    packed.write(args)?;
+    Ok(packed.text())
 }

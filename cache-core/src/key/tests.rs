@@ -1,11 +1,11 @@
 //! Keys never meet unless serde sees no difference between their arguments.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hint::black_box;
 
 use proptest::prelude::*;
 use serde::Serialize;
 
+use super::text::Text;
 use super::*;
 
 mod value;
@@ -13,9 +13,9 @@ mod value;
 use value::Value;
 
 fn text<A: Serialize + ?Sized>(args: &A) -> String {
-    let mut bytes = Vec::new();
-    write_args(args, &mut bytes).unwrap();
-    String::from_utf8(bytes).unwrap()
+    let mut sink = Args::unbounded();
+    args.serialize(Text::new(&mut sink)).unwrap();
+    String::from_utf8(sink.into_text()).unwrap()
 }
 
 #[derive(Serialize)]
@@ -305,50 +305,49 @@ fn lists_of_arguments_that_peers_confuse_are_told_apart() {
     assert_eq!(texts.iter().collect::<HashSet<_>>().len(), texts.len());
 }
 
-/// Never fails: it prints what a lookup pays. Run it with `--release --ignored --nocapture`.
+/// What the local tier knows a call by.
+fn packed<A: Serialize + ?Sized>(args: &A) -> Vec<u8> {
+    let mut packed = Args::new();
+    packed.write(args).unwrap();
+    packed.as_bytes().to_vec()
+}
+
 #[test]
-#[ignore = "a measurement"]
-fn how_long_a_key_takes() {
-    fn measure(what: &str, mut body: impl FnMut(u64)) {
-        let rounds = 5_000_000;
-        let start = std::time::Instant::now();
-        for round in 0..rounds {
-            body(black_box(round));
-        }
-        println!(
-            "{what}: {:?}",
-            start.elapsed() / u32::try_from(rounds).unwrap()
-        );
+fn numbers_are_packed_where_they_are_an_argument_by_themselves() {
+    assert_eq!(packed(&(258u64,)), [1, 2, 1, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(packed(&(7u8, "a", -2i16)), b"\x04\x07:'a':\x07\xfe\xff");
+    assert_eq!(packed(&(Some(7u8),)), b"some(7u8)");
+    assert_eq!(packed(&(7u128, 1.5f64)), b"7u128:1.5f64");
+    assert_eq!(packed(&()), b"");
+    // Ten numbers of 9 bytes, and what is between them, are more than there is room for: as the text is
+    // short, it is what they are known by.
+    let ones = (1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64);
+    assert_eq!(packed(&ones), b"1:1:1:1:1:1:1:1:1:1");
+    // Where it is not, its hash is, although the numbers alone would fit.
+    let big = u64::MAX;
+    assert_eq!(packed(&(big, big, big, big, big))[0], b'#');
+    // Four of them might have a text that is too long, and don't.
+    let four = packed(&(7u64, big, big, big, "0123456789"));
+    assert_eq!(four.len(), 4 * 10 + 12);
+}
+
+#[test]
+fn no_text_but_a_numbers_own_is_taken_for_it() {
+    for text in [
+        "007",
+        "+7",
+        "-0i8",
+        "256u8",
+        "7u9",
+        "7_000",
+        "",
+        "-7",
+        "18446744073709551616",
+        "some(7)",
+    ] {
+        assert_eq!(Args::of_text(text).as_bytes(), text.as_bytes(), "{text}");
     }
-    measure("(&u64,)", |id| {
-        black_box(args_text(&(&id,)).unwrap().as_bytes());
-    });
-    measure("(&u64,) of 20 digits", |id| {
-        black_box(args_text(&(&(u64::MAX - id),)).unwrap().as_bytes());
-    });
-    measure("(&u64, &str)", |id| {
-        black_box(
-            args_text(&(&id, black_box("some name")))
-                .unwrap()
-                .as_bytes(),
-        );
-    });
-    measure("(&u32, &Option<bool>)", |id| {
-        black_box(args_text(&(&7u32, &Some(id == 0))).unwrap().as_bytes());
-    });
-    // As the attribute hands them over: each is asked whether it is a set.
-    measure("(&u64, &str), asked", |id| {
-        let args = (Argument(&id), Argument(black_box("some name")));
-        black_box(args_text(&args).unwrap().as_bytes());
-    });
-    measure("(&u32, &Option<bool>), asked", |id| {
-        let args = (Argument(&7u32), Argument(&Some(id == 0)));
-        black_box(args_text(&args).unwrap().as_bytes());
-    });
-    measure("a set of three", |id| {
-        let set = HashSet::from([1, id, 2]);
-        black_box(args_text(&(Argument(&set),)).unwrap().as_bytes());
-    });
+    assert_eq!(Args::of_text("7:x").as_bytes(), b"\x01\x07\0\0\0\0\0\0\0:x");
 }
 
 proptest! {
@@ -418,5 +417,39 @@ proptest! {
         prop_assert_eq!(text(&(&a, &b)) == text(&(&c, &d)), (&a, &b) == (&c, &d));
         prop_assert_ne!(text(&(&a, &b)), text(&(&[&a, &b],)));
         prop_assert_ne!(text(&(&a, &b)), text(&(format!("{a}':'{b}"),)));
+    }
+
+    /// Whoever comes from the text finds what whoever comes from the arguments has stored.
+    #[test]
+    fn arguments_and_their_text_are_packed_into_the_same_bytes(
+        args in proptest::collection::vec(value::anything(), 0..6),
+        numbers in any::<(u8, i8, u16, i16, u32, i32, u64, i64)>(),
+        small in any::<[u8; 10]>(),
+        word in ".{0,40}",
+    ) {
+        let (a, b, c, d, e, f, g, h) = numbers;
+        let [i, j, k, l, m, ..] = small.map(u64::from);
+        let mixed = (i, &word, a, b, c, g, f);
+        let many = (i, j, k, l, m, i, j, k, l, m, i, j);
+        for (packed, text) in [
+            (packed(&Value::Tuple(args.clone())), args_text(&Value::Tuple(args)).unwrap()),
+            (packed(&numbers), args_text(&numbers).unwrap()),
+            (packed(&mixed), args_text(&mixed).unwrap()),
+            (packed(&many), args_text(&many).unwrap()),
+            (packed(&(d, e, h)), args_text(&(d, e, h)).unwrap()),
+        ] {
+            let again = Args::of_text(text.as_str());
+            prop_assert_eq!(again.as_bytes(), &packed);
+            prop_assert_eq!(unpacked(&packed), text);
+        }
+        // And the text is what it would be if nothing were packed.
+        for (args, whole) in [(args_text(&mixed).unwrap(), text(&mixed)), (args_text(&many).unwrap(), text(&many))] {
+            let named = if whole.len() <= LONGEST {
+                whole
+            } else {
+                format!("#{}", &blake3::hash(whole.as_bytes()).to_hex()[..32])
+            };
+            prop_assert_eq!(args.as_str(), named);
+        }
     }
 }

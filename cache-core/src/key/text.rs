@@ -11,27 +11,35 @@ use std::fmt::{self, Display, Write as _};
 use serde::ser::{Serialize, Serializer};
 
 use super::DEPTH;
+use super::args::Args;
 use super::compound::{Close, Map, Parts, Seq};
-use super::sink::Sink;
 use super::unordered::UNORDERED;
+use super::whole::Whole;
 use crate::refusal::Refusal;
 
-/// Writes one value into a sink. At depth 0 it is the tuple of all arguments, whose elements are
+/// Writes one value. At depth 0 it is the tuple of all arguments, whose elements are
 /// joined by `:` instead.
-pub(super) struct Text<'s, S> {
-    pub(super) sink: &'s mut S,
+pub(super) struct Text<'s> {
+    pub(super) sink: &'s mut Args,
     pub(super) depth: u32,
     /// Whether the value is a set, whose order means nothing.
     pub(super) unordered: bool,
 }
 
-impl<'s, S: Sink> Text<'s, S> {
-    pub(super) fn new(sink: &'s mut S) -> Self {
+impl<'s> Text<'s> {
+    #[inline]
+    pub(super) fn new(sink: &'s mut Args) -> Self {
         Self {
             sink,
             depth: 0,
             unordered: false,
         }
+    }
+
+    /// Whether the value is an argument by itself, and not a part of one.
+    #[inline]
+    fn is_argument(&self) -> bool {
+        self.depth == 1
     }
 
     /// The writer for what is inside this value.
@@ -64,25 +72,28 @@ impl<'s, S: Sink> Text<'s, S> {
         Ok(())
     }
 
-    fn opened(self, open: &str, close: Close) -> Result<Parts<'s, S>, Refusal> {
+    fn opened(self, open: &str, close: Close) -> Result<Parts<'s>, Refusal> {
         self.sink.put(open.as_bytes());
         Ok(Parts::new(self.inside()?, close))
     }
 }
 
-impl<'s, S: Sink> Serializer for Text<'s, S> {
+impl<'s> Serializer for Text<'s> {
     type Ok = ();
     type Error = Refusal;
-    type SerializeSeq = Seq<'s, S>;
-    type SerializeTuple = Parts<'s, S>;
-    type SerializeTupleStruct = Parts<'s, S>;
-    type SerializeTupleVariant = Parts<'s, S>;
-    type SerializeMap = Map<'s, S>;
-    type SerializeStruct = Parts<'s, S>;
-    type SerializeStructVariant = Parts<'s, S>;
+    type SerializeSeq = Seq<'s>;
+    type SerializeTuple = Parts<'s>;
+    type SerializeTupleStruct = Parts<'s>;
+    type SerializeTupleVariant = Parts<'s>;
+    type SerializeMap = Map<'s>;
+    type SerializeStruct = Parts<'s>;
+    type SerializeStructVariant = Parts<'s>;
 
     #[inline]
     fn serialize_u64(self, v: u64) -> Result<(), Refusal> {
+        if self.is_argument() && self.sink.pack_number(Whole::U64, v.to_le_bytes()) {
+            return Ok(());
+        }
         put_u64(self.sink, v);
         Ok(())
     }
@@ -92,19 +103,35 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
         Ok(())
     }
 
+    #[inline]
     fn serialize_i8(self, v: i8) -> Result<(), Refusal> {
+        if self.is_argument() && self.sink.pack_number(Whole::I8, v.to_le_bytes()) {
+            return Ok(());
+        }
         self.whole(v < 0, v.unsigned_abs().into(), "i8")
     }
 
+    #[inline]
     fn serialize_i16(self, v: i16) -> Result<(), Refusal> {
+        if self.is_argument() && self.sink.pack_number(Whole::I16, v.to_le_bytes()) {
+            return Ok(());
+        }
         self.whole(v < 0, v.unsigned_abs().into(), "i16")
     }
 
+    #[inline]
     fn serialize_i32(self, v: i32) -> Result<(), Refusal> {
+        if self.is_argument() && self.sink.pack_number(Whole::I32, v.to_le_bytes()) {
+            return Ok(());
+        }
         self.whole(v < 0, v.unsigned_abs().into(), "i32")
     }
 
+    #[inline]
     fn serialize_i64(self, v: i64) -> Result<(), Refusal> {
+        if self.is_argument() && self.sink.pack_number(Whole::I64, v.to_le_bytes()) {
+            return Ok(());
+        }
         self.whole(v < 0, v.unsigned_abs().into(), "i64")
     }
 
@@ -112,15 +139,27 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
         self.whole(v < 0, v.unsigned_abs(), "i128")
     }
 
+    #[inline]
     fn serialize_u8(self, v: u8) -> Result<(), Refusal> {
+        if self.is_argument() && self.sink.pack_number(Whole::U8, v.to_le_bytes()) {
+            return Ok(());
+        }
         self.whole(false, v.into(), "u8")
     }
 
+    #[inline]
     fn serialize_u16(self, v: u16) -> Result<(), Refusal> {
+        if self.is_argument() && self.sink.pack_number(Whole::U16, v.to_le_bytes()) {
+            return Ok(());
+        }
         self.whole(false, v.into(), "u16")
     }
 
+    #[inline]
     fn serialize_u32(self, v: u32) -> Result<(), Refusal> {
+        if self.is_argument() && self.sink.pack_number(Whole::U32, v.to_le_bytes()) {
+            return Ok(());
+        }
         self.whole(false, v.into(), "u32")
     }
 
@@ -236,7 +275,7 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
         self.opened("(", Close::Bracket)?.only(value, false)
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<Seq<'s, S>, Refusal> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<Seq<'s>, Refusal> {
         if self.unordered {
             return Ok(Seq::Sorted(self.inside()?, Vec::new()));
         }
@@ -244,14 +283,14 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
     }
 
     #[inline]
-    fn serialize_tuple(self, _: usize) -> Result<Parts<'s, S>, Refusal> {
+    fn serialize_tuple(self, _: usize) -> Result<Parts<'s>, Refusal> {
         if self.depth == 0 {
             return Ok(Parts::new(Self { depth: 1, ..self }, Close::Top));
         }
         self.opened("(", Close::Tuple)
     }
 
-    fn serialize_tuple_struct(self, name: &'static str, _: usize) -> Result<Parts<'s, S>, Refusal> {
+    fn serialize_tuple_struct(self, name: &'static str, _: usize) -> Result<Parts<'s>, Refusal> {
         put_name(self.sink, name);
         self.opened("(", Close::Tuple)
     }
@@ -262,16 +301,16 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Parts<'s, S>, Refusal> {
+    ) -> Result<Parts<'s>, Refusal> {
         put_variant(self.sink, name, variant);
         self.opened("(", Close::Tuple)
     }
 
-    fn serialize_map(self, len: Option<usize>) -> Result<Map<'s, S>, Refusal> {
+    fn serialize_map(self, len: Option<usize>) -> Result<Map<'s>, Refusal> {
         Ok(Map::new(self.inside()?, len))
     }
 
-    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Parts<'s, S>, Refusal> {
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Parts<'s>, Refusal> {
         put_name(self.sink, name);
         self.opened("<", Close::Angle)
     }
@@ -282,7 +321,7 @@ impl<'s, S: Sink> Serializer for Text<'s, S> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Parts<'s, S>, Refusal> {
+    ) -> Result<Parts<'s>, Refusal> {
         put_variant(self.sink, name, variant);
         self.opened("<", Close::Angle)
     }
@@ -306,7 +345,7 @@ const PAIRS: [[u8; 2]; 100] = {
 /// The decimal digits, two at a time and without the formatting machinery: this is on the way of
 /// every hit.
 #[inline]
-fn put_u64<S: Sink>(sink: &mut S, mut v: u64) {
+fn put_u64(sink: &mut Args, mut v: u64) {
     // 20 digits hold the largest.
     let mut digits = [0; 20];
     let mut at = digits.len();
@@ -324,9 +363,9 @@ fn put_u64<S: Sink>(sink: &mut S, mut v: u64) {
     sink.put(&digits[at..]);
 }
 
-fn put_fmt<S: Sink>(sink: &mut S, text: fmt::Arguments<'_>) -> Result<(), Refusal> {
-    struct Plain<'s, S>(&'s mut S);
-    impl<S: Sink> fmt::Write for Plain<'_, S> {
+fn put_fmt(sink: &mut Args, text: fmt::Arguments<'_>) -> Result<(), Refusal> {
+    struct Plain<'s>(&'s mut Args);
+    impl fmt::Write for Plain<'_> {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             self.0.put(text.as_bytes());
             Ok(())
@@ -338,9 +377,9 @@ fn put_fmt<S: Sink>(sink: &mut S, text: fmt::Arguments<'_>) -> Result<(), Refusa
 }
 
 /// Escapes what is formatted through it.
-struct Quoted<'s, S>(&'s mut S);
+struct Quoted<'s>(&'s mut Args);
 
-impl<S: Sink> fmt::Write for Quoted<'_, S> {
+impl fmt::Write for Quoted<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         put_quoted(self.0, text);
         Ok(())
@@ -348,14 +387,14 @@ impl<S: Sink> fmt::Write for Quoted<'_, S> {
 }
 
 /// The inside of a quote: what could be structure, here or in a Redis key, is percent-escaped.
-fn put_quoted<S: Sink>(sink: &mut S, text: &str) {
+fn put_quoted(sink: &mut Args, text: &str) {
     put_escaped(sink, text, |byte| {
         byte <= b' ' || matches!(byte, b'%' | b'\'' | b'{' | b'}' | b':' | b',' | 0x7f)
     });
 }
 
 /// A name where a value may begin: not to be taken for a number or a word of the grammar.
-fn put_name<S: Sink>(sink: &mut S, name: &'static str) {
+fn put_name(sink: &mut Args, name: &'static str) {
     let number = name.starts_with(|c: char| c.is_ascii_digit())
         || name.ends_with("f32") && (name == "inff32" || name.starts_with("nan"))
         || name.ends_with("f64") && (name == "inff64" || name.starts_with("nan"));
@@ -368,14 +407,14 @@ fn put_name<S: Sink>(sink: &mut S, name: &'static str) {
     }
 }
 
-fn put_variant<S: Sink>(sink: &mut S, name: &'static str, variant: &'static str) {
+fn put_variant(sink: &mut Args, name: &'static str, variant: &'static str) {
     put_name(sink, name);
     sink.put(b".");
     put_ident(sink, variant, false);
 }
 
 /// A name where nothing else can stand. An empty one, which a rename can make, is a lone `%`.
-pub(super) fn put_ident<S: Sink>(sink: &mut S, name: &str, begun: bool) {
+pub(super) fn put_ident(sink: &mut Args, name: &str, begun: bool) {
     if name.is_empty() && !begun {
         sink.put(b"%");
     }
@@ -385,7 +424,7 @@ pub(super) fn put_ident<S: Sink>(sink: &mut S, name: &str, begun: bool) {
 }
 
 #[inline]
-fn put_escaped<S: Sink>(sink: &mut S, text: &str, escape: impl Fn(u8) -> bool) {
+fn put_escaped(sink: &mut Args, text: &str, escape: impl Fn(u8) -> bool) {
     let mut rest = text.as_bytes();
     while let Some(at) = rest.iter().position(|&byte| escape(byte)) {
         sink.put(&rest[..at]);
@@ -395,7 +434,7 @@ fn put_escaped<S: Sink>(sink: &mut S, text: &str, escape: impl Fn(u8) -> bool) {
     sink.put(rest);
 }
 
-fn put_percent<S: Sink>(sink: &mut S, byte: u8) {
+fn put_percent(sink: &mut Args, byte: u8) {
     sink.put(&[b'%', hex(byte >> 4, b'A'), hex(byte & 15, b'A')]);
 }
 

@@ -18,11 +18,12 @@ use super::parting::Kept;
 use crate::entry::EntryId;
 use crate::store::Stamp;
 
-/// Which entry: the function, as this process numbers them, and its arguments in canonical text.
+/// Which entry: the function, as this process numbers them, and its arguments,
+/// packed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LocalKey {
     pub(crate) function: u32,
-    pub(crate) args: Arc<str>,
+    pub(crate) args: Arc<[u8]>,
 }
 
 /// The same, borrowed.
@@ -33,7 +34,7 @@ pub(crate) struct KeyRef<'a> {
 }
 
 impl LocalKey {
-    pub(crate) fn new(function: u32, args: &str) -> Self {
+    pub(crate) fn new(function: u32, args: &[u8]) -> Self {
         Self {
             function,
             args: args.into(),
@@ -43,7 +44,7 @@ impl LocalKey {
     pub(crate) fn borrowed(&self) -> KeyRef<'_> {
         KeyRef {
             function: self.function,
-            args: self.args.as_bytes(),
+            args: &self.args,
         }
     }
 }
@@ -63,7 +64,7 @@ impl Hash for KeyRef<'_> {
 
 impl Equivalent<LocalKey> for KeyRef<'_> {
     fn equivalent(&self, key: &LocalKey) -> bool {
-        self.function == key.function && *self.args == *key.args.as_bytes()
+        self.function == key.function && *self.args == *key.args
     }
 }
 

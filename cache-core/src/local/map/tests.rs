@@ -14,7 +14,7 @@ fn served(_: &Life, age: Age) -> bool {
 fn entry(args: &str, bytes: usize, expires: Duration) -> Arc<Stored<String>> {
     Arc::new(Stored {
         head: Head::new(
-            LocalKey::new(1, args),
+            LocalKey::new(1, args.as_bytes()),
             lasting(expires),
             0,
             EntryId([0; 16]),
@@ -92,7 +92,7 @@ fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
     let stamp = cell.stamp_or_make(1, || 5).expect("a fresh cell");
     let tagged = Stored {
         head: Head::new(
-            LocalKey::new(1, "7"),
+            LocalKey::new(1, b"7"),
             lasting(Duration::from_secs(10)),
             0,
             EntryId([0; 16]),
@@ -218,7 +218,7 @@ fn a_functions_own_bound_spares_what_was_hit() {
     assert!(put("e").is_empty());
     assert_eq!(local.size(1).0, 3);
     // Another function's are let be, with a bound of its own or with none.
-    let key = LocalKey::new(2, "a");
+    let key = LocalKey::new(2, b"a");
     let head = Head::new(
         key.clone(),
         lasting(NEVER),

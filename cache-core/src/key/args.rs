@@ -1,0 +1,227 @@
+//! A call's arguments as the local tier knows them: the canonical text, but for whole numbers that are an
+//! argument by themselves, which are packed as they are in memory. A hit writes this and never the text.
+
+use serde::Serialize;
+
+use super::text::Text;
+use super::whole::Whole;
+use super::{ArgsText, LONGEST};
+use crate::refusal::Refusal;
+use crate::{Error, ErrorKind, Result};
+
+/// The arguments of one call, on the stack. Two calls have the same bytes just if they have the same text.
+///
+/// Packed they are where the text has at most [`LONGEST`] bytes and so have they; else they are that text,
+/// or `#` and 128 bits of its hash.
+pub(crate) struct Args {
+    buf: [u8; LONGEST],
+    len: usize,
+    /// By how much the text may be longer than what is in `buf`. More than there is room, once there is a
+    /// `long` to write to.
+    slack: usize,
+    long: Option<Box<Long>>,
+}
+
+/// The text of arguments that are not packed.
+enum Long {
+    /// Its beginning, and the hash of all of it once it is too long.
+    Named(ArgsText, Option<Box<blake3::Hasher>>),
+    /// All of it, for the parts of a map that must be sorted first.
+    Whole(Vec<u8>),
+}
+
+impl Args {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self {
+            buf: [0; LONGEST],
+            len: 0,
+            slack: 0,
+            long: None,
+        }
+    }
+
+    /// Takes a text however long it is, and packs nothing.
+    pub(super) fn unbounded() -> Self {
+        Self {
+            slack: LONGEST + 1,
+            long: Some(Box::new(Long::Whole(Vec::new()))),
+            ..Self::new()
+        }
+    }
+
+    /// What [`unbounded`](Self::unbounded) has taken.
+    pub(super) fn into_text(self) -> Vec<u8> {
+        match self.long.map(|long| *long) {
+            Some(Long::Whole(text)) => text,
+            Some(Long::Named(..)) | None => Vec::new(),
+        }
+    }
+
+    /// The same that a call has whose arguments have this text.
+    pub(crate) fn of_text(text: &str) -> Self {
+        let mut args = Self::new();
+        args.pack(text);
+        args
+    }
+
+    /// Writes `args`, which is a tuple of a call's arguments, such as `&(&id, &name)`. Nothing else was
+    /// written before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Key`] where an argument refuses to be serialized or nests deeper than 128 levels:
+    /// such a call is not cached.
+    #[inline]
+    pub(crate) fn write<A: Serialize + ?Sized>(&mut self, args: &A) -> Result<()> {
+        args.serialize(Text::new(self)).map_err(unkeyed)?;
+        if self.long.is_some() {
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// What a lookup hashes and compares.
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.buf.get(..self.len).unwrap_or(&self.buf)
+    }
+
+    /// The text, which names the entry everywhere else.
+    pub(crate) fn text(&self) -> ArgsText {
+        unpacked(self.as_bytes())
+    }
+
+    /// Takes the next piece of a text.
+    #[inline]
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        if end + self.slack <= LONGEST
+            && let Some(free) = self.buf.get_mut(self.len..end)
+        {
+            free.copy_from_slice(bytes);
+            self.len = end;
+        } else {
+            self.spill(bytes);
+        }
+    }
+
+    /// Takes a number that is an argument by itself, given by its bytes, the lowest first; `false` where
+    /// its text is to be put instead.
+    #[inline]
+    pub(super) fn pack_number<const N: usize>(&mut self, whole: Whole, bytes: [u8; N]) -> bool {
+        let end = self.len + 1 + N;
+        if end + self.slack + whole.slack() <= LONGEST
+            && let Some([mark, free @ ..]) = self.buf.get_mut(self.len..end)
+        {
+            *mark = whole.mark();
+            free.copy_from_slice(&bytes);
+            self.len = end;
+            self.slack += whole.slack();
+            return true;
+        }
+        // As a text from here on: what comes next may still make it a short one.
+        self.spill(b"");
+        false
+    }
+
+    #[cold]
+    fn spill(&mut self, bytes: &[u8]) {
+        let so_far = &self.buf[..self.len];
+        let long = self
+            .long
+            .get_or_insert_with(|| Box::new(Long::Named(unpacked(so_far), None)));
+        self.slack = LONGEST + 1;
+        long.put(bytes);
+    }
+
+    /// The text is written: what is it called?
+    #[cold]
+    fn settle(&mut self) {
+        match self.long.take().map(|long| *long) {
+            Some(Long::Named(text, None)) => self.pack(text.as_str()),
+            Some(Long::Named(_, Some(hasher))) => self.pack(hashed(&hasher).as_str()),
+            Some(Long::Whole(_)) | None => {}
+        }
+    }
+
+    /// Becomes what a text is packed into.
+    fn pack(&mut self, text: &str) {
+        (self.len, self.slack) = (0, 0);
+        for (at, argument) in text.split(':').enumerate() {
+            if at > 0 {
+                self.put(b":");
+            }
+            match Whole::parse(argument) {
+                Some((whole, bytes)) => self.put(
+                    &{
+                        let mut packed = [0; 9];
+                        packed[0] = whole.mark();
+                        packed[1..].copy_from_slice(&bytes);
+                        packed
+                    }[..=whole.width()],
+                ),
+                None => self.put(argument.as_bytes()),
+            }
+        }
+        if self.long.take().is_some() {
+            // Packed it is longer than as it is.
+            let len = text.len().min(LONGEST);
+            self.buf[..len].copy_from_slice(&text.as_bytes()[..len]);
+            (self.len, self.slack) = (len, 0);
+        }
+    }
+}
+
+impl Long {
+    fn put(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Whole(text) => text.extend_from_slice(bytes),
+            Self::Named(_, Some(hasher)) => {
+                hasher.update(bytes);
+            }
+            Self::Named(text, hasher) => {
+                if !text.push(bytes) {
+                    // As it comes in, so that a huge argument is never held twice.
+                    let hasher = hasher.insert(Box::default());
+                    hasher.update(text.as_bytes()).update(bytes);
+                }
+            }
+        }
+    }
+}
+
+/// The text of packed arguments.
+pub(crate) fn unpacked(mut packed: &[u8]) -> ArgsText {
+    let mut text = ArgsText::empty();
+    while let Some(&first) = packed.first() {
+        let end = if let Some((whole, bytes)) =
+            Whole::marked(first).and_then(|whole| Some((whole, packed.get(1..=whole.width())?)))
+        {
+            whole.write(bytes, &mut text);
+            1 + whole.width()
+        } else {
+            let end = packed.iter().position(|byte| *byte == b':');
+            let end = end.map_or(packed.len(), |end| end + 1);
+            text.push(&packed[..end]);
+            end
+        };
+        packed = packed.get(end..).unwrap_or_default();
+    }
+    text
+}
+
+#[cold]
+fn unkeyed(refusal: Refusal) -> Error {
+    Error::new(
+        ErrorKind::Key,
+        format!("no key for these arguments: {refusal}"),
+    )
+}
+
+/// Nothing else begins with `#`.
+fn hashed(hasher: &blake3::Hasher) -> ArgsText {
+    let mut text = ArgsText::empty();
+    text.push(b"#");
+    text.push(&hasher.finalize().to_hex().as_bytes()[..32]);
+    text
+}
