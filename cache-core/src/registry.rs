@@ -109,6 +109,13 @@ impl Site {
         false
     }
 
+    /// What this process knows of an instance of the site, if it is the first one that was called.
+    #[inline]
+    pub(crate) fn first(&'static self, instance: &Instance) -> Option<&'static Registered> {
+        let (id, first) = self.first.get()?;
+        (*id == instance.id).then_some(first)
+    }
+
     /// What this process knows of an instance of the site.
     pub(crate) fn registered(&'static self, instance: Instance) -> &'static Registered {
         let (id, first) = *self

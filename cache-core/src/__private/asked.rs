@@ -2,11 +2,12 @@
 //! types it knows what a [`Described`] tells.
 
 use std::any::type_name;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Tags;
-use super::ticket::{Way, copy};
-use crate::cache::{Transaction, with_current};
+use super::ticket::Way;
+use crate::cache::{Transaction, plainly_current, with_current};
 use crate::engine::{Call, Engine, Function, Solo, Targets};
 use crate::key::Args;
 use crate::local::{Held, KeyRef};
@@ -24,17 +25,13 @@ pub(super) trait Described {
 
     /// Adds its tags.
     fn tags(&mut self, tags: &mut Tags);
-
-    /// Has the call return this entry's value, unless it is of another type.
-    fn take(&mut self, held: &dyn Held) -> bool;
 }
 
 /// A call with its types.
 pub(super) struct Asked<R, S, T> {
     shape: S,
     tags: T,
-    /// What it returns, if it was found.
-    pub(super) found: Option<R>,
+    returned: PhantomData<fn() -> R>,
 }
 
 impl<R, S, T> Asked<R, S, T> {
@@ -42,7 +39,7 @@ impl<R, S, T> Asked<R, S, T> {
         Self {
             shape,
             tags,
-            found: None,
+            returned: PhantomData,
         }
     }
 }
@@ -55,24 +52,60 @@ impl<R, S: Shape<R>, T: FnMut(&mut Tags)> Described for Asked<R, S, T> {
     fn tags(&mut self, tags: &mut Tags) {
         (self.tags)(tags);
     }
+}
 
-    fn take(&mut self, held: &dyn Held) -> bool {
-        match copy(held) {
-            Some(value) => {
-                self.found = Some(self.shape.join(value));
-                true
-            }
-            None => false,
-        }
+/// What came of a look at the local tier.
+#[derive(Clone, Copy)]
+pub(super) enum Looked {
+    /// The value is taken.
+    Hit,
+    /// There is none that will do. `early`: whether one is to be refreshed although it is fresh, where that
+    /// was drawn.
+    Missed { early: Option<bool> },
+    /// Nowhere yet: something is to be found out first.
+    Nowhere,
+}
+
+/// Has `take` take the value out of the local tier: what most calls come to, and nothing else. Whatever is
+/// unusual is left to [`look`].
+pub(super) fn hit(
+    site: &'static Site,
+    instance: &Instance,
+    cache: Option<&Cache>,
+    args: &Args,
+    take: &mut dyn FnMut(&dyn Held) -> bool,
+) -> Looked {
+    let Some(engine) = plainly_current(cache) else {
+        return Looked::Nowhere;
+    };
+    let Some(function) = site.first(instance).and_then(|first| engine.known(first)) else {
+        return Looked::Nowhere;
+    };
+    if !engine.serves(function) {
+        return Looked::Nowhere;
+    }
+    let key = KeyRef {
+        function: function.number,
+        args: args.as_bytes(),
+    };
+    let mut early = None;
+    if engine.local_hit(function, key, &mut early, take) {
+        Looked::Hit
+    } else {
+        Looked::Missed { early }
     }
 }
 
-/// Looks for the value. `None`: it is taken; else how the call goes on.
+/// Looks for the value, for `take` to take it, unless it was looked for already. `None`: it is taken; else
+/// how the call goes on.
+#[cold]
 pub(super) fn look(
     site: &'static Site,
     instance: Instance,
     cache: Option<&Cache>,
     args: Option<&Args>,
+    looked: Looked,
+    take: &mut dyn FnMut(&dyn Held) -> bool,
     asked: &mut dyn Described,
 ) -> Option<Way> {
     with_current(cache, |engine, _| {
@@ -96,14 +129,15 @@ pub(super) fn look(
                 function.kind.counters.count(Count::Bypassed);
                 return Some(Way::Past);
             }
-            let take = &mut |held: &dyn Held| asked.take(held);
             let hit = engine.local_hit(function, key, &mut Some(false), take);
             return (!hit).then(|| way.looking());
         }
         let mut early = None;
-        let take = &mut |held: &dyn Held| asked.take(held);
-        if engine.local_hit(function, key, &mut early, take) {
-            return None;
+        match looked {
+            Looked::Missed { early: drawn } => early = drawn,
+            Looked::Hit => return None,
+            Looked::Nowhere if engine.local_hit(function, key, &mut early, take) => return None,
+            Looked::Nowhere => {}
         }
         Some(missed(engine, function, args, early, asked))
     })

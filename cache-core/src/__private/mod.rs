@@ -16,11 +16,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use self::asked::{Asked, registered_key};
+use self::asked::{Asked, Looked, registered_key};
 use crate::cache::with_current;
 use crate::driver;
 use crate::engine::{Call, Targets};
 use crate::key::Args;
+use crate::local::Held;
 use crate::shape::Shape;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag, Warm};
 
@@ -84,12 +85,25 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
 ) -> std::result::Result<R, Ticket<R, S>> {
     let mut packed = Args::new();
     let args = packed.write(args).is_ok().then_some(&packed);
-    let mut asked = Asked::new(shape, tags);
-    let way = asked::look(site, instance, cache, args, &mut asked);
-    match (asked.found, way) {
-        (Some(found), _) => Ok(found),
-        (None, Some(way)) => Err(Ticket::new(shape, way)),
-        (None, None) => Err(Ticket::new(shape, Way::Past)),
+    let mut found = None;
+    let take = &mut |held: &dyn Held| {
+        found = copy(held).map(|value| shape.join(value));
+        found.is_some()
+    };
+    let looked = match args {
+        Some(args) => asked::hit(site, &instance, cache, args, take),
+        None => Looked::Nowhere,
+    };
+    let way = match looked {
+        Looked::Hit => None,
+        looked => {
+            let asked = &mut Asked::new(shape, tags);
+            asked::look(site, instance, cache, args, looked, take, asked)
+        }
+    };
+    match found {
+        Some(found) => Ok(found),
+        None => Err(Ticket::new(shape, way.unwrap_or(Way::Past))),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Which cache applies: the innermost scope's, the installed one, or one in this process with the
 //! defaults.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll};
 
@@ -15,7 +16,9 @@ pub(super) static INSTALLED: OnceLock<Cache> = OnceLock::new();
 static EMBEDDED: LazyLock<Cache> = LazyLock::new(|| Cache::builder().build());
 
 thread_local! {
-    static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
+    static SCOPES: RefCell<Vec<Rc<Scope>>> = const { RefCell::new(Vec::new()) };
+    /// How many there are: what every call looks at, to find none most of the time.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
 /// What applies to the calls in a future or a closure.
@@ -26,28 +29,55 @@ pub(super) struct Scope {
 }
 
 /// What `find` finds in the innermost scope around what runs here in which it finds anything.
-pub(super) fn innermost<T>(find: impl FnMut(&Scope) -> Option<T>) -> Option<T> {
+#[inline]
+pub(super) fn innermost<T>(mut find: impl FnMut(&Scope) -> Option<T>) -> Option<T> {
+    if DEPTH.get() == 0 {
+        return None;
+    }
     SCOPES
-        .try_with(|scopes| scopes.borrow().iter().rev().find_map(find))
+        .try_with(|scopes| scopes.borrow().iter().rev().find_map(|scope| find(scope)))
         .ok()
         .flatten()
 }
 
+/// The engine of the cache that applies here, where nothing is known that needs a closer look: neither a
+/// scope nor a transaction.
+#[inline]
+pub(crate) fn plainly_current(cache: Option<&Cache>) -> Option<&Engine> {
+    if DEPTH.get() > 0 {
+        return None;
+    }
+    match cache {
+        Some(cache) => Some(&cache.engine),
+        None => Some(&INSTALLED.get().unwrap_or_else(|| &EMBEDDED).engine),
+    }
+}
+
 /// Runs `run` with the cache that applies here.
+
 pub(crate) fn with_current<T>(
     cache: Option<&Cache>,
     run: impl FnOnce(&Arc<Engine>, &Cache) -> T,
 ) -> T {
-    if let Some(cache) = cache {
-        return run(&cache.engine, cache);
-    }
-    // Cloned, so that nothing is borrowed while `run` runs: it may enter a scope of its own.
-    let scoped = SCOPES.try_with(|scopes| scopes.borrow().last().map(|scope| scope.cache.clone()));
-    if let Ok(Some(cache)) = scoped {
-        return run(&cache.engine, &cache);
-    }
-    let cache = INSTALLED.get().unwrap_or_else(|| &EMBEDDED);
+    let scoped = if cache.is_none() && DEPTH.get() > 0 {
+        last()
+    } else {
+        None
+    };
+    let cache = match (cache, &scoped) {
+        (Some(cache), _) => cache,
+        (None, Some(scope)) => &scope.cache,
+        (None, None) => INSTALLED.get().unwrap_or_else(|| &EMBEDDED),
+    };
     run(&cache.engine, cache)
+}
+
+/// The innermost scope. Held on to, so that nothing is borrowed while something runs in it that may
+/// enter a scope of its own.
+#[cold]
+fn last() -> Option<Rc<Scope>> {
+    let last = SCOPES.try_with(|scopes| scopes.borrow().last().cloned());
+    last.ok().flatten()
 }
 
 /// A future that has a scope for the time it is polled.
@@ -79,20 +109,24 @@ pub(super) struct Entered;
 
 impl Entered {
     pub(super) fn new(scope: Scope) -> Self {
-        if scope.transaction.is_some() {
-            Transaction::opened(1);
-        }
-        SCOPES.with(|scopes| scopes.borrow_mut().push(scope));
+        SCOPES.with(|scopes| {
+            let mut scopes = scopes.borrow_mut();
+            scopes.push(Rc::new(scope));
+            DEPTH.set(scopes.len());
+        });
         Self
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let left = SCOPES.with(|scopes| scopes.borrow_mut().pop());
-        if left.as_ref().is_some_and(|left| left.transaction.is_some()) {
-            Transaction::opened(-1);
-        }
+        let left = SCOPES.with(|scopes| {
+            let mut scopes = scopes.borrow_mut();
+            let left = scopes.pop();
+            DEPTH.set(scopes.len());
+            left
+        });
+        // Where nothing is borrowed: it may be the last to hold a cache.
         drop(left);
     }
 }

@@ -1,7 +1,6 @@
 //! Invalidations that are collected while a block runs, such as a database transaction, and delivered
 //! once it has succeeded.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,12 +8,6 @@ use super::Cache;
 use super::scope::{Entered, Scope, Scoped, innermost};
 use crate::driver::block_on;
 use crate::engine::{Engine, Function, Targets};
-
-thread_local! {
-    /// How many transactions are open around what runs on this thread: a call looks for its own only
-    /// where there is one.
-    static OPEN: Cell<usize> = const { Cell::new(0) };
-}
 
 /// What was invalidated in a block so far.
 #[derive(Debug, Default)]
@@ -24,10 +17,8 @@ pub(crate) struct Transaction {
 
 impl Transaction {
     /// The transaction of this cache around what runs here.
+    #[inline]
     pub(crate) fn around(engine: &Engine) -> Option<Arc<Self>> {
-        if OPEN.try_with(Cell::get).unwrap_or_default() == 0 {
-            return None;
-        }
         innermost(|scope| {
             let transaction = scope.transaction.as_ref()?;
             let ours = std::ptr::eq(Arc::as_ptr(&scope.cache.engine), engine);
@@ -58,12 +49,6 @@ impl Transaction {
             })
         };
         by_tag || by_value || by_key()
-    }
-
-    /// One more is open on this thread, or one less.
-    pub(super) fn opened(by: isize) {
-        // A thread that is ending has none.
-        let _ = OPEN.try_with(|open| open.set(open.get().saturating_add_signed(by)));
     }
 
     fn lock(&self) -> MutexGuard<'_, Targets> {

@@ -246,6 +246,7 @@ impl<T> Table<T> {
     }
 
     /// What is at a number.
+    #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
         let (chunk, at) = Self::place(number);
         self.chunks[chunk].get()?[at].get()
@@ -268,6 +269,7 @@ impl<T> Table<T> {
     }
 
     /// Chunk `n` holds 64 times two to the `n`.
+    #[inline]
     fn place(number: u32) -> (usize, usize) {
         let shifted = u64::from(number) + 64;
         let chunk = shifted.ilog2() - 6;

@@ -181,6 +181,7 @@ impl Engine {
 
     /// The function, as this cache knows it. `values`: what it does with the function's values, and the
     /// name of the type that is returned, where nothing but a value was seen in it.
+    #[inline]
     pub(crate) fn function(
         &self,
         registered: &Registered,
@@ -190,6 +191,14 @@ impl Engine {
             return function;
         }
         self.settle(registered, values)
+    }
+
+    /// The function, if it was called here before.
+    #[inline]
+    pub(crate) fn known(&self, registered: &Registered) -> Option<&Function> {
+        self.functions
+            .get(registered.number)
+            .map(|function| &**function)
     }
 
     /// Settles what a function is to this cache.
@@ -213,6 +222,7 @@ impl Engine {
     }
 
     /// Whether calls of a function are cached here.
+    #[inline]
     pub(crate) fn serves(&self, function: &Function) -> bool {
         self.enabled && !function.bypassed && !function.kind.off.load(Ordering::Relaxed)
     }

@@ -13,8 +13,6 @@ use crate::refusal::Refusal;
 /// How a value with parts is joined and ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Close {
-    /// The arguments themselves: `a:b`.
-    Top,
     /// A sequence: `[a,b]`.
     Square,
     /// A tuple: `(a,b)`, and `(a,)` and `(,)`, to tell it from a newtype and from a unit.
@@ -23,6 +21,42 @@ pub(super) enum Close {
     Bracket,
     /// A struct: `<f=a,g=b>`.
     Angle,
+}
+
+/// The arguments of a call, `a:b`, or a tuple in one of them.
+pub(super) enum Tuple<'s> {
+    Arguments { sink: &'s mut Args, first: bool },
+    Inside(Parts<'s>),
+}
+
+impl SerializeTuple for Tuple<'_> {
+    type Ok = ();
+    type Error = Refusal;
+
+    #[inline]
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
+        match self {
+            Self::Arguments { sink, first } => {
+                if !std::mem::take(first) {
+                    sink.put(b":");
+                }
+                value.serialize(Text {
+                    sink,
+                    depth: 1,
+                    unordered: false,
+                })
+            }
+            Self::Inside(parts) => parts.part(value),
+        }
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Refusal> {
+        if let Self::Inside(parts) = self {
+            parts.finish();
+        }
+        Ok(())
+    }
 }
 
 /// A value being written part by part.
@@ -56,12 +90,9 @@ impl<'s> Parts<'s> {
         Ok(())
     }
 
-    #[inline]
     fn join(&mut self) {
         if self.written > 0 {
-            self.text
-                .sink
-                .put(if self.close == Close::Top { b":" } else { b"," });
+            self.text.sink.put(b",");
         }
         self.written += 1;
     }
@@ -91,7 +122,6 @@ impl<'s> Parts<'s> {
     #[inline]
     fn finish(self) {
         let close: &[u8] = match self.close {
-            Close::Top => b"",
             Close::Square => b"]",
             Close::Tuple if self.written < 2 => b",)",
             Close::Tuple | Close::Bracket => b")",
@@ -123,7 +153,6 @@ macro_rules! unnamed {
 }
 
 unnamed!(
-    SerializeTuple::serialize_element,
     SerializeTupleStruct::serialize_field,
     SerializeTupleVariant::serialize_field
 );

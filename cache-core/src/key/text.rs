@@ -12,7 +12,7 @@ use serde::ser::{Serialize, Serializer};
 
 use super::DEPTH;
 use super::args::Args;
-use super::compound::{Close, Map, Parts, Seq};
+use super::compound::{Close, Map, Parts, Seq, Tuple};
 use super::unordered::UNORDERED;
 use super::whole::Whole;
 use crate::refusal::Refusal;
@@ -82,7 +82,7 @@ impl<'s> Serializer for Text<'s> {
     type Ok = ();
     type Error = Refusal;
     type SerializeSeq = Seq<'s>;
-    type SerializeTuple = Parts<'s>;
+    type SerializeTuple = Tuple<'s>;
     type SerializeTupleStruct = Parts<'s>;
     type SerializeTupleVariant = Parts<'s>;
     type SerializeMap = Map<'s>;
@@ -283,11 +283,14 @@ impl<'s> Serializer for Text<'s> {
     }
 
     #[inline]
-    fn serialize_tuple(self, _: usize) -> Result<Parts<'s>, Refusal> {
+    fn serialize_tuple(self, _: usize) -> Result<Tuple<'s>, Refusal> {
         if self.depth == 0 {
-            return Ok(Parts::new(Self { depth: 1, ..self }, Close::Top));
+            return Ok(Tuple::Arguments {
+                sink: self.sink,
+                first: true,
+            });
         }
-        self.opened("(", Close::Tuple)
+        self.opened("(", Close::Tuple).map(Tuple::Inside)
     }
 
     fn serialize_tuple_struct(self, name: &'static str, _: usize) -> Result<Parts<'s>, Refusal> {
@@ -386,11 +389,23 @@ impl fmt::Write for Quoted<'_> {
     }
 }
 
-/// The inside of a quote: what could be structure, here or in a Redis key, is percent-escaped.
+/// What could be structure inside of a quote, here or in a Redis key. A table, since each byte of each
+/// hit's texts is looked up in it.
+const STRUCTURE: [bool; 256] = {
+    let mut structure = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < u8::MAX {
+        structure[byte as usize] =
+            byte <= b' ' || matches!(byte, b'%' | b'\'' | b'{' | b'}' | b':' | b',' | 0x7f);
+        byte += 1;
+    }
+    structure
+};
+
+/// The inside of a quote: what could be structure is percent-escaped.
+#[inline]
 fn put_quoted(sink: &mut Args, text: &str) {
-    put_escaped(sink, text, |byte| {
-        byte <= b' ' || matches!(byte, b'%' | b'\'' | b'{' | b'}' | b':' | b',' | 0x7f)
-    });
+    put_escaped(sink, text, |byte| STRUCTURE[usize::from(byte)]);
 }
 
 /// A name where a value may begin: not to be taken for a number or a word of the grammar.

@@ -86,18 +86,30 @@ impl Counters {
         self.add(count, 1);
     }
 
+    #[inline]
     pub(crate) fn add(&self, count: Count, by: u64) {
         let owned = OWN.try_with(|own| {
-            // Nothing below calls out while this is borrowed, so it is never borrowed twice.
-            let mut own = own.borrow_mut();
-            if let Some(Some(block)) = own.get(self.slot) {
+            if let Some(Some(block)) = own.borrow().get(self.slot) {
                 // Only this thread writes this word: a load and a store lose nothing.
                 let word = &block.0[count as usize];
                 word.store(word.load(Relaxed) + by, Relaxed);
-                return;
+                return true;
             }
+            false
+        });
+        if owned != Ok(true) {
+            self.add_first(count, by);
+        }
+    }
+
+    /// Counts what is the first that this thread counts here.
+    #[cold]
+    fn add_first(&self, count: Count, by: u64) {
+        let owned = OWN.try_with(|own| {
             let block = self.enlist();
             block.0[count as usize].store(by, Relaxed);
+            // Nothing calls out while this is borrowed, so it is never borrowed twice.
+            let mut own = own.borrow_mut();
             if own.len() <= self.slot {
                 own.resize(self.slot + 1, None);
             }
