@@ -54,7 +54,6 @@ pub(crate) fn plainly_current(cache: Option<&Cache>) -> Option<&Engine> {
 }
 
 /// Runs `run` with the cache that applies here.
-
 pub(crate) fn with_current<T>(
     cache: Option<&Cache>,
     run: impl FnOnce(&Arc<Engine>, &Cache) -> T,

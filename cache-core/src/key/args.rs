@@ -73,7 +73,8 @@ impl Args {
     /// such a call is not cached.
     #[inline]
     pub(crate) fn write<A: Serialize + ?Sized>(&mut self, args: &A) -> Result<()> {
-        args.serialize(Text::new(self)).map_err(unkeyed)?;
+        args.serialize(Text::new(self))
+            .map_err(|refusal| unkeyed(&refusal))?;
         if self.long.is_some() {
             self.settle();
         }
@@ -211,7 +212,7 @@ pub(crate) fn unpacked(mut packed: &[u8]) -> ArgsText {
 }
 
 #[cold]
-fn unkeyed(refusal: Refusal) -> Error {
+fn unkeyed(refusal: &Refusal) -> Error {
     Error::new(
         ErrorKind::Key,
         format!("no key for these arguments: {refusal}"),
