@@ -232,49 +232,60 @@ fn versioned(schema: u64, version: u64) -> u64 {
     xxh3_64_with_seed(&schema.to_le_bytes(), version)
 }
 
+/// How many places are at hand: that of most functions is found without looking for its chunk.
+const AT_HAND: usize = 64;
+
 /// A table by number that grows without moving what is in it, so that readers take no lock.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
-    chunks: [OnceLock<Box<[OnceLock<T>]>>; 27],
+    first: [OnceLock<T>; AT_HAND],
+    chunks: [OnceLock<Box<[OnceLock<T>]>>; 26],
 }
 
 impl<T> Table<T> {
     pub(crate) fn new() -> Self {
         Self {
-            chunks: [const { OnceLock::new() }; 27],
+            first: [const { OnceLock::new() }; AT_HAND],
+            chunks: [const { OnceLock::new() }; 26],
         }
     }
 
     /// What is at a number.
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
+        match self.first.get(number as usize) {
+            Some(place) => place.get(),
+            None => self.far(number),
+        }
+    }
+
+    fn far(&self, number: u32) -> Option<&T> {
         let (chunk, at) = Self::place(number);
         self.chunks[chunk].get()?[at].get()
     }
 
     /// What is at a number, made where there is nothing.
     pub(crate) fn get_or_init(&self, number: u32, make: impl FnOnce() -> T) -> &T {
+        if let Some(place) = self.first.get(number as usize) {
+            return place.get_or_init(make);
+        }
         let (chunk, at) = Self::place(number);
         let chunk = self.chunks[chunk]
-            .get_or_init(|| (0..64_usize << chunk).map(|_| OnceLock::new()).collect());
+            .get_or_init(|| (0..AT_HAND << chunk).map(|_| OnceLock::new()).collect());
         chunk[at].get_or_init(make)
     }
 
     /// Everything there is, in order of the numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks
-            .iter()
-            .filter_map(OnceLock::get)
-            .flat_map(|chunk| chunk.iter().filter_map(OnceLock::get))
+        let chunks = self.chunks.iter().filter_map(OnceLock::get);
+        let rest = chunks.flat_map(|chunk| chunk.iter());
+        self.first.iter().chain(rest).filter_map(OnceLock::get)
     }
 
-    /// Chunk `n` holds 64 times two to the `n`.
-    #[inline]
+    /// Chunk `n` holds 64 times two to the `n`, from the number on of which it holds as many.
     fn place(number: u32) -> (usize, usize) {
-        let shifted = u64::from(number) + 64;
-        let chunk = shifted.ilog2() - 6;
-        let start = 64_u64 << chunk;
-        let at = usize::try_from(shifted - start).unwrap_or(usize::MAX);
+        let chunk = number.ilog2() - AT_HAND.ilog2();
+        let at = (number as usize) - (AT_HAND << chunk);
         (chunk as usize, at)
     }
 }
@@ -294,7 +305,7 @@ mod tests {
         assert!((0..1_000).all(|number| table.get(number) == Some(&number)));
         assert_eq!(table.get(1_000), None);
         assert_eq!(table.iter().count(), 1_000);
-        assert_eq!(Table::<u8>::place(u32::MAX).0, 26);
+        assert_eq!(Table::<u8>::place(u32::MAX).0, 25);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::text::Text;
-use super::whole::Whole;
+use super::whole::{Whole, unpack};
 use super::{ArgsText, LONGEST};
 use crate::refusal::Refusal;
 use crate::{Error, ErrorKind, Result};
@@ -106,17 +106,21 @@ impl Args {
         }
     }
 
-    /// Takes a number that is an argument by itself, given by its bytes, the lowest first; `false` where
-    /// its text is to be put instead.
+    /// Takes a number that is an argument by itself; `false` where its text is to be put instead. `bits`:
+    /// as many as its type has.
     #[inline]
-    pub(super) fn pack_number<const N: usize>(&mut self, whole: Whole, bytes: [u8; N]) -> bool {
-        let end = self.len + 1 + N;
-        if end + self.slack + whole.slack() <= LONGEST
-            && let Some([mark, free @ ..]) = self.buf.get_mut(self.len..end)
+    pub(super) fn pack_number(&mut self, whole: Whole, bits: u64) -> bool {
+        let packed = whole.pack(bits);
+        // In one store, of which the lookup reads no more than a part at a time: two that lie across what
+        // is read would have to wait for each other.
+        if self.len + Whole::LONGEST + self.slack + whole.slack() <= LONGEST
+            && let Some([word @ .., more]) = self.buf.get_mut(self.len..self.len + Whole::LONGEST)
         {
-            *mark = whole.mark();
-            free.copy_from_slice(&bytes);
-            self.len = end;
+            word.copy_from_slice(&packed.word.to_le_bytes());
+            if packed.len == Whole::LONGEST {
+                *more = packed.more;
+            }
+            self.len += packed.len;
             self.slack += whole.slack();
             return true;
         }
@@ -153,14 +157,7 @@ impl Args {
                 self.put(b":");
             }
             match Whole::parse(argument) {
-                Some((whole, bytes)) => self.put(
-                    &{
-                        let mut packed = [0; 9];
-                        packed[0] = whole.mark();
-                        packed[1..].copy_from_slice(&bytes);
-                        packed
-                    }[..=whole.width()],
-                ),
+                Some(packed) => self.put(&packed.bytes()[..packed.len]),
                 None => self.put(argument.as_bytes()),
             }
         }
@@ -194,18 +191,13 @@ impl Long {
 /// The text of packed arguments.
 pub(crate) fn unpacked(mut packed: &[u8]) -> ArgsText {
     let mut text = ArgsText::empty();
-    while let Some(&first) = packed.first() {
-        let end = if let Some((whole, bytes)) =
-            Whole::marked(first).and_then(|whole| Some((whole, packed.get(1..=whole.width())?)))
-        {
-            whole.write(bytes, &mut text);
-            1 + whole.width()
-        } else {
+    while !packed.is_empty() {
+        let end = unpack(packed, &mut text).unwrap_or_else(|| {
             let end = packed.iter().position(|byte| *byte == b':');
             let end = end.map_or(packed.len(), |end| end + 1);
             text.push(&packed[..end]);
             end
-        };
+        });
         packed = packed.get(end..).unwrap_or_default();
     }
     text

@@ -314,21 +314,26 @@ fn packed<A: Serialize + ?Sized>(args: &A) -> Vec<u8> {
 
 #[test]
 fn numbers_are_packed_where_they_are_an_argument_by_themselves() {
-    assert_eq!(packed(&(258u64,)), [1, 2, 1, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(packed(&(258u64,)), [1, 2, 1, 0, 0, 0, 0, 0]);
+    assert_eq!(packed(&(1u64 << 56,)), [9, 0, 0, 0, 0, 0, 0, 0, 1]);
+    assert_eq!(packed(&(-1i64,)), [5, 255, 255, 255, 255, 255, 255, 255]);
+    assert_eq!(packed(&(i64::MIN,)), [13, 0, 0, 0, 0, 0, 0, 0, 128]);
     assert_eq!(packed(&(7u8, "a", -2i16)), b"\x04\x07:'a':\x07\xfe\xff");
     assert_eq!(packed(&(Some(7u8),)), b"some(7u8)");
     assert_eq!(packed(&(7u128, 1.5f64)), b"7u128:1.5f64");
     assert_eq!(packed(&()), b"");
-    // Ten numbers of 9 bytes, and what is between them, are more than there is room for: as the text is
+    // Twelve numbers of 8 bytes, and what is between them, are more than there is room for: as the text is
     // short, it is what they are known by.
-    let ones = (1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64);
-    assert_eq!(packed(&ones), b"1:1:1:1:1:1:1:1:1:1");
+    let ones = (
+        1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64, 1u64,
+    );
+    assert_eq!(packed(&ones), b"1:1:1:1:1:1:1:1:1:1:1:1");
     // Where it is not, its hash is, although the numbers alone would fit.
     let big = u64::MAX;
     assert_eq!(packed(&(big, big, big, big, big))[0], b'#');
     // Four of them might have a text that is too long, and don't.
     let four = packed(&(7u64, big, big, big, "0123456789"));
-    assert_eq!(four.len(), 4 * 10 + 12);
+    assert_eq!(four.len(), 9 + 3 * 10 + 12);
 }
 
 #[test]
@@ -347,7 +352,7 @@ fn no_text_but_a_numbers_own_is_taken_for_it() {
     ] {
         assert_eq!(Args::of_text(text).as_bytes(), text.as_bytes(), "{text}");
     }
-    assert_eq!(Args::of_text("7:x").as_bytes(), b"\x01\x07\0\0\0\0\0\0\0:x");
+    assert_eq!(Args::of_text("7:x").as_bytes(), b"\x01\x07\0\0\0\0\0\0:x");
 }
 
 proptest! {
@@ -425,10 +430,13 @@ proptest! {
         args in proptest::collection::vec(value::anything(), 0..6),
         numbers in any::<(u8, i8, u16, i16, u32, i32, u64, i64)>(),
         small in any::<[u8; 10]>(),
+        bits in (any::<u64>(), 0..64),
         word in ".{0,40}",
     ) {
         let (a, b, c, d, e, f, g, h) = numbers;
         let [i, j, k, l, m, ..] = small.map(u64::from);
+        // Numbers of all lengths, around where the packed form changes.
+        let narrow = (bits.0 >> bits.1, bits.0.cast_signed() >> bits.1, "x");
         let mixed = (i, &word, a, b, c, g, f);
         let many = (i, j, k, l, m, i, j, k, l, m, i, j);
         for (packed, text) in [
@@ -437,6 +445,7 @@ proptest! {
             (packed(&mixed), args_text(&mixed).unwrap()),
             (packed(&many), args_text(&many).unwrap()),
             (packed(&(d, e, h)), args_text(&(d, e, h)).unwrap()),
+            (packed(&narrow), args_text(&narrow).unwrap()),
         ] {
             let again = Args::of_text(text.as_str());
             prop_assert_eq!(again.as_bytes(), &packed);

@@ -91,7 +91,7 @@ impl<'s> Serializer for Text<'s> {
 
     #[inline]
     fn serialize_u64(self, v: u64) -> Result<(), Refusal> {
-        if self.is_argument() && self.sink.pack_number(Whole::U64, v.to_le_bytes()) {
+        if self.is_argument() && self.sink.pack_number(Whole::U64, v) {
             return Ok(());
         }
         put_u64(self.sink, v);
@@ -105,7 +105,7 @@ impl<'s> Serializer for Text<'s> {
 
     #[inline]
     fn serialize_i8(self, v: i8) -> Result<(), Refusal> {
-        if self.is_argument() && self.sink.pack_number(Whole::I8, v.to_le_bytes()) {
+        if self.is_argument() && self.sink.pack_number(Whole::I8, v.cast_unsigned().into()) {
             return Ok(());
         }
         self.whole(v < 0, v.unsigned_abs().into(), "i8")
@@ -113,7 +113,7 @@ impl<'s> Serializer for Text<'s> {
 
     #[inline]
     fn serialize_i16(self, v: i16) -> Result<(), Refusal> {
-        if self.is_argument() && self.sink.pack_number(Whole::I16, v.to_le_bytes()) {
+        if self.is_argument() && self.sink.pack_number(Whole::I16, v.cast_unsigned().into()) {
             return Ok(());
         }
         self.whole(v < 0, v.unsigned_abs().into(), "i16")
@@ -121,7 +121,7 @@ impl<'s> Serializer for Text<'s> {
 
     #[inline]
     fn serialize_i32(self, v: i32) -> Result<(), Refusal> {
-        if self.is_argument() && self.sink.pack_number(Whole::I32, v.to_le_bytes()) {
+        if self.is_argument() && self.sink.pack_number(Whole::I32, v.cast_unsigned().into()) {
             return Ok(());
         }
         self.whole(v < 0, v.unsigned_abs().into(), "i32")
@@ -129,7 +129,7 @@ impl<'s> Serializer for Text<'s> {
 
     #[inline]
     fn serialize_i64(self, v: i64) -> Result<(), Refusal> {
-        if self.is_argument() && self.sink.pack_number(Whole::I64, v.to_le_bytes()) {
+        if self.is_argument() && self.sink.pack_number(Whole::I64, v.cast_unsigned()) {
             return Ok(());
         }
         self.whole(v < 0, v.unsigned_abs().into(), "i64")
@@ -141,7 +141,7 @@ impl<'s> Serializer for Text<'s> {
 
     #[inline]
     fn serialize_u8(self, v: u8) -> Result<(), Refusal> {
-        if self.is_argument() && self.sink.pack_number(Whole::U8, v.to_le_bytes()) {
+        if self.is_argument() && self.sink.pack_number(Whole::U8, v.into()) {
             return Ok(());
         }
         self.whole(false, v.into(), "u8")
@@ -149,7 +149,7 @@ impl<'s> Serializer for Text<'s> {
 
     #[inline]
     fn serialize_u16(self, v: u16) -> Result<(), Refusal> {
-        if self.is_argument() && self.sink.pack_number(Whole::U16, v.to_le_bytes()) {
+        if self.is_argument() && self.sink.pack_number(Whole::U16, v.into()) {
             return Ok(());
         }
         self.whole(false, v.into(), "u16")
@@ -157,7 +157,7 @@ impl<'s> Serializer for Text<'s> {
 
     #[inline]
     fn serialize_u32(self, v: u32) -> Result<(), Refusal> {
-        if self.is_argument() && self.sink.pack_number(Whole::U32, v.to_le_bytes()) {
+        if self.is_argument() && self.sink.pack_number(Whole::U32, v.into()) {
             return Ok(());
         }
         self.whole(false, v.into(), "u32")

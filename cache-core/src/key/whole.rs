@@ -17,6 +17,18 @@ pub(super) enum Whole {
     I8,
 }
 
+/// What is added to the mark of a number that needs all of 64 bits.
+const WIDE: u8 = 8;
+
+/// A packed number: the mark is the lowest byte of `word`. One that needs all of 64 bits has a byte more,
+/// the highest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packed {
+    pub(super) word: u64,
+    pub(super) more: u8,
+    pub(super) len: usize,
+}
+
 impl Whole {
     const ALL: [Self; 8] = [
         Self::U64,
@@ -29,47 +41,61 @@ impl Whole {
         Self::I8,
     ];
 
-    /// What stands before its bytes.
-    #[inline]
-    pub(super) fn mark(self) -> u8 {
-        self as u8
-    }
+    /// How many bytes the longest packed number has.
+    pub(super) const LONGEST: usize = 9;
 
-    /// The type that a mark stands for.
-    pub(super) fn marked(mark: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|whole| whole.mark() == mark)
-    }
-
-    /// How many bytes it has.
+    /// The number with these bits, of which only as many are set as the type has.
     #[inline]
-    pub(super) const fn width(self) -> usize {
-        match self {
-            Self::U64 | Self::I64 => 8,
-            Self::U32 | Self::I32 => 4,
-            Self::U16 | Self::I16 => 2,
-            Self::U8 | Self::I8 => 1,
+    pub(super) const fn pack(self, bits: u64) -> Packed {
+        let (mark, len) = match self {
+            Self::U64 if bits >> 56 != 0 => (self as u8 + WIDE, 9),
+            // The seventh byte's sign is the whole number's.
+            Self::I64 if (bits << 8).cast_signed() >> 8 != bits.cast_signed() => {
+                (self as u8 + WIDE, 9)
+            }
+            Self::U64 | Self::I64 => (self as u8, 8),
+            Self::U32 | Self::I32 => (self as u8, 5),
+            Self::U16 | Self::I16 => (self as u8, 3),
+            Self::U8 | Self::I8 => (self as u8, 2),
+        };
+        Packed {
+            word: bits << 8 | mark as u64,
+            more: (bits >> 56) as u8,
+            len,
         }
     }
 
-    /// By how much the longest text is longer than the mark and the bytes.
+    /// By how much the longest text is longer than what is packed, at most.
     #[inline]
     pub(super) const fn slack(self) -> usize {
-        // Of the lowest or the highest number, with the type.
-        let longest = match self {
-            Self::U64 => "18446744073709551615",
-            Self::U32 => "4294967295u32",
-            Self::U16 => "65535u16",
-            Self::U8 => "255u8",
-            Self::I64 => "-9223372036854775808i64",
-            Self::I32 => "-2147483648i32",
-            Self::I16 => "-32768i16",
-            Self::I8 => "-128i8",
-        };
-        longest.len() - 1 - self.width()
+        match self {
+            Self::U64 => "18446744073709551615".len() - 8,
+            Self::U32 => "4294967295u32".len() - 5,
+            Self::U16 => "65535u16".len() - 3,
+            Self::U8 => "255u8".len() - 2,
+            Self::I64 => "-9223372036854775808i64".len() - 8,
+            Self::I32 => "-2147483648i32".len() - 5,
+            Self::I16 => "-32768i16".len() - 3,
+            Self::I8 => "-128i8".len() - 2,
+        }
+    }
+
+    /// How many bits it has.
+    fn bits(self) -> u32 {
+        match self {
+            Self::U64 | Self::I64 => 64,
+            Self::U32 | Self::I32 => 32,
+            Self::U16 | Self::I16 => 16,
+            Self::U8 | Self::I8 => 8,
+        }
+    }
+
+    fn is_signed(self) -> bool {
+        matches!(self, Self::I64 | Self::I32 | Self::I16 | Self::I8)
     }
 
     /// What its text ends in.
-    pub(super) fn suffix(self) -> &'static str {
+    fn suffix(self) -> &'static str {
         match self {
             Self::U64 => "",
             Self::U32 => "u32",
@@ -82,43 +108,52 @@ impl Whole {
         }
     }
 
-    /// The number that a text is: the type, and its bytes in front of zeros. Only of the one text that the
-    /// number has.
-    pub(super) fn parse(text: &str) -> Option<(Self, [u8; 8])> {
-        // The type without a suffix comes last: its digits are digits only.
-        Self::ALL.into_iter().rev().find_map(|whole| {
-            let digits = text.strip_suffix(whole.suffix())?;
-            let bytes = match whole {
-                Self::U64 => digits.parse::<u64>().ok()?.to_le_bytes(),
-                Self::U32 => u64::from(digits.parse::<u32>().ok()?).to_le_bytes(),
-                Self::U16 => u64::from(digits.parse::<u16>().ok()?).to_le_bytes(),
-                Self::U8 => u64::from(digits.parse::<u8>().ok()?).to_le_bytes(),
-                Self::I64 => digits.parse::<i64>().ok()?.to_le_bytes(),
-                Self::I32 => i64::from(digits.parse::<i32>().ok()?).to_le_bytes(),
-                Self::I16 => i64::from(digits.parse::<i16>().ok()?).to_le_bytes(),
-                Self::I8 => i64::from(digits.parse::<i8>().ok()?).to_le_bytes(),
-            };
+    /// The number that a text is. Only of the one text that the number has.
+    pub(super) fn parse(text: &str) -> Option<Packed> {
+        Self::ALL.into_iter().find_map(|whole| {
+            let number: i128 = text.strip_suffix(whole.suffix())?.parse().ok()?;
+            let bits = number.cast_unsigned() & ((1 << whole.bits()) - 1);
+            let packed = whole.pack(u64::try_from(bits).ok()?);
             let mut again = ArgsText::empty();
-            whole.write(&bytes[..whole.width()], &mut again);
-            // Neither `007` nor `+7` is what a number shows as.
-            (again.as_bytes() == text.as_bytes()).then_some((whole, bytes))
+            unpack(&packed.bytes()[..packed.len], &mut again);
+            // Neither `007`, `+7` nor `256u8` is what a number shows as.
+            (again.as_bytes() == text.as_bytes()).then_some(packed)
         })
     }
+}
 
-    /// Adds the text of the number with these bytes.
-    pub(super) fn write(self, bytes: &[u8], text: &mut ArgsText) {
-        let mut wide = [0; 8];
-        wide[..bytes.len()].copy_from_slice(bytes);
-        let unsigned = u64::from_le_bytes(wide);
-        let number = match self {
-            Self::U64 | Self::U32 | Self::U16 | Self::U8 => i128::from(unsigned),
-            Self::I64 | Self::I32 | Self::I16 | Self::I8 => {
-                // The sign is in the highest bit there is.
-                let shift = 64 - 8 * bytes.len();
-                i128::from((unsigned << shift).cast_signed() >> shift)
-            }
-        };
-        text.push(number.to_string().as_bytes());
-        text.push(self.suffix().as_bytes());
+impl Packed {
+    /// Its bytes, of which the first `len` count.
+    pub(super) fn bytes(self) -> [u8; Whole::LONGEST] {
+        let mut bytes = [self.more; Whole::LONGEST];
+        bytes[..8].copy_from_slice(&self.word.to_le_bytes());
+        bytes
     }
+}
+
+/// Adds the text of the number that is packed here, if one is. Returns how many bytes it has.
+pub(super) fn unpack(packed: &[u8], text: &mut ArgsText) -> Option<usize> {
+    let (&mark, bytes) = packed.split_first()?;
+    let whole = Whole::ALL
+        .into_iter()
+        .find(|whole| [*whole as u8, *whole as u8 + WIDE].contains(&mark))?;
+    // As long as any number with this mark.
+    let len = match whole {
+        Whole::U64 | Whole::I64 if mark > WIDE => 8,
+        _ => whole.pack(0).len - 1,
+    };
+    let bytes = bytes.get(..len)?;
+    let mut wide = [0; 8];
+    wide[..len].copy_from_slice(bytes);
+    let bits = u64::from_le_bytes(wide);
+    let number = if whole.is_signed() {
+        // The sign is in the highest bit there is.
+        let shift = 64 - 8 * len;
+        i128::from((bits << shift).cast_signed() >> shift)
+    } else {
+        i128::from(bits)
+    };
+    text.push(number.to_string().as_bytes());
+    text.push(whole.suffix().as_bytes());
+    Some(1 + len)
 }
