@@ -94,13 +94,11 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
         Some(args) => asked::hit(site, &instance, cache, args, take),
         None => Looked::Nowhere,
     };
-    let way = match looked {
-        Looked::Hit => None,
-        looked => {
-            let asked = &mut Asked::new(shape, tags);
-            asked::look(site, instance, cache, args, looked, take, asked)
-        }
-    };
+    if let Looked::Hit = looked {
+        return found.ok_or_else(|| Ticket::new(shape, Way::Past));
+    }
+    let asked = &mut Asked::new(shape, tags);
+    let way = asked::look(site, instance, cache, args, looked, take, asked);
     match found {
         Some(found) => Ok(found),
         None => Err(Ticket::new(shape, way.unwrap_or(Way::Past))),

@@ -59,7 +59,8 @@ impl<'s> Text<'s> {
         self.sink.put(text.as_bytes());
     }
 
-    /// Whole numbers: the digits, then the type.
+    /// Whole numbers: the digits, then the type. Out of the way of those that are packed.
+    #[inline(never)]
     fn whole(self, negative: bool, digits: u128, suffix: &str) -> Result<(), Refusal> {
         if negative {
             self.sink.put(b"-");
@@ -94,8 +95,7 @@ impl<'s> Serializer for Text<'s> {
         if self.is_argument() && self.sink.pack_number(Whole::U64, v) {
             return Ok(());
         }
-        put_u64(self.sink, v);
-        Ok(())
+        self.whole(false, v.into(), "")
     }
 
     fn serialize_bool(self, v: bool) -> Result<(), Refusal> {

@@ -82,6 +82,7 @@ impl Counters {
     }
 
     /// Counts one.
+    #[inline]
     pub(crate) fn count(&self, count: Count) {
         self.add(count, 1);
     }
