@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::text::Text;
+use super::arguments::Arguments;
 use super::whole::{Whole, unpack};
 use super::{ArgsText, LONGEST};
 use crate::refusal::Refusal;
@@ -73,7 +73,7 @@ impl Args {
     /// such a call is not cached.
     #[inline]
     pub(crate) fn write<A: Serialize + ?Sized>(&mut self, args: &A) -> Result<()> {
-        args.serialize(Text::new(self))
+        args.serialize(Arguments::new(self))
             .map_err(|refusal| unkeyed(&refusal))?;
         if self.long.is_some() {
             self.settle();

@@ -23,42 +23,6 @@ pub(super) enum Close {
     Angle,
 }
 
-/// The arguments of a call, `a:b`, or a tuple in one of them.
-pub(super) enum Tuple<'s> {
-    Arguments { sink: &'s mut Args, first: bool },
-    Inside(Parts<'s>),
-}
-
-impl SerializeTuple for Tuple<'_> {
-    type Ok = ();
-    type Error = Refusal;
-
-    #[inline]
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
-        match self {
-            Self::Arguments { sink, first } => {
-                if !std::mem::take(first) {
-                    sink.put(b":");
-                }
-                value.serialize(Text {
-                    sink,
-                    depth: 1,
-                    unordered: false,
-                })
-            }
-            Self::Inside(parts) => parts.part(value),
-        }
-    }
-
-    #[inline]
-    fn end(self) -> Result<(), Refusal> {
-        if let Self::Inside(parts) = self {
-            parts.finish();
-        }
-        Ok(())
-    }
-}
-
 /// A value being written part by part.
 pub(super) struct Parts<'s> {
     text: Text<'s>,
@@ -153,6 +117,7 @@ macro_rules! unnamed {
 }
 
 unnamed!(
+    SerializeTuple::serialize_element,
     SerializeTupleStruct::serialize_field,
     SerializeTupleVariant::serialize_field
 );

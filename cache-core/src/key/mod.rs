@@ -11,6 +11,7 @@ use crate::kind::{Kind, shown};
 use crate::{Error, ErrorKind, Result};
 
 mod args;
+mod arguments;
 mod compound;
 #[cfg(test)]
 mod tests;

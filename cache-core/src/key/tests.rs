@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use proptest::prelude::*;
 use serde::Serialize;
 
-use super::text::Text;
+use super::arguments::Arguments;
 use super::*;
 
 mod value;
@@ -14,7 +14,7 @@ use value::Value;
 
 fn text<A: Serialize + ?Sized>(args: &A) -> String {
     let mut sink = Args::unbounded();
-    args.serialize(Text::new(&mut sink)).unwrap();
+    args.serialize(Arguments::new(&mut sink)).unwrap();
     String::from_utf8(sink.into_text()).unwrap()
 }
 

@@ -12,13 +12,12 @@ use serde::ser::{Serialize, Serializer};
 
 use super::DEPTH;
 use super::args::Args;
-use super::compound::{Close, Map, Parts, Seq, Tuple};
+use super::compound::{Close, Map, Parts, Seq};
 use super::unordered::UNORDERED;
 use super::whole::Whole;
 use crate::refusal::Refusal;
 
-/// Writes one value. At depth 0 it is the tuple of all arguments, whose elements are
-/// joined by `:` instead.
+/// Writes one value: an argument, at depth 1, or what is inside of one.
 pub(super) struct Text<'s> {
     pub(super) sink: &'s mut Args,
     pub(super) depth: u32,
@@ -28,10 +27,10 @@ pub(super) struct Text<'s> {
 
 impl<'s> Text<'s> {
     #[inline]
-    pub(super) fn new(sink: &'s mut Args) -> Self {
+    pub(super) fn argument(sink: &'s mut Args) -> Self {
         Self {
             sink,
-            depth: 0,
+            depth: 1,
             unordered: false,
         }
     }
@@ -83,7 +82,7 @@ impl<'s> Serializer for Text<'s> {
     type Ok = ();
     type Error = Refusal;
     type SerializeSeq = Seq<'s>;
-    type SerializeTuple = Tuple<'s>;
+    type SerializeTuple = Parts<'s>;
     type SerializeTupleStruct = Parts<'s>;
     type SerializeTupleVariant = Parts<'s>;
     type SerializeMap = Map<'s>;
@@ -227,10 +226,7 @@ impl<'s> Serializer for Text<'s> {
     }
 
     fn serialize_unit(self) -> Result<(), Refusal> {
-        // The arguments of a function without any are `()`.
-        if self.depth > 0 {
-            self.put("()");
-        }
+        self.put("()");
         Ok(())
     }
 
@@ -283,14 +279,8 @@ impl<'s> Serializer for Text<'s> {
     }
 
     #[inline]
-    fn serialize_tuple(self, _: usize) -> Result<Tuple<'s>, Refusal> {
-        if self.depth == 0 {
-            return Ok(Tuple::Arguments {
-                sink: self.sink,
-                first: true,
-            });
-        }
-        self.opened("(", Close::Tuple).map(Tuple::Inside)
+    fn serialize_tuple(self, _: usize) -> Result<Parts<'s>, Refusal> {
+        self.opened("(", Close::Tuple)
     }
 
     fn serialize_tuple_struct(self, name: &'static str, _: usize) -> Result<Parts<'s>, Refusal> {
