@@ -273,7 +273,7 @@ impl Call {
     /// The value that can be served while another call loads, as the store has it, counted.
     async fn look_aside(&self, least: Worth) -> Option<Arc<dyn Held>> {
         let stored = self.engine.look(self, least).await?;
-        let stale = stored.head().life.is_stale(self.engine.env.coarse());
+        let stale = stored.head().life().is_stale(self.engine.env.coarse());
         self.count(if stale {
             Count::HitStale
         } else {
@@ -287,7 +287,7 @@ impl Call {
         if !self.function.values.are(&*held) {
             return None;
         }
-        let stale = held.head().life.is_stale(self.engine.env.coarse());
+        let stale = held.head().life().is_stale(self.engine.env.coarse());
         self.count(if stale {
             Count::HitStale
         } else {

@@ -107,7 +107,7 @@ impl Call {
                 (stored, token, deps, encoded)
             }
         };
-        let head = Head::new(
+        let head = engine.local.head(
             self.key.clone(),
             life,
             head_epoch,

@@ -87,7 +87,9 @@ impl Incoming {
         let settings = &call.function.settings;
         let life = settings.life(now, self.fresh, self.kept, Duration::ZERO);
         let deps = deps.into_boxed_slice();
-        let head = Head::new(call.key.clone(), life, epoch, id, deps, weight);
+        let key = call.key.clone();
+        let local = &call.engine.local;
+        let head = local.head(key, life, epoch, id, deps, weight);
         Some(value.store(head))
     }
 
