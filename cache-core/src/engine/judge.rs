@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Call, Carrier, Engine};
 use crate::codec::Codec;
 use crate::entry::{self, EntryId, Header};
-use crate::local::{Dependency, Head, Held, Life};
+use crate::local::{Dependency, Held, Life};
 use crate::metrics::Count;
 use crate::store::{Found, Reading, Stamp};
 

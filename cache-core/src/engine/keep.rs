@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::{Call, Carrier};
 use crate::entry::{self, EntryId, Header};
 use crate::flight::Seat;
-use crate::local::{Dependency, Head, Held};
+use crate::local::{Dependency, Held};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Fill, Stamp};

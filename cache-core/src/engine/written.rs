@@ -17,7 +17,7 @@ use super::{Call, Carrier, Engine};
 use crate::ErrorKind;
 use crate::entry::{self, EntryId, Header};
 use crate::flight::Note;
-use crate::local::{Dependency, Head, Held};
+use crate::local::{Dependency, Held};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Fill, Stamp, Store, Update};

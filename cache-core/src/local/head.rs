@@ -79,7 +79,8 @@ impl About {
     }
 
     fn has(&self, deps: &[Dependency]) -> bool {
-        self.deps.len() == deps.len() && self.deps.iter().zip(deps).all(|(one, other)| one.is(other))
+        self.deps.len() == deps.len()
+            && self.deps.iter().zip(deps).all(|(one, other)| one.is(other))
     }
 
     /// What one takes in memory without its list, and with the counts of the allocation.
