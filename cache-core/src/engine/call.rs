@@ -110,7 +110,7 @@ impl Call {
     }
 
     /// What a local entry with a value of this many encoded bytes takes.
-    pub(super) fn weight(&self, value: &dyn Value, encoded: usize) -> usize {
+    pub(super) fn weight(value: &dyn Value, encoded: usize) -> usize {
         value.size() + encoded + BOOKKEEPING
     }
 

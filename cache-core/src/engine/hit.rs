@@ -5,19 +5,8 @@ use std::time::Duration;
 
 use super::outage::unit;
 use super::{Engine, Function, spans};
-use crate::local::{Age, Head, Held, KeyRef, Seen};
+use crate::local::{Age, Head, Held, KeyRef};
 use crate::metrics::Count;
-
-/// What a call goes by that looks in the local tier. Read in the order of its fields: what is trusted is
-/// of the latest epoch, and what has moved is counted before it is looked at (`local/moves.rs`).
-struct Sight<'e> {
-    engine: &'e Engine,
-    /// The coarse clock's time, in nanoseconds.
-    now: u64,
-    /// Where events don't flow: how long ago a value may have been confirmed.
-    span: Option<Duration>,
-    seen: Seen,
-}
 
 impl Engine {
     /// Whether a local entry may be returned without asking the store, at this time of the coarse
@@ -48,11 +37,45 @@ impl Engine {
         early: &mut Option<bool>,
         take: &mut dyn FnMut(&dyn Held) -> bool,
     ) -> bool {
-        let Some(sight) = self.sight(function) else {
+        // In this order: what is trusted is of the latest epoch, and what has moved is counted
+        // before it is looked at (`local/moves.rs`).
+        let now = self.env.coarse_nanos();
+        if function.settings.strict || !self.trusts_local_at(now) {
+            return self.untold_hit(function, key, early, take, now);
+        }
+        let seen = self.cells.seen();
+        let mut stale = false;
+        let serve = |head: &Head| {
+            head.stands(seen, || self.epoch())
+                && (head.is_sure(now) || self.weighs(head, now, early, &mut stale))
+        };
+        let hit = self.local.hit(key, serve, take);
+        if hit {
+            Self::count_hit(function, stale);
+        }
+        hit
+    }
+
+    /// The same where nobody tells of what moves, or each call is to ask.
+    #[cold]
+    fn untold_hit(
+        &self,
+        function: &Function,
+        key: KeyRef<'_>,
+        early: &mut Option<bool>,
+        take: &mut dyn FnMut(&dyn Held) -> bool,
+        now: u64,
+    ) -> bool {
+        let Some(span) = self.trusted_for().filter(|_| !function.settings.strict) else {
             return false;
         };
+        let seen = self.cells.seen();
         let mut stale = false;
-        let serve = |head: &Head| sight.serves(head, early, &mut stale);
+        let serve = |head: &Head| {
+            head.stands(seen, || self.epoch())
+                && was_confirmed(head, now, span)
+                && self.weighs(head, now, early, &mut stale)
+        };
         let hit = self.local.hit(key, serve, take);
         if hit {
             Self::count_hit(function, stale);
@@ -68,33 +91,39 @@ impl Engine {
         early: &mut Option<bool>,
         held: &dyn Held,
     ) -> bool {
+        if function.settings.strict {
+            return false;
+        }
+        let (now, head) = (self.env.coarse_nanos(), held.head());
+        let told = self.trusts_local_at(now);
+        let span = self.trusted_for();
+        let seen = self.cells.seen();
         let mut stale = false;
-        let sight = self.sight(function);
-        let hit = sight.is_some_and(|sight| sight.serves(held.head(), early, &mut stale));
+        let hit = (told || span.is_some_and(|span| was_confirmed(head, now, span)))
+            && head.stands(seen, || self.epoch())
+            && self.weighs(head, now, early, &mut stale);
         if hit {
             Self::count_hit(function, stale);
         }
         hit
     }
 
-    /// `None` where each call asks.
-    #[inline]
-    fn sight(&self, function: &Function) -> Option<Sight<'_>> {
-        if function.settings.strict {
-            return None;
+    /// Whether an entry that stands is of the right age; `stale` is set where that is past its time to
+    /// live.
+    #[inline(never)]
+    fn weighs(&self, head: &Head, now: u64, early: &mut Option<bool>, stale: &mut bool) -> bool {
+        let (life, now) = (head.life(), Duration::from_nanos(now));
+        match life.age(now) {
+            Age::Quiet => {
+                *stale = life.is_stale(now);
+                true
+            }
+            Age::Early(left) => {
+                let draw = || life.is_due(left, unit(self.env.draw()));
+                !*early.get_or_insert_with(draw)
+            }
+            Age::Stale(_) | Age::Ended => false,
         }
-        let now = self.env.coarse_nanos();
-        let span = if self.trusts_local_at(now) {
-            None
-        } else {
-            Some(self.trusted_for()?)
-        };
-        Some(Sight {
-            engine: self,
-            now,
-            span,
-            seen: self.cells.seen(),
-        })
     }
 
     #[inline]
@@ -108,33 +137,7 @@ impl Engine {
     }
 }
 
-impl Sight<'_> {
-    /// Whether an entry is served. `stale` is set where it is past its time to live.
-    #[inline]
-    fn serves(&self, head: &Head, early: &mut Option<bool>, stale: &mut bool) -> bool {
-        head.stands(self.seen, || self.engine.epoch())
-            && ((self.span.is_none() && head.is_sure(self.now)) || self.weighs(head, early, stale))
-    }
-
-    /// The same of one that holds, and is not known to be fresh, far from its end, and told of.
-    #[inline(never)]
-    fn weighs(&self, head: &Head, early: &mut Option<bool>, stale: &mut bool) -> bool {
-        let (life, now) = (head.life(), Duration::from_nanos(self.now));
-        if let Some(span) = self.span
-            && now >= life.confirmed().saturating_add(span)
-        {
-            return false;
-        }
-        match life.age(now) {
-            Age::Quiet => {
-                *stale = life.is_stale(now);
-                true
-            }
-            Age::Early(left) => {
-                let draw = || life.is_due(left, unit(self.engine.env.draw()));
-                !*early.get_or_insert_with(draw)
-            }
-            Age::Stale(_) | Age::Ended => false,
-        }
-    }
+/// Whether the store was asked about an entry not longer ago than that.
+fn was_confirmed(head: &Head, now: u64, span: Duration) -> bool {
+    Duration::from_nanos(now) < head.life().confirmed().saturating_add(span)
 }

@@ -160,7 +160,7 @@ impl Engine {
             call.function.kind.counters.count(Count::Undecodable);
             return None;
         };
-        let deps = header
+        let deps: Vec<Dependency> = header
             .tags
             .iter()
             .map(|(tag, stamp)| Dependency {
@@ -173,8 +173,8 @@ impl Engine {
             self.life(call, header, told),
             self.epoch(),
             header.id,
-            deps,
-            call.weight(&*value, payload.len()),
+            &deps,
+            Call::weight(&*value, payload.len()),
         );
         Some(value.store(head))
     }

@@ -112,8 +112,8 @@ impl Call {
             life,
             head_epoch,
             id,
-            deps.into_boxed_slice(),
-            self.weight(&*value, encoded),
+            &deps,
+            Self::weight(&*value, encoded),
         );
         (value.store(head), keeps)
     }

@@ -60,7 +60,7 @@ impl Incoming {
                     Form::Bytes(payload, codec.id(), schema)
                 }),
             _ => {
-                let weight = call.weight(&*value, value.weigh());
+                let weight = Call::weight(&*value, value.weigh());
                 Form::Itself(value, weight)
             }
         };
@@ -86,10 +86,9 @@ impl Incoming {
         let now = call.engine.env.coarse();
         let settings = &call.function.settings;
         let life = settings.life(now, self.fresh, self.kept, Duration::ZERO);
-        let deps = deps.into_boxed_slice();
         let key = call.key.clone();
         let local = &call.engine.local;
-        let head = local.head(key, life, epoch, id, deps, weight);
+        let head = local.head(key, life, epoch, id, &deps, weight);
         Some(value.store(head))
     }
 

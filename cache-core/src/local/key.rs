@@ -69,27 +69,19 @@ impl Hash for KeyRef<'_> {
     }
 }
 
-/// Whether two texts are the same. Short ones are compared as words, which overlap, and not by a call:
-/// every hit makes this comparison.
+/// Whether two texts are the same. Short ones are compared as words, the last of which may overlap the
+/// one before, and not by a call: every hit makes this comparison.
 #[inline]
 fn same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
+    let length = one.len();
+    if length != other.len() {
         return false;
     }
-    let words = one.first_chunk::<8>().zip(one.last_chunk::<8>());
-    if words != other.first_chunk::<8>().zip(other.last_chunk::<8>()) {
-        return false;
-    }
-    match one.len() {
-        0..8 => {
-            let halves = one.first_chunk::<4>().zip(one.last_chunk::<4>());
-            if halves != other.first_chunk::<4>().zip(other.last_chunk::<4>()) {
-                return false;
-            }
-            one.len() >= 4 || one.iter().eq(other)
-        }
-        8..=16 => true,
-        length => one[8..length - 8] == other[8..length - 8],
+    match length {
+        8..=16 => one[..8] == other[..8] && one[length - 8..] == other[length - 8..],
+        4..8 => one[..4] == other[..4] && one[length - 4..] == other[length - 4..],
+        0..4 => one.iter().eq(other),
+        _ => one == other,
     }
 }
 

@@ -223,7 +223,7 @@ impl Span {
     /// Not longer than that.
     fn of(nanoseconds: u64) -> Self {
         let mut unit = 0;
-        while nanoseconds / UNITS[unit as usize] >> Self::COUNT > 0 {
+        while (nanoseconds / UNITS[unit as usize]) >> Self::COUNT > 0 {
             unit += 1;
         }
         let count = nanoseconds / UNITS[unit as usize];

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
-use papaya::{Guard, HashMap};
+use papaya::{Guard, HashMap, ResizeMode};
 
 use super::eviction::Eviction;
 use super::head::{About, Dependency, Head, Held};
@@ -21,6 +21,13 @@ use crate::entry::EntryId;
 /// entry of more than this fraction of the capacity is not left to wait for the others.
 const LARGE: usize = 4096;
 
+/// How many places are copied at a time while the map grows: a few microseconds' worth, so that the
+/// larger table does not wait beside the smaller one for a tenth of its size to come in.
+const COPIED: usize = 512;
+
+/// After how many insertions a thread gives up what it has taken out.
+const FLUSHED: usize = 1024;
+
 /// The local tier.
 pub(crate) struct Local {
     /// By the hash of the key, which is in the entry. Of two keys with one hash the later has the place:
@@ -31,6 +38,8 @@ pub(crate) struct Local {
     eviction: Eviction,
     /// Whether there is a shared tier, so that entries have ids of their own.
     before_shared: bool,
+    /// How many entries were put in.
+    inserted: AtomicUsize,
     /// From how many bytes on an entry that leaves is given up at once.
     large: usize,
     /// Entries and bytes per function, by its number, for the metrics.
@@ -82,10 +91,14 @@ impl Local {
     /// A tier of at most `capacity` bytes.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            map: HashMap::with_hasher(AsItIs::default()),
+            map: HashMap::builder()
+                .hasher(AsItIs::default())
+                .resize_mode(ResizeMode::Incremental(COPIED))
+                .build(),
             hasher: RandomState::default(),
             eviction: Eviction::new(capacity),
             before_shared: false,
+            inserted: AtomicUsize::new(0),
             large: capacity / LARGE,
             sizes: HashMap::new(),
         }
@@ -105,16 +118,16 @@ impl Local {
         life: Life,
         epoch: u64,
         id: EntryId,
-        deps: Box<[Dependency]>,
+        deps: &[Dependency],
         bytes: usize,
     ) -> Head {
         let size = self.size_of(key.function);
         let mut last = size.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (about, own) = match &*last {
-            Some(last) if !self.before_shared && last.is_of(epoch, &deps) => (Arc::clone(last), 0),
+            Some(last) if !self.before_shared && last.is_of(epoch, deps) => (Arc::clone(last), 0),
             last => {
-                let (deps, own) = last.as_ref().and_then(|last| last.same(&deps)).map_or_else(
-                    || (Arc::from(&*deps), About::list_bytes(&deps)),
+                let (deps, own) = last.as_ref().and_then(|last| last.same(deps)).map_or_else(
+                    || (Arc::from(deps), About::list_bytes(deps)),
                     |same| (same, 0),
                 );
                 let confirmed = nanoseconds(life.confirmed());
@@ -189,6 +202,10 @@ impl Local {
         let guard = self.map.guard();
         if let Some(old) = self.map.insert(hash, entry.clone(), &guard) {
             self.forget(old, &guard);
+        }
+        // What a table leaves behind that was grown out of waits, too, and is as large as the map.
+        if self.inserted.fetch_add(1, Ordering::Relaxed) % FLUSHED == FLUSHED - 1 {
+            guard.flush();
         }
         drop(guard);
         let mut evicted = Vec::new();

@@ -15,5 +15,4 @@ pub(crate) use head::{Dependency, Head, Held, Stored};
 pub(crate) use key::{KeyRef, LocalKey};
 pub(crate) use life::{Age, Life, nanoseconds};
 pub(crate) use map::Local;
-pub(crate) use moves::Seen;
 pub(crate) use parting::Parting;
