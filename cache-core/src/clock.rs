@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use crate::driver;
 use crate::driver::BoxFuture;
@@ -32,45 +32,63 @@ pub trait Clock: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
-static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-/// The kernel's coarse monotonic clock, since the origin. It is read in a few nanoseconds, where the
-/// exact one takes about thirty: every hit reads it.
+/// The kernel's clocks, both since one moment: what the coarse one shows, the exact one has shown a few
+/// milliseconds before. It is read in a few nanoseconds, where the other takes about thirty.
 #[cfg(target_os = "linux")]
-fn coarse_since_origin() -> Duration {
-    use rustix::time::{ClockId, clock_gettime};
+mod kernel {
+    use std::time::Duration;
 
-    static COARSE_ORIGIN: LazyLock<Duration> = LazyLock::new(|| {
-        // Both origins are the same moment: what the coarse clock lags, it lags ever after. This
-        // thread may be put aside between the two readings: the tightest of a few counts.
-        let readings = (0..16).map(|_| {
-            let before = ORIGIN.elapsed();
-            let origin = monotonic(ClockId::Monotonic).saturating_sub(before);
-            (ORIGIN.elapsed().saturating_sub(before), origin)
-        });
-        readings.min().map_or(Duration::ZERO, |(_, origin)| origin)
-    });
-    fn monotonic(clock: ClockId) -> Duration {
-        let time = clock_gettime(clock);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-        let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
-        Duration::new(seconds, nanos)
+    use rustix::time::{ClockId, Timespec, clock_gettime};
+
+    pub(super) fn now() -> Duration {
+        let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
+        let seconds = u64::try_from(tv_sec).unwrap_or_default();
+        Duration::new(seconds, u32::try_from(tv_nsec).unwrap_or_default())
     }
-    monotonic(ClockId::MonotonicCoarse).saturating_sub(*COARSE_ORIGIN)
+
+    /// In nanoseconds: every hit asks for them, so nothing is computed here that need not be.
+    #[inline]
+    pub(super) fn coarse_nanos() -> u64 {
+        let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::MonotonicCoarse);
+        // Neither is ever negative on this clock.
+        tv_sec
+            .cast_unsigned()
+            .wrapping_mul(1_000_000_000)
+            .wrapping_add(u64::try_from(tv_nsec).unwrap_or_default())
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn coarse_since_origin() -> Duration {
-    ORIGIN.elapsed()
+mod kernel {
+    use std::sync::LazyLock;
+    use std::time::{Duration, Instant};
+
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    pub(super) fn now() -> Duration {
+        ORIGIN.elapsed()
+    }
+
+    pub(super) fn coarse_nanos() -> u64 {
+        u64::try_from(now().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+impl SystemClock {
+    /// The time of [`coarse`](Clock::coarse), in nanoseconds.
+    #[inline]
+    pub(crate) fn coarse_nanos() -> u64 {
+        kernel::coarse_nanos()
+    }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Duration {
-        ORIGIN.elapsed()
+        kernel::now()
     }
 
     fn coarse(&self) -> Duration {
-        coarse_since_origin()
+        Duration::from_nanos(kernel::coarse_nanos())
     }
 
     fn wall(&self) -> Duration {

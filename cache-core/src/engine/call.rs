@@ -16,8 +16,10 @@ use crate::local::{Held, LocalKey};
 use crate::metrics::Count;
 use crate::value::Value;
 
-/// What is added to the bytes of a local entry for the map, the queues and the heads.
-const BOOKKEEPING: usize = 160;
+/// What is added to the bytes of a local entry for its place in memory: the allocation's own counts (16),
+/// what the map points to it with (24), two places in its table, which is half full (18), and one in
+/// eviction's queue (16 to 32).
+const BOOKKEEPING: usize = 80;
 /// After how many flights that brought nothing a call runs the function by itself: callers of a
 /// function that keeps failing must not queue up behind each other.
 const FRUITLESS: u32 = 2;
@@ -108,8 +110,8 @@ impl Call {
     }
 
     /// What a local entry with a value of this many encoded bytes takes.
-    pub(super) fn weight(&self, value: &dyn Value, encoded: usize) -> usize {
-        value.size() + self.key.args.len() + encoded + BOOKKEEPING
+    pub(super) fn weight(value: &dyn Value, encoded: usize) -> usize {
+        value.size() + encoded + BOOKKEEPING
     }
 
     pub(super) fn count(&self, count: Count) {
@@ -273,7 +275,7 @@ impl Call {
     /// The value that can be served while another call loads, as the store has it, counted.
     async fn look_aside(&self, least: Worth) -> Option<Arc<dyn Held>> {
         let stored = self.engine.look(self, least).await?;
-        let stale = stored.head().life.is_stale(self.engine.env.coarse());
+        let stale = stored.head().life().is_stale(self.engine.env.coarse());
         self.count(if stale {
             Count::HitStale
         } else {
@@ -287,7 +289,7 @@ impl Call {
         if !self.function.values.are(&*held) {
             return None;
         }
-        let stale = held.head().life.is_stale(self.engine.env.coarse());
+        let stale = held.head().life().is_stale(self.engine.env.coarse());
         self.count(if stale {
             Count::HitStale
         } else {
@@ -321,10 +323,7 @@ impl Call {
         let held = self.engine.find(self)?;
         let mut early = self.early;
         self.engine
-            .may_hit(&self.function, &mut early, |epoch, now, serve| {
-                let head = held.head();
-                head.holds(epoch, now) && serve(&head.life, head.life.age(now))
-            })
+            .may_have(&self.function, &mut early, &*held)
             .then_some(held)
     }
 }

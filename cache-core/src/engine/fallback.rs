@@ -46,7 +46,7 @@ impl Engine {
             return None;
         }
         // Nothing is refreshed during an outage.
-        match self.worth(call, &head.life, &mut Some(false)) {
+        match self.worth(call, &head.life(), &mut Some(false)) {
             Worth::Serve | Worth::Refresh => Some(stored),
             Worth::Fallback | Worth::Nothing => None,
         }
@@ -54,11 +54,11 @@ impl Engine {
 
     /// Until when an entry that was left alone is known to have been right.
     fn right_until(&self, head: &Head, now: Duration) -> Duration {
-        let told = if head.epoch == self.epoch() {
+        let told = if head.epoch() == self.epoch() {
             self.trust.known_until(now)
         } else {
-            self.lapses.of(head.epoch)
+            self.lapses.of(head.epoch())
         };
-        told.unwrap_or_default().max(head.life.confirmed())
+        told.unwrap_or_default().max(head.life().confirmed())
     }
 }

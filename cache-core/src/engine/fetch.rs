@@ -14,7 +14,7 @@ use super::{Call, Carrier, Engine};
 use crate::Result;
 use crate::entry::EntryId;
 use crate::flight::{Note, Seat};
-use crate::local::{Cell, Dependency, Head, Held};
+use crate::local::{Cell, Dependency, Held};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Begin, Read, Stamp, Store, Turn};
@@ -235,9 +235,9 @@ impl<'a> Search<'a> {
         let local = self
             .engine
             .find(self.call)
-            .filter(|stored| stored.head().life.lasts(asked));
+            .filter(|stored| stored.head().life().lasts(asked));
         let request = Read::new(&self.key, &self.tags)
-            .known(local.as_ref().map(|stored| stored.head().id))
+            .known(local.as_ref().map(|stored| stored.head().id()))
             .limit(self.limit());
         let answer = self.store.read(request);
         let left = &mut budgets.store;
@@ -255,7 +255,7 @@ impl<'a> Search<'a> {
                 };
                 if local.is_some_and(|local| Arc::ptr_eq(&local, &hit.stored)) {
                     if hit.stored.head().holds(note.epoch, asked) {
-                        hit.stored.head().life.confirm(asked);
+                        hit.stored.head().confirm(asked);
                         hit.source = Source::Local;
                     } else {
                         // It is good once more, but of an earlier epoch.
@@ -278,11 +278,11 @@ impl<'a> Search<'a> {
 
     /// What is to be done with a valid value of this age.
     fn appraise(&mut self, hit: Hit) -> Step {
-        let life = &hit.stored.head().life;
+        let life = &hit.stored.head().life();
         match self.engine.worth(self.call, life, &mut self.early) {
             Worth::Serve => Step::Done(Fetched::Hit(hit)),
             worth => {
-                let seen = Some(hit.stored.head().id);
+                let seen = Some(hit.stored.head().id());
                 self.spare = (worth != Worth::Nothing).then_some(Spare {
                     hit,
                     at_once: worth == Worth::Refresh,
@@ -375,7 +375,7 @@ impl<'a> Search<'a> {
             .judge(self.call, None, &found, (tags, &beginning.stamps), told);
         Ok(match judged {
             Judgement::Valid(stored) => {
-                let life = &stored.head().life;
+                let life = &stored.head().life();
                 match self.engine.worth(self.call, life, &mut self.early) {
                     Worth::Serve | Worth::Refresh => Step::Done(Fetched::Hit(Hit {
                         stored,
@@ -442,20 +442,13 @@ impl Engine {
     /// A local value of an earlier epoch that the shared tier has just confirmed, as one of this epoch.
     fn renewed(&self, stored: &dyn Held, asked: Duration) -> Arc<dyn Held> {
         let head = stored.head();
-        head.life.confirm(asked);
-        let deps = head.deps.iter().map(|dependency| Dependency {
+        head.confirm(asked);
+        let deps = head.deps().iter().map(|dependency| Dependency {
             // The old cell may have left the registry.
             cell: self.cells.cell(dependency.cell.tag()),
             stamp: dependency.stamp,
         });
-        stored.with_head(Head::new(
-            head.key.clone(),
-            head.life.clone(),
-            self.epoch(),
-            head.id,
-            deps.collect(),
-            head.bytes,
-        ))
+        stored.with_head(head.renewed(self.epoch(), deps.collect()))
     }
 }
 

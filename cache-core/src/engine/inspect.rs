@@ -155,8 +155,8 @@ impl Engine {
 
     fn local_entry(&self, held: &dyn Held) -> LocalEntry {
         let (head, now) = (held.head(), self.env.coarse());
-        let [fresh, left, cost] = head.life.outlook(now);
-        let tags = head.deps.iter().map(|dependency| InspectedTag {
+        let [fresh, left, cost] = head.life().outlook(now);
+        let tags = head.deps().iter().map(|dependency| InspectedTag {
             tag: dependency.cell.tag().to_owned(),
             current: dependency.cell.stamp() == Some(dependency.stamp),
         });
@@ -165,7 +165,7 @@ impl Engine {
             fresh_ms: millis(fresh),
             left_ms: millis(left),
             cost_micros: micros(cost),
-            bytes: head.bytes as u64,
+            bytes: head.bytes() as u64,
             tags: tags.collect(),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Call, Carrier, Engine};
 use crate::codec::Codec;
 use crate::entry::{self, EntryId, Header};
-use crate::local::{Dependency, Head, Held, Life};
+use crate::local::{Dependency, Held, Life};
 use crate::metrics::Count;
 use crate::store::{Found, Reading, Stamp};
 
@@ -40,7 +40,7 @@ impl Engine {
         match (call.function.carrier, local) {
             // There is no entry in the shared tier for values that stay local: their stamps are
             // all there is, and nothing there expires with the value.
-            (Carrier::None, Some(local)) if local.head().life.lasts(self.env.coarse()) => {
+            (Carrier::None, Some(local)) if local.head().life().lasts(self.env.coarse()) => {
                 judge_known(local, tags, &reading.stamps)
             }
             (Carrier::None, _) => Judgement::Invalid(None),
@@ -160,7 +160,7 @@ impl Engine {
             call.function.kind.counters.count(Count::Undecodable);
             return None;
         };
-        let deps = header
+        let deps: Vec<Dependency> = header
             .tags
             .iter()
             .map(|(tag, stamp)| Dependency {
@@ -168,13 +168,13 @@ impl Engine {
                 stamp: *stamp,
             })
             .collect();
-        let head = Head::new(
+        let head = self.local.head(
             call.key.clone(),
             self.life(call, header, told),
             self.epoch(),
             header.id,
-            deps,
-            call.weight(&*value, payload.len()),
+            &deps,
+            Call::weight(&*value, payload.len()),
         );
         Some(value.store(head))
     }
@@ -183,12 +183,12 @@ impl Engine {
 /// The shared tier has the very entry that the local value is a copy of: its stamps decide.
 fn judge_known(local: &Arc<dyn Held>, tags: &[String], stamps: &[Option<Stamp>]) -> Judgement {
     let mut unasked = Vec::new();
-    for dependency in &local.head().deps {
+    for dependency in local.head().deps() {
         let tag = dependency.cell.tag();
         match tags.iter().position(|asked| asked == tag) {
             None => unasked.push(tag.to_owned()),
             Some(at) if stamps.get(at).copied().flatten() == Some(dependency.stamp) => {}
-            Some(_) => return Judgement::Invalid(Some(local.head().id)),
+            Some(_) => return Judgement::Invalid(Some(local.head().id())),
         }
     }
     if unasked.is_empty() {

@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::{Call, Carrier};
 use crate::entry::{self, EntryId, Header};
 use crate::flight::Seat;
-use crate::local::{Dependency, Head, Held};
+use crate::local::{Dependency, Held};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Fill, Stamp};
@@ -107,13 +107,13 @@ impl Call {
                 (stored, token, deps, encoded)
             }
         };
-        let head = Head::new(
+        let head = engine.local.head(
             self.key.clone(),
             life,
             head_epoch,
             id,
-            deps.into_boxed_slice(),
-            self.weight(&*value, encoded),
+            &deps,
+            Self::weight(&*value, encoded),
         );
         (value.store(head), keeps)
     }

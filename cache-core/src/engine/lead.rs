@@ -53,7 +53,7 @@ impl Call {
             point,
             source,
         } = hit;
-        let stale = stored.head().life.is_stale(engine.env.coarse());
+        let stale = stored.head().life().is_stale(engine.env.coarse());
         self.count(match source {
             Source::Outage => Count::HitOutage,
             _ if stale => Count::HitStale,

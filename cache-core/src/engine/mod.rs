@@ -8,6 +8,7 @@ mod fallback;
 mod fetch;
 mod function;
 mod hearing;
+mod hit;
 mod inspect;
 mod invalidate;
 mod journal;
@@ -49,7 +50,7 @@ pub(crate) use journal::Journal;
 pub(crate) use keep::Fate;
 pub(crate) use lead::{Lead, Running};
 use lease::Leases;
-use outage::{Asking, Outage, unit};
+use outage::{Asking, Outage};
 pub(crate) use queue::Queue;
 use recent::Recent;
 use report::Reports;
@@ -63,7 +64,7 @@ use writers::Writers;
 use crate::env::Env;
 use crate::flight::{Flights, Note};
 use crate::key::unpacked;
-use crate::local::{Age, Cell, Cells, Held, KeyRef, Life, Local};
+use crate::local::{Cell, Cells, Local};
 use crate::metrics::{Count, Counters, Snapshot, millis};
 use crate::policy::Policies;
 use crate::registry::Registered;
@@ -140,9 +141,9 @@ impl Engine {
             reports: Reports::default(),
             env: parts.env,
             namespace: parts.namespace,
+            local: Local::new(parts.capacity).before(parts.store.is_some()),
             store: parts.store,
             enabled: parts.enabled,
-            local: Local::new(parts.capacity),
             // A cell takes about a tenth of the smallest entry.
             cells: Cells::new((parts.capacity / 256).clamp(1_000, 1_000_000)),
             flights: Arc::new(Flights::new()),
@@ -264,85 +265,8 @@ impl Engine {
             .cloned()
     }
 
-    /// Whether a local entry may be returned without asking the store, at this time of the coarse
-    /// clock. To be asked before the epoch is looked at: whatever is trusted is of a later one.
-    pub(crate) fn trusts_local(&self, now: Duration) -> bool {
-        self.store.is_none() || (self.trust.holds(now) && self.outage.usable())
-    }
-
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
-    }
-
-    /// Where events don't flow: how long ago a local value may have been confirmed to be served
-    /// without asking. `None`: each one is asked about.
-    fn trusted_for(&self) -> Option<Duration> {
-        let untold = !self.local_trust.is_zero() && !self.trust.is_proven();
-        (untold && self.outage.usable()).then_some(self.local_trust)
-    }
-
-    /// The local tier's value for a call that need not ask anybody, counted. `early`: whether it is to
-    /// be refreshed although it is fresh, once that was drawn.
-    /// `take` takes it, where it is of the right type.
-    pub(crate) fn local_hit(
-        &self,
-        function: &Function,
-        key: KeyRef<'_>,
-        early: &mut Option<bool>,
-        take: &mut dyn FnMut(&dyn Held) -> bool,
-    ) -> bool {
-        self.may_hit(function, early, |epoch, now, serve| {
-            self.local.hit(key, epoch, now, serve, take)
-        })
-    }
-
-    /// Whether a call of a function may have what `look` finds without asking anybody; counted if so.
-    /// `look` is told the epoch, the time, and what tells whether a life and an age will do.
-    #[inline]
-    fn may_hit(
-        &self,
-        function: &Function,
-        early: &mut Option<bool>,
-        look: impl FnOnce(u64, Duration, &mut dyn FnMut(&Life, Age) -> bool) -> bool,
-    ) -> bool {
-        if function.settings.strict {
-            return false;
-        }
-        let now = self.env.coarse();
-        let span = if self.trusts_local(now) {
-            None
-        } else {
-            match self.trusted_for() {
-                None => return false,
-                span => span,
-            }
-        };
-        let mut stale = false;
-        let hit = look(self.epoch(), now, &mut |life, age| {
-            if span.is_some_and(|span| now >= life.confirmed().saturating_add(span)) {
-                return false;
-            }
-            match age {
-                Age::Quiet => {
-                    stale = life.is_stale(now);
-                    true
-                }
-                Age::Early(left) => {
-                    let draw = || life.is_due(left, unit(self.env.draw()));
-                    !*early.get_or_insert_with(draw)
-                }
-                Age::Stale(_) | Age::Ended => false,
-            }
-        });
-        if hit {
-            function.kind.counters.count(if stale {
-                Count::HitStale
-            } else {
-                Count::HitLocal
-            });
-            spans::hit(function, stale);
-        }
-        hit
     }
 
     /// Nothing that was learnt before counts any more.
@@ -355,6 +279,7 @@ impl Engine {
         }
         self.totals.count(Count::EpochStep);
         let ended = self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.cells.epoch_ended();
         match step {
             Step::Flush => self.cells.advance_all(),
             Step::Loss(known) => {

@@ -76,7 +76,7 @@ impl Call {
         let mut note = engine.note(&cells);
         if let Some(found) = &found {
             // Among them those tags that only the value knows of.
-            let deps = found.head().deps.iter();
+            let deps = found.head().deps().iter();
             let deps =
                 deps.map(|dependency| (Arc::clone(&dependency.cell), dependency.cell.moved()));
             note.cells.extend(deps);
@@ -88,7 +88,7 @@ impl Call {
         let local = found.filter(|stored| stored.head().holds(epoch, now));
         let mut spare = None;
         if let Some(stored) = local {
-            let worth = engine.worth(self, &stored.head().life, &mut self.early.clone());
+            let worth = engine.worth(self, &stored.head().life(), &mut self.early.clone());
             let hit = Hit {
                 stored,
                 point,

@@ -43,13 +43,13 @@ pub(super) struct Spare {
 impl Spare {
     /// Until when it may be given to whoever comes.
     pub(super) fn until(&self, settings: &Settings) -> Duration {
-        let life = &self.hit.stored.head().life;
+        let life = self.hit.stored.head().life();
         life.stale_until(settings.stale_while_revalidate)
     }
 
     /// Until when it may be given to those who have waited, or whose load has failed.
     pub(super) fn kept(&self, settings: &Settings) -> Duration {
-        let life = &self.hit.stored.head().life;
+        let life = self.hit.stored.head().life();
         let rescue = life.stale_until(settings.stale_if_error);
         if self.at_once {
             rescue.max(self.until(settings))
@@ -62,7 +62,7 @@ impl Spare {
     pub(super) fn rested(self, now: Duration, rest: Duration, until: Duration) -> Hit {
         let Hit { stored, point, .. } = self.hit;
         let rested = now.saturating_add(rest.min(REST)).min(until);
-        let life = stored.head().life.rested(rested);
+        let life = stored.head().life().rested(rested);
         Hit {
             stored: stored.with_life(life),
             point,
@@ -116,18 +116,18 @@ impl Engine {
             && !call.function.settings.strict
             && self.trusts_local(now)
             && local.head().holds(self.epoch(), now)
-            && self.worth(call, &local.head().life, &mut early) <= least
+            && self.worth(call, &local.head().life(), &mut early) <= least
         {
             return Some(Arc::clone(local));
         }
         let store = self.store.as_ref().filter(|_| self.outage.usable())?;
         let key = call.shared_key();
         let Tagged { mut tags, .. } = self.tagged(call, &key);
-        let local = local.filter(|stored| stored.head().life.lasts(now));
+        let local = local.filter(|stored| stored.head().life().lasts(now));
         // The second round trip is for the tags that only the entry's header names.
         for _ in 0..2 {
             let request = Read::new(&key, &tags)
-                .known(local.as_ref().map(|stored| stored.head().id))
+                .known(local.as_ref().map(|stored| stored.head().id()))
                 .limit(call.function.entry_limit());
             let reading = match self.bounded(Asking::Read, store.read(request)).await {
                 Ok(reading) => reading,
@@ -138,7 +138,7 @@ impl Engine {
             };
             match self.judge_reading(call, local.as_ref(), &reading, &tags, now) {
                 Judgement::Valid(stored) => {
-                    let worth = self.worth(call, &stored.head().life, &mut early);
+                    let worth = self.worth(call, &stored.head().life(), &mut early);
                     return (worth <= least).then_some(stored);
                 }
                 Judgement::Unasked(more) => tags.extend(more),

@@ -17,7 +17,7 @@ use super::{Call, Carrier, Engine};
 use crate::ErrorKind;
 use crate::entry::{self, EntryId, Header};
 use crate::flight::Note;
-use crate::local::{Dependency, Head, Held};
+use crate::local::{Dependency, Held};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Fill, Stamp, Store, Update};
@@ -60,7 +60,7 @@ impl Incoming {
                     Form::Bytes(payload, codec.id(), schema)
                 }),
             _ => {
-                let weight = call.weight(&*value, value.weigh());
+                let weight = Call::weight(&*value, value.weigh());
                 Form::Itself(value, weight)
             }
         };
@@ -86,8 +86,9 @@ impl Incoming {
         let now = call.engine.env.coarse();
         let settings = &call.function.settings;
         let life = settings.life(now, self.fresh, self.kept, Duration::ZERO);
-        let deps = deps.into_boxed_slice();
-        let head = Head::new(call.key.clone(), life, epoch, id, deps, weight);
+        let key = call.key.clone();
+        let local = &call.engine.local;
+        let head = local.head(key, life, epoch, id, &deps, weight);
         Some(value.store(head))
     }
 

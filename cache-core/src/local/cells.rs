@@ -7,6 +7,7 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::moves::{Moves, Seen};
 use crate::sabotage::{Guard, removed};
 use crate::store::Stamp;
 
@@ -27,13 +28,21 @@ pub(crate) struct Cell {
     /// Taken by whoever changes the cell. True once the cell is no longer in the registry: then no
     /// invalidation would reach it, and it must never be learnt again.
     killed: Mutex<bool>,
+    /// Those of all cells of the cache.
+    moves: Arc<Moves>,
 }
 
 impl Cell {
     /// How often a cell has moved that is no longer in the registry: no invalidation reaches it.
     pub(crate) const KILLED: u64 = u64::MAX;
 
+    /// A cell of no registry.
+    #[cfg(test)]
     pub(crate) fn new(tag: &str) -> Self {
+        Self::among(Arc::default(), tag)
+    }
+
+    fn among(moves: Arc<Moves>, tag: &str) -> Self {
         Self {
             tag: tag.into(),
             stamp: AtomicU64::new(0),
@@ -41,7 +50,21 @@ impl Cell {
             learnt: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             killed: Mutex::new(false),
+            moves,
         }
+    }
+
+    /// Puts another stamp in place, zero for none, and returns the one before.
+    ///
+    /// Whoever calls this holds the lock, and lets go of it, and tells of it, only afterwards. First
+    /// the stamp and then the count: see [`Moves`].
+    fn put(&self, stamp: Stamp) -> Stamp {
+        let before = self.stamp.swap(stamp, Ordering::AcqRel);
+        // Where none was known, no entry has held.
+        if before != 0 && before != stamp {
+            self.moves.moved();
+        }
+        before
     }
 
     /// The tag's text.
@@ -85,13 +108,13 @@ impl Cell {
         let missed = (known != 0 && known != told) || (made && told == 0);
         self.former.store(0, Ordering::Release);
         if missed && !removed(Guard::G17) {
-            self.stamp.store(0, Ordering::Release);
+            self.put(0);
             self.moved.fetch_add(1, Ordering::AcqRel);
         } else {
             if known != told {
                 self.learnt.store(point, Ordering::Release);
             }
-            self.stamp.store(told, Ordering::Release);
+            self.put(told);
         }
     }
 
@@ -140,7 +163,7 @@ impl Cell {
         }
         let stamp = draw().max(1);
         self.learnt.store(point, Ordering::Release);
-        self.stamp.store(stamp, Ordering::Release);
+        self.put(stamp);
         Some(stamp)
     }
 
@@ -157,7 +180,7 @@ impl Cell {
         let stamp = unmoved.then(|| draw().max(1));
         self.former.store(0, Ordering::Release);
         self.learnt.store(point, Ordering::Release);
-        self.stamp.store(stamp.unwrap_or(0), Ordering::Release);
+        self.put(stamp.unwrap_or(0));
         self.moved.fetch_add(1, Ordering::AcqRel);
         stamp
     }
@@ -176,7 +199,7 @@ impl Cell {
         // Someone may have had it in hand when it was killed: it stays that.
         let killed = self.lock();
         if !*killed {
-            let stamp = self.stamp.swap(0, Ordering::AcqRel);
+            let stamp = self.put(0);
             if !remember {
                 self.former.store(0, Ordering::Release);
             } else if stamp != 0 {
@@ -190,7 +213,7 @@ impl Cell {
     fn kill(&self) {
         let mut killed = self.lock();
         *killed = true;
-        self.stamp.store(0, Ordering::Release);
+        self.put(0);
         self.former.store(0, Ordering::Release);
         self.moved.store(Self::KILLED, Ordering::Release);
     }
@@ -209,6 +232,7 @@ pub(crate) struct Cells {
     shards: [Mutex<HashMap<Box<str>, Arc<Cell>>>; SHARDS],
     most_in_shard: usize,
     ended: Mutex<Ended>,
+    moves: Arc<Moves>,
 }
 
 /// How many invalidations are remembered.
@@ -230,7 +254,19 @@ impl Cells {
             shards: Default::default(),
             most_in_shard: most.div_ceil(SHARDS).max(1),
             ended: Mutex::default(),
+            moves: Arc::default(),
         }
+    }
+
+    /// How often anything that entries hang on has ended: to be read before they are looked at.
+    #[inline]
+    pub(crate) fn seen(&self) -> Seen {
+        self.moves.seen()
+    }
+
+    /// An epoch has ended, and every entry of it.
+    pub(crate) fn epoch_ended(&self) {
+        self.moves.moved();
     }
 
     /// Remembers that a tag is about to be invalidated, at this point of the node's calls. To be told
@@ -262,7 +298,7 @@ impl Cells {
         if shard.len() >= self.most_in_shard {
             Self::make_room(&mut shard, self.most_in_shard);
         }
-        let cell = Arc::new(Cell::new(tag));
+        let cell = Arc::new(Cell::among(Arc::clone(&self.moves), tag));
         shard.insert(tag.into(), Arc::clone(&cell));
         cell
     }

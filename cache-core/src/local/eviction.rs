@@ -48,7 +48,7 @@ impl Eviction {
     /// Queues a new entry, and names the entries that must go for it.
     pub(super) fn admit(&self, entry: Kept, now: Duration) -> Vec<Kept> {
         let hash = self.hasher.hash_one(&entry.head().key);
-        let bytes = entry.head().bytes;
+        let bytes = entry.head().bytes();
         let mut queues = self.lock();
         let mut victims = Vec::new();
         if queues.ghost_set.remove(&hash) {
@@ -92,14 +92,14 @@ impl Queues {
     fn leave_small(&mut self, hasher: &RandomState) -> Option<Kept> {
         let entry = self.small.pop_front()?;
         let head = entry.head();
-        self.small_bytes -= head.bytes;
+        self.small_bytes -= head.bytes();
         if head.gone.load(Ordering::Relaxed) {
             self.gone -= 1;
             return None;
         }
         if head.used.load(Ordering::Relaxed) > 0 {
             head.used.store(0, Ordering::Relaxed);
-            self.main_bytes += head.bytes;
+            self.main_bytes += head.bytes();
             self.main.push_back(entry);
             return None;
         }
@@ -122,7 +122,7 @@ impl Queues {
         let head = entry.head();
         if head.gone.load(Ordering::Relaxed) {
             self.gone -= 1;
-            self.main_bytes -= head.bytes;
+            self.main_bytes -= head.bytes();
             return None;
         }
         let used = head.used.load(Ordering::Relaxed);
@@ -131,7 +131,7 @@ impl Queues {
             self.main.push_back(entry);
             return None;
         }
-        self.main_bytes -= head.bytes;
+        self.main_bytes -= head.bytes();
         self.depart(entry)
     }
 
@@ -166,7 +166,7 @@ impl Queues {
                 } else {
                     &mut self.main_bytes
                 };
-                *bytes -= entry.head().bytes;
+                *bytes -= entry.head().bytes();
                 if gone {
                     self.gone -= 1;
                 } else {
@@ -190,7 +190,7 @@ impl Queues {
             queue.retain(|entry| {
                 let keep = !entry.head().gone.load(Ordering::Relaxed);
                 if !keep {
-                    *bytes -= entry.head().bytes;
+                    *bytes -= entry.head().bytes();
                     *gone -= 1;
                 }
                 keep

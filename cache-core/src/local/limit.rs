@@ -5,7 +5,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::map::{Held, LocalKey};
+use super::head::Held;
+use super::key::LocalKey;
 
 /// How often an entry that was hit is passed over, at most: as often as its marks count.
 const CHANCES: usize = 3;

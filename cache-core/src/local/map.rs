@@ -1,205 +1,45 @@
 //! The map of local entries: found by function and canonical arguments, held as typed values,
 //! bounded by bytes.
 
-use std::any::Any;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
-use papaya::{Equivalent, Guard, HashMap};
+use papaya::{Guard, HashMap, ResizeMode};
 
-use super::cells::Cell;
 use super::eviction::Eviction;
-use super::life::{Age, Life};
+use super::head::{About, Dependency, Head, Held};
+use super::key::{KeyRef, LocalKey};
+use super::life::{Life, nanoseconds};
 use super::limit::{Asked, Limit, address};
 use super::parting::Kept;
 use crate::entry::EntryId;
-use crate::store::Stamp;
-
-/// Which entry: the function, as this process numbers them, and its arguments,
-/// packed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LocalKey {
-    pub(crate) function: u32,
-    pub(crate) args: Arc<[u8]>,
-}
-
-/// The same, borrowed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KeyRef<'a> {
-    pub(crate) function: u32,
-    pub(crate) args: &'a [u8],
-}
-
-impl LocalKey {
-    pub(crate) fn new(function: u32, args: &[u8]) -> Self {
-        Self {
-            function,
-            args: args.into(),
-        }
-    }
-
-    pub(crate) fn borrowed(&self) -> KeyRef<'_> {
-        KeyRef {
-            function: self.function,
-            args: &self.args,
-        }
-    }
-}
-
-impl Hash for LocalKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.borrowed().hash(state);
-    }
-}
-
-impl Hash for KeyRef<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u32(self.function);
-        state.write(self.args);
-    }
-}
-
-impl Equivalent<LocalKey> for KeyRef<'_> {
-    fn equivalent(&self, key: &LocalKey) -> bool {
-        self.function == key.function && *self.args == *key.args
-    }
-}
-
-/// What is known of a local entry besides its value.
-#[derive(Debug)]
-pub struct Head {
-    pub(crate) key: LocalKey,
-    /// When it is fresh, stale, gone.
-    pub(crate) life: Life,
-    /// The epoch it belongs to: it ends with it.
-    pub(crate) epoch: u64,
-    /// The id of the entry in the shared tier that it is a copy of.
-    pub(crate) id: EntryId,
-    /// The tags it depends on, each with the stamp it was loaded under.
-    pub(crate) deps: Box<[Dependency]>,
-    /// Estimated, of key, value and bookkeeping.
-    pub(crate) bytes: usize,
-    /// How often it was hit lately, up to three: what eviction goes by.
-    pub(super) used: AtomicU8,
-    /// No longer in the map.
-    pub(super) gone: AtomicBool,
-}
-
-/// A tag an entry depends on.
-#[derive(Clone, Debug)]
-pub(crate) struct Dependency {
-    pub(crate) cell: Arc<Cell>,
-    pub(crate) stamp: Stamp,
-}
-
-impl Head {
-    pub(crate) fn new(
-        key: LocalKey,
-        life: Life,
-        epoch: u64,
-        id: EntryId,
-        deps: Box<[Dependency]>,
-        bytes: usize,
-    ) -> Self {
-        Self {
-            key,
-            life,
-            epoch,
-            id,
-            deps,
-            bytes,
-            used: AtomicU8::new(0),
-            gone: AtomicBool::new(false),
-        }
-    }
-
-    /// Whether nothing this node was told of speaks against it.
-    pub(crate) fn holds(&self, epoch: u64, now: Duration) -> bool {
-        self.life.lasts(now)
-            && self.epoch == epoch
-            && self
-                .deps
-                .iter()
-                .all(|dependency| dependency.cell.stamp() == Some(dependency.stamp))
-    }
-
-    /// Whether every tag it depends on is as it was when the node last knew, which may be a while ago.
-    pub(crate) fn was_left_alone(&self) -> bool {
-        self.deps
-            .iter()
-            .all(|dependency| dependency.cell.was(dependency.stamp))
-    }
-
-    /// Whether it may be served again: at once, after the shared tier was asked, or during an outage.
-    pub(super) fn may_revive(&self, now: Duration) -> bool {
-        self.life.lasts(now) && self.was_left_alone()
-    }
-
-    fn mark_used(&self) {
-        // A word that is full is not written again: readers of a hot entry share no written line.
-        let used = self.used.load(Ordering::Relaxed);
-        if used < 3 {
-            self.used.store(used + 1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// A value and its head, in one allocation.
-#[derive(Debug)]
-pub(crate) struct Stored<V> {
-    pub(crate) head: Head,
-    pub(crate) value: V,
-}
-
-/// A [`Stored`] of any type.
-pub trait Held: Any + Send + Sync {
-    fn head(&self) -> &Head;
-
-    /// The same value with another head.
-    fn with_head(&self, head: Head) -> Arc<dyn Held>;
-}
-
-impl<V: Clone + Send + Sync + 'static> Held for Stored<V> {
-    fn head(&self) -> &Head {
-        &self.head
-    }
-
-    fn with_head(&self, head: Head) -> Arc<dyn Held> {
-        let value = self.value.clone();
-        Arc::new(Self { head, value })
-    }
-}
-
-impl dyn Held {
-    pub(crate) fn typed<V: 'static>(&self) -> Option<&Stored<V>> {
-        (self as &dyn Any).downcast_ref()
-    }
-
-    /// The same with another course of life.
-    pub(crate) fn with_life(&self, life: Life) -> Arc<Self> {
-        let head = self.head();
-        self.with_head(Head::new(
-            head.key.clone(),
-            life,
-            head.epoch,
-            head.id,
-            head.deps.clone(),
-            head.bytes,
-        ))
-    }
-}
 
 /// What leaves the map is freed a few dozen entries at a time, for each thread that takes some out. An
 /// entry of more than this fraction of the capacity is not left to wait for the others.
 const LARGE: usize = 4096;
 
+/// How many places are copied at a time while the map grows: a few microseconds' worth, so that the
+/// larger table does not wait beside the smaller one for a tenth of its size to come in.
+const COPIED: usize = 512;
+
+/// After how many insertions a thread gives up what it has taken out.
+const FLUSHED: usize = 1024;
+
 /// The local tier.
 pub(crate) struct Local {
-    map: HashMap<LocalKey, Kept, RandomState>,
+    /// By the hash of the key, which is in the entry. Of two keys with one hash the later has the place:
+    /// that costs a miss, once in more keys than fit into any memory, since nobody outside knows what
+    /// the hasher was seeded with.
+    map: HashMap<u64, Kept, AsItIs>,
+    hasher: RandomState,
     eviction: Eviction,
+    /// Whether there is a shared tier, so that entries have ids of their own.
+    before_shared: bool,
+    /// How many entries were put in.
+    inserted: AtomicUsize,
     /// From how many bytes on an entry that leaves is given up at once.
     large: usize,
     /// Entries and bytes per function, by its number, for the metrics.
@@ -212,34 +52,117 @@ pub(crate) struct Size {
     pub(crate) entries: AtomicUsize,
     pub(crate) bytes: AtomicUsize,
     limit: Limit,
+    /// That of the entry that was made last: the next one's is most likely the same.
+    last: Mutex<Option<Arc<About>>>,
+}
+
+/// For keys that are hashes.
+#[derive(Clone, Copy, Debug, Default)]
+struct AsItIs(u64);
+
+impl BuildHasher for AsItIs {
+    type Hasher = Self;
+
+    #[inline]
+    fn build_hasher(&self) -> Self {
+        *self
+    }
+}
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Local {
     /// A tier of at most `capacity` bytes.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            map: HashMap::with_hasher(RandomState::default()),
+            map: HashMap::builder()
+                .hasher(AsItIs::default())
+                .resize_mode(ResizeMode::Incremental(COPIED))
+                .build(),
+            hasher: RandomState::default(),
             eviction: Eviction::new(capacity),
+            before_shared: false,
+            inserted: AtomicUsize::new(0),
             large: capacity / LARGE,
             sizes: HashMap::new(),
         }
     }
 
-    /// Has `take` take the value at a key, if it holds and `serve` says that its age is right.
+    /// The same before a shared tier, where there is one.
+    pub(crate) fn before(mut self, shared: bool) -> Self {
+        self.before_shared = shared;
+        self
+    }
+
+    /// The head of an entry to be. What it has in common with the one that was made last for its
+    /// function, it shares. `bytes`: what the entry takes in memory, but for what is only known here.
+    pub(crate) fn head(
+        &self,
+        key: LocalKey,
+        life: Life,
+        epoch: u64,
+        id: EntryId,
+        deps: &[Dependency],
+        bytes: usize,
+    ) -> Head {
+        let size = self.size_of(key.function);
+        let mut last = size.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (about, own) = match &*last {
+            Some(last) if !self.before_shared && last.is_of(epoch, deps) => (Arc::clone(last), 0),
+            last => {
+                let (deps, own) = last.as_ref().and_then(|last| last.same(deps)).map_or_else(
+                    || (Arc::from(deps), About::list_bytes(deps)),
+                    |same| (same, 0),
+                );
+                let confirmed = nanoseconds(life.confirmed());
+                let about = Arc::new(About::new(epoch, id, confirmed, deps));
+                (about, About::BYTES + own)
+            }
+        };
+        if !last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &about)) {
+            *last = Some(Arc::clone(&about));
+        }
+        drop(last);
+        let bytes = bytes.saturating_add(key.heap() + own);
+        Head::of(key, life, about, bytes)
+    }
+
+    #[inline]
+    fn hash(&self, key: KeyRef<'_>) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// Has `take` take the value at a key, if `serve` says that it may be served.
+    #[inline]
     pub(crate) fn hit(
         &self,
         key: KeyRef<'_>,
-        epoch: u64,
-        now: Duration,
-        serve: impl FnOnce(&Life, Age) -> bool,
+        serve: impl FnOnce(&Head) -> bool,
         take: &mut dyn FnMut(&dyn Held) -> bool,
     ) -> bool {
+        let hash = self.hash(key);
         let map = self.map.pin();
-        let Some(held) = map.get(&key) else {
+        let Some(held) = map.get(&hash) else {
             return false;
         };
         let head = held.head();
-        if !head.holds(epoch, now) || !serve(&head.life, head.life.age(now)) {
+        if !head.key.is(key) || !serve(head) {
             return false;
         }
         head.mark_used();
@@ -248,15 +171,14 @@ impl Local {
 
     /// Whatever is at a key, to be checked with the store before it is used.
     pub(crate) fn find(&self, key: KeyRef<'_>) -> Option<Arc<dyn Held>> {
-        let map = self.map.pin();
-        let held = map.get(&key)?;
-        held.head().mark_used();
-        Some(Arc::clone(held))
+        self.look(key).inspect(|held| held.head().mark_used())
     }
 
     /// The same, of which nobody is to notice that it was looked at.
     pub(crate) fn look(&self, key: KeyRef<'_>) -> Option<Arc<dyn Held>> {
-        self.map.pin().get(&key).map(|held| Arc::clone(held))
+        let map = self.map.pin();
+        let held = map.get(&self.hash(key))?;
+        held.head().key.is(key).then(|| Arc::clone(held))
     }
 
     /// Puts an entry in. Who calls this holds the key's flight shard (guard G7). Returns the
@@ -269,17 +191,21 @@ impl Local {
         epoch: u64,
         capacity: Option<usize>,
     ) -> Vec<u32> {
-        if entry.head().bytes > self.eviction.largest() {
+        if entry.head().is_too_large(self.eviction.largest()) {
             // It would push everything else out.
             self.remove(entry.head().key.borrowed());
             return Vec::new();
         }
-        let key = entry.head().key.clone();
+        let hash = self.hash(entry.head().key.borrowed());
         let entry = Kept::new(entry);
         self.account(&entry, true);
         let guard = self.map.guard();
-        if let Some(old) = self.map.insert(key, entry.clone(), &guard) {
+        if let Some(old) = self.map.insert(hash, entry.clone(), &guard) {
             self.forget(old, &guard);
+        }
+        // What a table leaves behind that was grown out of waits, too, and is as large as the map.
+        if self.inserted.fetch_add(1, Ordering::Relaxed) % FLUSHED == FLUSHED - 1 {
+            guard.flush();
         }
         drop(guard);
         let mut evicted = Vec::new();
@@ -291,17 +217,18 @@ impl Local {
             });
         }
         for victim in self.eviction.admit(entry, now) {
-            let key = victim.head().key.clone();
+            let head = victim.head();
+            let hash = self.hash(head.key.borrowed());
             // Only if it is still this very entry: another may have taken its place.
             let guard = self.map.guard();
             let removed = self
                 .map
-                .remove_if(&key, |_, held| Arc::ptr_eq(held, &victim), &guard)
+                .remove_if(&hash, |_, held| Arc::ptr_eq(held, &victim), &guard)
                 .is_ok_and(|removed| removed.is_some());
             if removed {
                 self.left(&victim, &guard);
-                if victim.head().holds(epoch, now) {
-                    evicted.push(key.function);
+                if head.holds(epoch, now) {
+                    evicted.push(head.key.function);
                 }
             }
         }
@@ -310,14 +237,14 @@ impl Local {
 
     /// Makes room for an entry, which is in the map already, among those of its function.
     fn limit(&self, entry: &Arc<dyn Held>, capacity: usize, mut evicted: impl FnMut(&Head)) {
-        let size = self.size_of(entry);
+        let size = self.size_of(entry.head().key.function);
         size.limit.admit(
             entry,
             || size.entries.load(Ordering::Relaxed) > capacity,
             |key, at, at_last| {
-                let guard = self.map.guard();
-                let Some(held) = self.map.get(key, &guard).filter(|held| address(held) == at)
-                else {
+                let (guard, hash) = (self.map.guard(), self.hash(key.borrowed()));
+                let held = self.map.get(&hash, &guard);
+                let Some(held) = held.filter(|held| address(held) == at) else {
                     return Asked::Gone;
                 };
                 let used = held.head().used.load(Ordering::Relaxed);
@@ -328,7 +255,7 @@ impl Local {
                 // Only if it is still this very entry: another may have taken its place.
                 let removed = self
                     .map
-                    .remove_if(key, |_, held| address(held) == at, &guard);
+                    .remove_if(&hash, |_, held| address(held) == at, &guard);
                 let Ok(Some((_, victim))) = removed else {
                     return Asked::Gone;
                 };
@@ -339,14 +266,16 @@ impl Local {
         );
         size.limit.tidy(capacity, |key, at| {
             let map = self.map.pin();
-            map.get(key).is_some_and(|held| address(held) == at)
+            let held = map.get(&self.hash(key.borrowed()));
+            held.is_some_and(|held| address(held) == at)
         });
     }
 
     /// Takes an entry out. Who calls this holds the key's flight shard (guard G7).
     pub(crate) fn remove(&self, key: KeyRef<'_>) {
         let guard = self.map.guard();
-        if let Some((_, old)) = self.map.remove_entry(&key, &guard) {
+        let is_it = |_: &u64, held: &Kept| held.head().key.is(key);
+        if let Ok(Some((_, old))) = self.map.remove_if(&self.hash(key), is_it, &guard) {
             self.forget(old, &guard);
         }
     }
@@ -368,26 +297,27 @@ impl Local {
     /// An entry is out of the map.
     fn left(&self, old: &Kept, guard: &impl Guard) {
         self.account(old, false);
-        if old.head().bytes >= self.large {
+        if old.head().bytes() >= self.large {
             guard.flush();
         }
     }
 
     fn account(&self, entry: &Arc<dyn Held>, added: bool) {
-        let (head, size) = (entry.head(), self.size_of(entry));
+        let head = entry.head();
+        let size = self.size_of(head.key.function);
         if added {
             size.entries.fetch_add(1, Ordering::Relaxed);
-            size.bytes.fetch_add(head.bytes, Ordering::Relaxed);
+            size.bytes.fetch_add(head.bytes(), Ordering::Relaxed);
         } else {
             size.entries.fetch_sub(1, Ordering::Relaxed);
-            size.bytes.fetch_sub(head.bytes, Ordering::Relaxed);
+            size.bytes.fetch_sub(head.bytes(), Ordering::Relaxed);
         }
     }
 
-    /// What the function of an entry has.
-    fn size_of(&self, entry: &Arc<dyn Held>) -> Arc<Size> {
+    /// What a function has.
+    fn size_of(&self, function: u32) -> Arc<Size> {
         let sizes = self.sizes.pin();
-        Arc::clone(sizes.get_or_insert_with(entry.head().key.function, Arc::default))
+        Arc::clone(sizes.get_or_insert_with(function, Arc::default))
     }
 }
 

@@ -2,12 +2,17 @@
 
 mod cells;
 mod eviction;
+mod head;
+mod key;
 mod life;
 mod limit;
 mod map;
+mod moves;
 mod parting;
 
 pub(crate) use cells::{Cell, Cells};
+pub(crate) use head::{Dependency, Head, Held, Stored};
+pub(crate) use key::{KeyRef, LocalKey};
 pub(crate) use life::{Age, Life, nanoseconds};
-pub(crate) use map::{Dependency, Head, Held, KeyRef, Local, LocalKey, Stored};
+pub(crate) use map::Local;
 pub(crate) use parting::Parting;

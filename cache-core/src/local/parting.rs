@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::map::Held;
+use super::head::Held;
 
 #[derive(Default)]
 struct Parted {

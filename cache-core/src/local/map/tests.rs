@@ -1,14 +1,11 @@
 use super::*;
+use crate::local::{Cells, Stored};
 
 const NEVER: Duration = Duration::from_hours(1);
 const NOW: Duration = Duration::ZERO;
 
 fn lasting(end: Duration) -> Life {
     Life::new(end, end, Duration::ZERO, NOW)
-}
-
-fn served(_: &Life, age: Age) -> bool {
-    age == Age::Quiet
 }
 
 fn entry(args: &str, bytes: usize, expires: Duration) -> Arc<Stored<String>> {
@@ -28,12 +25,13 @@ fn entry(args: &str, bytes: usize, expires: Duration) -> Arc<Stored<String>> {
 fn hit_as<V: Clone + 'static>(
     local: &Local,
     key: KeyRef<'_>,
-    epoch: u64,
+    (cells, epoch): (&Cells, u64),
     now: Duration,
-    serve: impl FnOnce(&Life, Age) -> bool,
 ) -> Option<V> {
     let mut value = None;
-    local.hit(key, epoch, now, serve, &mut |held| {
+    let (seen, now) = (cells.seen(), nanoseconds(now));
+    let serve = |head: &Head| head.stands(seen, || epoch) && head.is_sure(now);
+    local.hit(key, serve, &mut |held| {
         value = held.typed::<V>().map(|stored| stored.value.clone());
         value.is_some()
     });
@@ -41,16 +39,11 @@ fn hit_as<V: Clone + 'static>(
 }
 
 fn hit(local: &Local, args: &str) -> Option<String> {
-    hit_as::<String>(
-        local,
-        KeyRef {
-            function: 1,
-            args: args.as_bytes(),
-        },
-        0,
-        NOW,
-        served,
-    )
+    let key = KeyRef {
+        function: 1,
+        args: args.as_bytes(),
+    };
+    hit_as(local, key, (&Cells::new(1), 0), NOW)
 }
 
 #[test]
@@ -63,12 +56,13 @@ fn what_is_inserted_is_hit_under_its_own_key_and_type_only() {
         function: 2,
         args: b"7",
     };
-    assert_eq!(hit_as::<String>(&local, other, 0, NOW, served), None);
+    let cells = &Cells::new(1);
+    assert_eq!(hit_as::<String>(&local, other, (cells, 0), NOW), None);
     let key = KeyRef {
         function: 1,
         args: b"7",
     };
-    assert_eq!(hit_as::<u64>(&local, key, 0, NOW, served), None);
+    assert_eq!(hit_as::<u64>(&local, key, (cells, 0), NOW), None);
 }
 
 #[test]
@@ -88,35 +82,95 @@ fn large_values_that_have_left_take_no_memory() {
 #[test]
 fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
     let local = Local::new(10_000);
-    let cell = Arc::new(Cell::new("a"));
-    let stamp = cell.stamp_or_make(1, || 5).expect("a fresh cell");
-    let tagged = Stored {
-        head: Head::new(
-            LocalKey::new(1, b"7"),
-            lasting(Duration::from_secs(10)),
-            0,
-            EntryId([0; 16]),
-            Box::new([Dependency {
-                cell: Arc::clone(&cell),
-                stamp,
-            }]),
-            100,
-        ),
-        value: 7_u64,
+    let cells = Cells::new(100);
+    let [common, own] = ["common", "own"].map(|tag| cells.cell(tag));
+    let late = Duration::from_secs(10);
+    let hit = |epoch, now| {
+        let args = b"7".as_slice();
+        hit_as::<u64>(&local, KeyRef { function: 1, args }, (&cells, epoch), now)
     };
-    local.insert(Arc::new(tagged), NOW, 0, None);
+    let put = || {
+        let deps = [&common, &own].map(|cell| Dependency {
+            cell: Arc::clone(cell),
+            stamp: cell.stamp_or_make(1, || 5).expect("a live cell"),
+        });
+        let (key, deps) = (LocalKey::new(1, "7"), Box::new(deps));
+        let head = Head::new(key, lasting(late), 0, EntryId([0; 16]), deps, 100);
+        local.insert(Arc::new(Stored { head, value: 7_u64 }), NOW, 0, None);
+        assert_eq!(hit(0, NOW), Some(7));
+        // Not looked over again.
+        assert_eq!(hit(0, NOW), Some(7));
+    };
+    put();
+    assert_eq!(hit(0, late), None);
+    cells.cell("another").stamp_or_make(1, || 6);
+    cells.advance("another");
+    assert_eq!(hit(0, NOW), Some(7), "something else has moved");
+    for moved in [&common, &own] {
+        put();
+        moved.advance();
+        assert_eq!(hit(0, NOW), None, "{} has ended", moved.tag());
+    }
+    put();
+    cells.lose_sight();
+    assert_eq!(hit(0, NOW), None, "nothing is known any more");
+    common.learn(common.moved(), Some(5), false, 1);
+    own.learn(own.moved(), Some(5), false, 1);
+    assert_eq!(hit(0, NOW), Some(7), "all is as it was");
+    own.restamp(own.moved(), 1, || 6);
+    assert_eq!(hit(0, NOW), None, "it was written to");
+    own.advance();
+    put();
+    own.learn(own.moved(), Some(8), false, 1);
+    assert_eq!(hit(0, NOW), None, "it is not what it was");
+    own.advance();
+    put();
+    cells.epoch_ended();
+    assert_eq!(hit(1, NOW), None);
+}
+
+#[test]
+fn a_hit_after_an_invalidation_never_gets_the_value_from_before() {
+    use std::sync::atomic::AtomicU64;
+
+    const ROUNDS: u64 = 20_000;
+    let local = Local::new(1 << 20);
+    let cells = Cells::new(100);
+    let cell = cells.cell("a");
+    let ended = AtomicU64::new(0);
     let key = KeyRef {
         function: 1,
         args: b"7",
     };
-    assert_eq!(hit_as::<u64>(&local, key, 0, NOW, served), Some(7));
-    assert_eq!(
-        hit_as::<u64>(&local, key, 0, Duration::from_secs(10), served),
-        None
-    );
-    assert_eq!(hit_as::<u64>(&local, key, 1, NOW, served), None);
-    cell.advance();
-    assert_eq!(hit_as::<u64>(&local, key, 0, NOW, served), None);
+    let reader = || {
+        let (mut hits, mut before) = (0_u64, 0);
+        while before < ROUNDS {
+            before = ended.load(Ordering::Acquire);
+            if let Some(value) = hit_as::<u64>(&local, key, (&cells, 0), NOW) {
+                assert!(value > before, "{value} was invalidated");
+                hits += 1;
+            }
+        }
+        hits
+    };
+    std::thread::scope(|scope| {
+        let readers = [scope.spawn(reader), scope.spawn(reader)];
+        for value in 1..=ROUNDS {
+            let stamp = cell.stamp_or_make(1, || value).expect("a live cell");
+            let deps = Box::new([Dependency {
+                cell: Arc::clone(&cell),
+                stamp,
+            }]);
+            let (key, life) = (LocalKey::new(1, "7"), lasting(NEVER));
+            let head = Head::new(key, life, 0, EntryId([0; 16]), deps, 100);
+            local.insert(Arc::new(Stored { head, value }), NOW, 0, None);
+            cells.advance("a");
+            ended.store(value, Ordering::Release);
+        }
+        for reader in readers {
+            reader.join().expect("no value from before");
+        }
+    });
 }
 
 #[test]
@@ -256,6 +310,6 @@ fn the_queue_of_a_bound_does_not_grow_with_what_has_left() {
         });
     }
     let held: Arc<dyn Held> = value;
-    assert!(local.size_of(&held).limit.len() <= 2 * 2 + 65);
+    assert!(local.size_of(held.head().key.function).limit.len() <= 2 * 2 + 65);
     assert_eq!(local.size(1), (0, 0));
 }

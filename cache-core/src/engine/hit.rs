@@ -1,0 +1,143 @@
+//! A local hit: a value for a call that need not ask anybody. In the common case a few words are
+//! compared, and that is all.
+
+use std::time::Duration;
+
+use super::outage::unit;
+use super::{Engine, Function, spans};
+use crate::local::{Age, Head, Held, KeyRef};
+use crate::metrics::Count;
+
+impl Engine {
+    /// Whether a local entry may be returned without asking the store, at this time of the coarse
+    /// clock. To be asked before the epoch is looked at: whatever is trusted is of a later one.
+    pub(crate) fn trusts_local(&self, now: Duration) -> bool {
+        self.trusts_local_at(crate::local::nanoseconds(now))
+    }
+
+    #[inline]
+    fn trusts_local_at(&self, now: u64) -> bool {
+        self.store.is_none() || (self.trust.holds_at(now) && self.outage.usable())
+    }
+
+    /// Where events don't flow: how long ago a local value may have been confirmed to be served
+    /// without asking. `None`: each one is asked about.
+    pub(super) fn trusted_for(&self) -> Option<Duration> {
+        let untold = !self.local_trust.is_zero() && !self.trust.is_proven();
+        (untold && self.outage.usable()).then_some(self.local_trust)
+    }
+
+    /// The local tier's value for a call that need not ask anybody, counted. `early`: whether it is to
+    /// be refreshed although it is fresh, once that was drawn.
+    /// `take` takes it, where it is of the right type.
+    pub(crate) fn local_hit(
+        &self,
+        function: &Function,
+        key: KeyRef<'_>,
+        early: &mut Option<bool>,
+        take: &mut dyn FnMut(&dyn Held) -> bool,
+    ) -> bool {
+        // In this order: what is trusted is of the latest epoch, and what has moved is counted
+        // before it is looked at (`local/moves.rs`).
+        let now = self.env.coarse_nanos();
+        if function.settings.strict || !self.trusts_local_at(now) {
+            return self.untold_hit(function, key, early, take, now);
+        }
+        let seen = self.cells.seen();
+        let mut stale = false;
+        let serve = |head: &Head| {
+            head.stands(seen, || self.epoch())
+                && (head.is_sure(now) || self.weighs(head, now, early, &mut stale))
+        };
+        let hit = self.local.hit(key, serve, take);
+        if hit {
+            Self::count_hit(function, stale);
+        }
+        hit
+    }
+
+    /// The same where nobody tells of what moves, or each call is to ask.
+    #[cold]
+    fn untold_hit(
+        &self,
+        function: &Function,
+        key: KeyRef<'_>,
+        early: &mut Option<bool>,
+        take: &mut dyn FnMut(&dyn Held) -> bool,
+        now: u64,
+    ) -> bool {
+        let Some(span) = self.trusted_for().filter(|_| !function.settings.strict) else {
+            return false;
+        };
+        let seen = self.cells.seen();
+        let mut stale = false;
+        let serve = |head: &Head| {
+            head.stands(seen, || self.epoch())
+                && was_confirmed(head, now, span)
+                && self.weighs(head, now, early, &mut stale)
+        };
+        let hit = self.local.hit(key, serve, take);
+        if hit {
+            Self::count_hit(function, stale);
+        }
+        hit
+    }
+
+    /// Whether a call of a function may have a value that was found in the local tier, without asking
+    /// anybody; counted if so.
+    pub(super) fn may_have(
+        &self,
+        function: &Function,
+        early: &mut Option<bool>,
+        held: &dyn Held,
+    ) -> bool {
+        if function.settings.strict {
+            return false;
+        }
+        let (now, head) = (self.env.coarse_nanos(), held.head());
+        let told = self.trusts_local_at(now);
+        let span = self.trusted_for();
+        let seen = self.cells.seen();
+        let mut stale = false;
+        let hit = (told || span.is_some_and(|span| was_confirmed(head, now, span)))
+            && head.stands(seen, || self.epoch())
+            && self.weighs(head, now, early, &mut stale);
+        if hit {
+            Self::count_hit(function, stale);
+        }
+        hit
+    }
+
+    /// Whether an entry that stands is of the right age; `stale` is set where that is past its time to
+    /// live.
+    #[inline(never)]
+    fn weighs(&self, head: &Head, now: u64, early: &mut Option<bool>, stale: &mut bool) -> bool {
+        let (life, now) = (head.life(), Duration::from_nanos(now));
+        match life.age(now) {
+            Age::Quiet => {
+                *stale = life.is_stale(now);
+                true
+            }
+            Age::Early(left) => {
+                let draw = || life.is_due(left, unit(self.env.draw()));
+                !*early.get_or_insert_with(draw)
+            }
+            Age::Stale(_) | Age::Ended => false,
+        }
+    }
+
+    #[inline]
+    fn count_hit(function: &Function, stale: bool) {
+        function.kind.counters.count(if stale {
+            Count::HitStale
+        } else {
+            Count::HitLocal
+        });
+        spans::hit(function, stale);
+    }
+}
+
+/// Whether the store was asked about an entry not longer ago than that.
+fn was_confirmed(head: &Head, now: u64, span: Duration) -> bool {
+    Duration::from_nanos(now) < head.life().confirmed().saturating_add(span)
+}

@@ -1,0 +1,195 @@
+//! What a local entry is found by: the function, as this process numbers them, and its arguments as
+//! bytes that nobody here reads. Short ones need no memory of their own.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// How many bytes of arguments a key holds itself.
+const SHORT: usize = 22;
+
+/// Which entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LocalKey {
+    pub(crate) function: u32,
+    pub(crate) args: ArgBytes,
+}
+
+/// The same, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyRef<'a> {
+    pub(crate) function: u32,
+    pub(crate) args: &'a [u8],
+}
+
+impl LocalKey {
+    pub(crate) fn new(function: u32, args: impl AsRef<[u8]>) -> Self {
+        Self {
+            function,
+            args: ArgBytes::new(args.as_ref()),
+        }
+    }
+
+    pub(crate) fn borrowed(&self) -> KeyRef<'_> {
+        KeyRef {
+            function: self.function,
+            args: &self.args,
+        }
+    }
+
+    /// Whether this is the key.
+    #[inline]
+    pub(super) fn is(&self, key: KeyRef<'_>) -> bool {
+        self.function == key.function && same(&self.args, key.args)
+    }
+
+    /// How many bytes it takes beside its own place in memory.
+    pub(super) fn heap(&self) -> usize {
+        match &self.args.0 {
+            Place::Here(..) => 0,
+            // The two counts of the allocation.
+            Place::Away(bytes) => bytes.len() + 2 * size_of::<usize>(),
+        }
+    }
+}
+
+impl Hash for LocalKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.borrowed().hash(state);
+    }
+}
+
+impl Hash for KeyRef<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u32(self.function);
+        state.write(self.args);
+    }
+}
+
+/// Whether two texts are the same. Short ones are compared as words, the last of which may overlap the
+/// one before, and not by a call: every hit makes this comparison.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let length = one.len();
+    if length != other.len() {
+        return false;
+    }
+    match length {
+        8..=16 => one[..8] == other[..8] && one[length - 8..] == other[length - 8..],
+        4..8 => one[..4] == other[..4] && one[length - 4..] == other[length - 4..],
+        0..4 => one.iter().eq(other),
+        _ => one == other,
+    }
+}
+
+/// The arguments of a key.
+#[derive(Clone)]
+pub(crate) struct ArgBytes(Place);
+
+#[derive(Clone)]
+enum Place {
+    Here(u8, [u8; SHORT]),
+    Away(Arc<[u8]>),
+}
+
+impl ArgBytes {
+    fn new(args: &[u8]) -> Self {
+        let mut bytes = [0; SHORT];
+        match (bytes.get_mut(..args.len()), u8::try_from(args.len())) {
+            (Some(place), Ok(length)) => {
+                place.copy_from_slice(args);
+                Self(Place::Here(length, bytes))
+            }
+            _ => Self(Place::Away(args.into())),
+        }
+    }
+}
+
+impl Deref for ArgBytes {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Place::Here(length, bytes) => &bytes[..usize::from(*length).min(SHORT)],
+            Place::Away(bytes) => bytes,
+        }
+    }
+}
+
+impl PartialEq for ArgBytes {
+    fn eq(&self, other: &Self) -> bool {
+        same(self, other)
+    }
+}
+
+impl Eq for ArgBytes {}
+
+impl PartialOrd for ArgBytes {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ArgBytes {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl fmt::Debug for ArgBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_text(f)
+    }
+}
+
+impl fmt::Display for ArgBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_text(f)
+    }
+}
+
+impl ArgBytes {
+    fn fmt_text(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_told_apart_at_every_length_and_byte() {
+        for length in 0..70_usize {
+            let args: Vec<u8> = (0..70).take(length).collect();
+            let key = LocalKey::new(1, &args);
+            assert_eq!(&*key.args, args, "{length} bytes");
+            assert!(key.is(KeyRef {
+                function: 1,
+                args: &args
+            }));
+            assert!(!key.is(KeyRef {
+                function: 2,
+                args: &args
+            }));
+            for at in 0..length {
+                let mut other = args.clone();
+                other[at] ^= 1;
+                assert_ne!(key, LocalKey::new(1, &other), "byte {at} of {length}");
+            }
+            let longer = [&*args, &[0]].concat();
+            assert_ne!(key, LocalKey::new(1, &longer), "{length} bytes and a zero");
+        }
+    }
+
+    #[test]
+    fn a_short_key_needs_no_memory_of_its_own() {
+        assert!(size_of::<LocalKey>() <= 32);
+        assert_eq!(LocalKey::new(1, [7; SHORT]).heap(), 0);
+        assert!(LocalKey::new(1, [7; SHORT + 1]).heap() > SHORT);
+    }
+}
