@@ -2,6 +2,7 @@
 //! bounded by bytes.
 
 use std::hash::{BuildHasher, Hasher};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,11 +36,11 @@ pub(crate) struct Local {
     /// the hasher was seeded with.
     map: HashMap<u64, Kept, AsItIs>,
     hasher: RandomState,
-    eviction: Eviction,
+    eviction: Apart<Eviction>,
     /// Whether there is a shared tier, so that entries have ids of their own.
     before_shared: bool,
     /// How many entries were put in.
-    inserted: AtomicUsize,
+    inserted: Apart<AtomicUsize>,
     /// From how many bytes on an entry that leaves is given up at once.
     large: usize,
     /// Entries and bytes per function, by its number, for the metrics.
@@ -54,6 +55,18 @@ pub(crate) struct Size {
     limit: Limit,
     /// That of the entry that was made last: the next one's is most likely the same.
     last: Mutex<Option<Arc<About>>>,
+}
+
+/// On cache lines of its own: what insertions write must not lie beside what every hit reads.
+#[repr(align(128))]
+struct Apart<T>(T);
+
+impl<T> Deref for Apart<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 /// For keys that are hashes.
@@ -96,9 +109,9 @@ impl Local {
                 .resize_mode(ResizeMode::Incremental(COPIED))
                 .build(),
             hasher: RandomState::default(),
-            eviction: Eviction::new(capacity),
+            eviction: Apart(Eviction::new(capacity)),
             before_shared: false,
-            inserted: AtomicUsize::new(0),
+            inserted: Apart(AtomicUsize::new(0)),
             large: capacity / LARGE,
             sizes: HashMap::new(),
         }
