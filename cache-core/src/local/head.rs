@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::cells::Cell;
+use super::course::Course;
 use super::key::LocalKey;
-use super::life::{Course, Life, nanoseconds};
+use super::life::{Life, nanoseconds};
 use super::moves::{Seen, Verified};
 use crate::entry::EntryId;
 use crate::store::Stamp;
@@ -122,7 +123,7 @@ impl Head {
     pub(super) fn of(key: LocalKey, life: Life, about: Arc<About>, bytes: usize) -> Self {
         Self {
             key,
-            course: life.course(),
+            course: Course::of(&life),
             verified: Verified::default(),
             about,
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),

@@ -1,16 +1,15 @@
 //! The map of local entries: found by function and canonical arguments, held as typed values,
 //! bounded by bytes.
 
-use std::hash::{BuildHasher, Hasher};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use foldhash::quality::RandomState;
 use papaya::{Guard, HashMap, ResizeMode};
 
 use super::eviction::Eviction;
+use super::hash::{AsItIs, KeyHasher};
 use super::head::{About, Dependency, Head, Held};
 use super::key::{KeyRef, LocalKey};
 use super::life::{Life, nanoseconds};
@@ -35,7 +34,7 @@ pub(crate) struct Local {
     /// that costs a miss, once in more keys than fit into any memory, since nobody outside knows what
     /// the hasher was seeded with.
     map: HashMap<u64, Kept, AsItIs>,
-    hasher: RandomState,
+    hasher: KeyHasher,
     eviction: Apart<Eviction>,
     /// Whether there is a shared tier, so that entries have ids of their own.
     before_shared: bool,
@@ -69,37 +68,6 @@ impl<T> Deref for Apart<T> {
     }
 }
 
-/// For keys that are hashes.
-#[derive(Clone, Copy, Debug, Default)]
-struct AsItIs(u64);
-
-impl BuildHasher for AsItIs {
-    type Hasher = Self;
-
-    #[inline]
-    fn build_hasher(&self) -> Self {
-        *self
-    }
-}
-
-impl Hasher for AsItIs {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    #[inline]
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 impl Local {
     /// A tier of at most `capacity` bytes.
     pub(crate) fn new(capacity: usize) -> Self {
@@ -108,7 +76,7 @@ impl Local {
                 .hasher(AsItIs::default())
                 .resize_mode(ResizeMode::Incremental(COPIED))
                 .build(),
-            hasher: RandomState::default(),
+            hasher: KeyHasher::new(),
             eviction: Apart(Eviction::new(capacity)),
             before_shared: false,
             inserted: Apart(AtomicUsize::new(0)),
@@ -158,7 +126,7 @@ impl Local {
 
     #[inline]
     fn hash(&self, key: KeyRef<'_>) -> u64 {
-        self.hasher.hash_one(key)
+        self.hasher.hash(key)
     }
 
     /// Has `take` take the value at a key, if `serve` says that it may be served.

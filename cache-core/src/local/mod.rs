@@ -1,7 +1,9 @@
 //! The in-process tier: typed values ready to clone, and the tag cells that end them.
 
 mod cells;
+mod course;
 mod eviction;
+mod hash;
 mod head;
 mod key;
 mod life;
