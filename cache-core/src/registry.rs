@@ -38,16 +38,23 @@ pub struct Spec {
 /// One instantiation of a site: the types its static cannot tell apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Instance {
-    id: TypeId,
+    /// `None` where there is only one.
+    id: Option<TypeId>,
     name: fn() -> &'static str,
 }
 
 impl Instance {
-    /// The instantiation for these types: `()` where there is only one. Lifetimes don't count.
+    /// That of a function without types of its own.
+    pub const SOLE: &Self = &Self {
+        id: None,
+        name: std::any::type_name::<()>,
+    };
+
+    /// The instantiation for these types. Lifetimes don't count.
     #[must_use]
     pub fn of<T: ?Sized>() -> Self {
         Self {
-            id: typeid::of::<T>(),
+            id: Some(typeid::of::<T>()),
             name: std::any::type_name::<T>,
         }
     }
@@ -58,9 +65,9 @@ impl Instance {
 pub struct Site {
     spec: Spec,
     /// Most sites have one instance.
-    first: OnceLock<(TypeId, &'static Registered)>,
+    first: OnceLock<(Option<TypeId>, &'static Registered)>,
     /// A `static` inside a generic function is shared by all of its instantiations.
-    rest: RwLock<Vec<(TypeId, &'static Registered)>>,
+    rest: RwLock<Vec<(Option<TypeId>, &'static Registered)>>,
     /// Whether it was logged that a batch can't share its entries.
     complained: AtomicBool,
 }
@@ -113,18 +120,18 @@ impl Site {
     #[inline]
     pub(crate) fn first(&'static self, instance: &Instance) -> Option<&'static Registered> {
         let (id, first) = self.first.get()?;
-        (*id == instance.id).then_some(first)
+        (instance.id.is_none() || *id == instance.id).then_some(first)
     }
 
     /// What this process knows of an instance of the site.
-    pub(crate) fn registered(&'static self, instance: Instance) -> &'static Registered {
+    pub(crate) fn registered(&'static self, instance: &Instance) -> &'static Registered {
         let (id, first) = *self
             .first
             .get_or_init(|| (instance.id, register(&self.spec, instance)));
         if id == instance.id {
             return first;
         }
-        let find = |rest: &[(TypeId, &'static Registered)]| {
+        let find = |rest: &[(Option<TypeId>, &'static Registered)]| {
             rest.iter()
                 .find(|(id, _)| *id == instance.id)
                 .map(|(_, registered)| *registered)
@@ -172,7 +179,7 @@ struct Known {
     names: HashMap<(&'static str, &'static str), String>,
 }
 
-fn register(spec: &Spec, instance: Instance) -> &'static Registered {
+fn register(spec: &Spec, instance: &Instance) -> &'static Registered {
     static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
     // The user's own code, which may call a cached function that registers itself: before the lock.
     let policy = (spec.policy)();
@@ -373,8 +380,8 @@ mod tests {
     fn two_functions_of_one_name_in_a_kind_get_two_names_that_each_knows_of() {
         static ONE: Site = Site::new(spec("registry_two", "one", 1));
         static TWO: Site = Site::new(spec("registry_two", "two", 2));
-        let one = ONE.registered(Instance::of::<()>());
-        let two = TWO.registered(Instance::of::<()>());
+        let one = ONE.registered(&Instance::of::<()>());
+        let two = TWO.registered(&Instance::of::<()>());
         assert_eq!(&*one.name, "get");
         assert!(two.name.starts_with("get~"), "{}", two.name);
         assert_eq!(&*two.other, "get");
@@ -388,8 +395,8 @@ mod tests {
     fn a_site_that_claims_another_ones_identity_is_refused() {
         static ONE: Site = Site::new(spec("registry_same", "same", 1));
         static TWO: Site = Site::new(spec("registry_same", "same", 1));
-        assert!(ONE.registered(Instance::of::<()>()).fault.is_none());
-        let fault = TWO.registered(Instance::of::<()>()).fault.as_deref();
+        assert!(ONE.registered(&Instance::of::<()>()).fault.is_none());
+        let fault = TWO.registered(&Instance::of::<()>()).fault.as_deref();
         assert!(
             fault.is_some_and(|fault| fault.contains("claimed")),
             "{fault:?}"
@@ -414,17 +421,17 @@ mod tests {
     #[test]
     fn instantiations_of_one_site_are_told_apart_and_found_again() {
         static SITE: Site = Site::new(spec("registry_generic", "generic", 1));
-        let bytes = SITE.registered(Instance::of::<(u8,)>());
-        let words = SITE.registered(Instance::of::<(u16,)>());
+        let bytes = SITE.registered(&Instance::of::<(u8,)>());
+        let words = SITE.registered(&Instance::of::<(u16,)>());
         assert_ne!(bytes.origin, words.origin);
         assert_ne!(bytes.name, words.name);
         assert_eq!(
             words.number,
-            SITE.registered(Instance::of::<(u16,)>()).number
+            SITE.registered(&Instance::of::<(u16,)>()).number
         );
         assert_eq!(
             bytes.number,
-            SITE.registered(Instance::of::<(u8,)>()).number
+            SITE.registered(&Instance::of::<(u8,)>()).number
         );
     }
 
@@ -434,6 +441,6 @@ mod tests {
             policy: || Policy::new().ttl(Duration::ZERO),
             ..spec("registry_zero", "zero", 1)
         });
-        assert!(SITE.registered(Instance::of::<()>()).fault.is_some());
+        assert!(SITE.registered(&Instance::of::<()>()).fault.is_some());
     }
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::Tags;
 use super::ticket::Way;
-use crate::cache::{Transaction, plainly_current, with_current};
-use crate::engine::{Call, Engine, Function, Solo, Targets};
+use crate::cache::{Transaction, scope, with_current};
+use crate::engine::{Call, Engine, Function, Looked, Solo, Targets};
 use crate::key::Args;
-use crate::local::{Held, KeyRef};
+use crate::local::Held;
 use crate::metrics::Count;
 use crate::registry::{Instance, Site};
 use crate::shape::Shape;
@@ -54,18 +54,6 @@ impl<R, S: Shape<R>, T: FnMut(&mut Tags)> Described for Asked<R, S, T> {
     }
 }
 
-/// What came of a look at the local tier.
-#[derive(Clone, Copy)]
-pub(super) enum Looked {
-    /// The value is taken.
-    Hit,
-    /// There is none that will do. `early`: whether one is to be refreshed although it is fresh, where that
-    /// was drawn.
-    Missed { early: Option<bool> },
-    /// Nowhere yet: something is to be found out first.
-    Nowhere,
-}
-
 /// Has `take` take the value out of the local tier: what most calls come to, and nothing else. Whatever is
 /// unusual is left to [`look`].
 pub(super) fn hit(
@@ -75,25 +63,46 @@ pub(super) fn hit(
     args: &Args,
     take: &mut dyn FnMut(&dyn Held) -> bool,
 ) -> Looked {
-    let Some(engine) = plainly_current(cache) else {
+    if scope::are_used() {
+        return hit_beside_scopes(site, instance, cache, args, take);
+    }
+    unscoped_hit(site, instance, cache, args, take)
+}
+
+#[inline(never)]
+fn hit_beside_scopes(
+    site: &'static Site,
+    instance: &Instance,
+    cache: Option<&Cache>,
+    args: &Args,
+    take: &mut dyn FnMut(&dyn Held) -> bool,
+) -> Looked {
+    if scope::is_around() {
         return Looked::Nowhere;
-    };
-    let Some(function) = site.first(instance).and_then(|first| engine.known(first)) else {
+    }
+    unscoped_hit(site, instance, cache, args, take)
+}
+
+#[inline]
+fn unscoped_hit(
+    site: &'static Site,
+    instance: &Instance,
+    cache: Option<&Cache>,
+    args: &Args,
+    take: &mut dyn FnMut(&dyn Held) -> bool,
+) -> Looked {
+    let engine = scope::unscoped(cache);
+    let known = engine.zip(site.first(instance));
+    let Some((engine, function)) =
+        known.and_then(|(engine, first)| Some((engine, engine.known(first)?)))
+    else {
         return Looked::Nowhere;
     };
     if !engine.serves(function) {
         return Looked::Nowhere;
     }
-    let key = KeyRef {
-        function: function.number,
-        args: args.as_bytes(),
-    };
-    let mut early = None;
-    if engine.local_hit(function, key, &mut early, take) {
-        Looked::Hit
-    } else {
-        Looked::Missed { early }
-    }
+    // The last thing that is done, with nothing kept for afterwards: so nothing is saved for it either.
+    engine.local_hit(function, args, true, take)
 }
 
 /// Looks for the value, for `take` to take it, unless it was looked for already. `None`: it is taken; else
@@ -101,7 +110,7 @@ pub(super) fn hit(
 #[cold]
 pub(super) fn look(
     site: &'static Site,
-    instance: Instance,
+    instance: &Instance,
     cache: Option<&Cache>,
     args: Option<&Args>,
     looked: Looked,
@@ -117,10 +126,6 @@ pub(super) fn look(
             function.kind.counters.count(Count::Unkeyed);
             return Some(Way::Past);
         };
-        let key = KeyRef {
-            function: function.number,
-            args: args.as_bytes(),
-        };
         if let Some(transaction) = Transaction::around(engine) {
             let way = planned(engine, function, args, asked);
             let text = args.text();
@@ -129,24 +134,24 @@ pub(super) fn look(
                 function.kind.counters.count(Count::Bypassed);
                 return Some(Way::Past);
             }
-            let hit = engine.local_hit(function, key, &mut Some(false), take);
+            let hit = engine.local_hit(function, args, false, take) == Looked::Hit;
             return (!hit).then(|| way.looking());
         }
-        let mut early = None;
-        match looked {
-            Looked::Missed { early: drawn } => early = drawn,
-            Looked::Hit => return None,
-            Looked::Nowhere if engine.local_hit(function, key, &mut early, take) => return None,
-            Looked::Nowhere => {}
+        let looked = match looked {
+            Looked::Nowhere => engine.local_hit(function, args, true, take),
+            looked => looked,
+        };
+        if looked == Looked::Hit {
+            return None;
         }
-        Some(missed(engine, function, args, early, asked))
+        Some(missed(engine, function, args, looked.early(), asked))
     })
 }
 
 /// How a call goes on that looks nowhere.
 pub(super) fn refresh(
     site: &'static Site,
-    instance: Instance,
+    instance: &Instance,
     cache: Option<&Cache>,
     args: Option<&Args>,
     asked: &mut dyn Described,
@@ -175,7 +180,7 @@ pub(super) fn refresh(
 /// Counts a call that goes past the cache.
 pub(super) fn bypass(
     site: &'static Site,
-    instance: Instance,
+    instance: &Instance,
     cache: Option<&Cache>,
     asked: &dyn Described,
 ) {
@@ -188,7 +193,7 @@ pub(super) fn bypass(
 /// The call, to be looked for without loading it.
 pub(super) fn peek(
     site: &'static Site,
-    instance: Instance,
+    instance: &Instance,
     cache: Option<&Cache>,
     args: Option<&Args>,
     asked: &dyn Described,
@@ -204,7 +209,7 @@ pub(super) fn peek(
     })
 }
 
-pub(super) fn registered_key(site: &'static Site, instance: Instance, args: &Args) -> Key {
+pub(super) fn registered_key(site: &'static Site, instance: &Instance, args: &Args) -> Key {
     let registered = site.registered(instance);
     let key = Key::new(
         registered.kind.into(),
@@ -218,7 +223,7 @@ pub(super) fn registered_key(site: &'static Site, instance: Instance, args: &Arg
 pub(super) fn served<'e>(
     engine: &'e Engine,
     site: &'static Site,
-    instance: Instance,
+    instance: &Instance,
     asked: &dyn Described,
 ) -> Option<&'e Arc<Function>> {
     let function = engine.function(site.registered(instance), &|| asked.values());

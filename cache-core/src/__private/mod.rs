@@ -16,10 +16,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use self::asked::{Asked, Looked, registered_key};
+use self::asked::{Asked, registered_key};
 use crate::cache::with_current;
 use crate::driver;
-use crate::engine::{Call, Targets};
+use crate::engine::{Call, Looked, Targets};
 use crate::key::Args;
 use crate::local::Held;
 use crate::shape::Shape;
@@ -77,7 +77,7 @@ pub fn tag(parts: &[Part<'_>]) -> Result<Tag> {
 /// Looks for a value; a miss gives the ticket with which to load it.
 pub fn lookup<R, S: Shape<R>, A: Serialize>(
     site: &'static Site,
-    instance: Instance,
+    instance: &Instance,
     shape: S,
     cache: Option<&Cache>,
     args: &A,
@@ -91,7 +91,7 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
         found.is_some()
     };
     let looked = match args {
-        Some(args) => asked::hit(site, &instance, cache, args, take),
+        Some(args) => asked::hit(site, instance, cache, args, take),
         None => Looked::Nowhere,
     };
     if let Looked::Hit = looked {
@@ -108,7 +108,7 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
 /// Like [`lookup`], but looks nowhere: for `refresh` and `put`.
 pub fn refresh<R, S: Shape<R>, A: Serialize>(
     site: &'static Site,
-    instance: Instance,
+    instance: &Instance,
     shape: S,
     cache: Option<&Cache>,
     args: &A,
@@ -124,7 +124,7 @@ pub fn refresh<R, S: Shape<R>, A: Serialize>(
 /// A call that goes past the cache, because its `enabled` says so.
 pub fn bypass<R, S: Shape<R>>(
     site: &'static Site,
-    instance: Instance,
+    instance: &Instance,
     shape: S,
     cache: Option<&Cache>,
 ) -> Ticket<R, S> {
@@ -178,7 +178,7 @@ where
 }
 
 /// The key of a call.
-pub fn key<A: Serialize>(site: &'static Site, instance: Instance, args: &A) -> Result<Key> {
+pub fn key<A: Serialize>(site: &'static Site, instance: &Instance, args: &A) -> Result<Key> {
     let mut packed = Args::new();
     packed.write(args)?;
     Ok(registered_key(site, instance, &packed))
@@ -200,7 +200,7 @@ impl<R, S> std::fmt::Debug for Sought<R, S> {
 /// What [`peek`] looks for.
 pub fn seek<R, S: Shape<R>, A: Serialize>(
     site: &'static Site,
-    instance: Instance,
+    instance: &Instance,
     shape: S,
     cache: Option<&Cache>,
     args: &A,

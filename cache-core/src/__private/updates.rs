@@ -52,7 +52,7 @@ impl Updating {
 /// Notes what a write will update: the entry of this call.
 pub fn updating<R, S: Shape<R>, A: Serialize>(
     site: &'static Site,
-    instance: Instance,
+    instance: &Instance,
     shape: S,
     cache: Option<&Cache>,
     args: &A,

@@ -1,7 +1,7 @@
 //! The handle users hold: installing, scoping, invalidating, reading the metrics.
 
 mod builder;
-mod scope;
+pub(crate) mod scope;
 mod transaction;
 
 use std::fmt;
@@ -10,8 +10,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 pub use builder::CacheBuilder;
+pub(crate) use scope::with_current;
 use scope::{Entered, INSTALLED, Scope, Scoped};
-pub(crate) use scope::{plainly_current, with_current};
 pub(crate) use transaction::Transaction;
 
 use crate::driver::block_on;

@@ -5,7 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use super::Cache;
@@ -13,7 +14,9 @@ use super::transaction::Transaction;
 use crate::engine::Engine;
 
 pub(super) static INSTALLED: OnceLock<Cache> = OnceLock::new();
-static EMBEDDED: LazyLock<Cache> = LazyLock::new(|| Cache::builder().build());
+static EMBEDDED: OnceLock<Cache> = OnceLock::new();
+/// Set by a thread before its first scope: others may see it late, since it is only about their own.
+static USED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static SCOPES: RefCell<Vec<Rc<Scope>>> = const { RefCell::new(Vec::new()) };
@@ -40,16 +43,24 @@ pub(super) fn innermost<T>(mut find: impl FnMut(&Scope) -> Option<T>) -> Option<
         .flatten()
 }
 
-/// The engine of the cache that applies here, where nothing is known that needs a closer look: neither a
-/// scope nor a transaction.
+/// Whether a scope was ever entered in this process. Where none was, as in most services, a call need not
+/// look at what its thread has: that is a call to the linker's own code.
 #[inline]
-pub(crate) fn plainly_current(cache: Option<&Cache>) -> Option<&Engine> {
-    if DEPTH.get() > 0 {
-        return None;
-    }
+pub(crate) fn are_used() -> bool {
+    USED.load(Ordering::Relaxed)
+}
+
+/// Whether there is a scope around what runs here.
+pub(crate) fn is_around() -> bool {
+    DEPTH.get() > 0
+}
+
+/// The engine that a call uses around which there is no scope, if there is one yet.
+#[inline]
+pub(crate) fn unscoped(cache: Option<&Cache>) -> Option<&Engine> {
     match cache {
         Some(cache) => Some(&cache.engine),
-        None => Some(&INSTALLED.get().unwrap_or_else(|| &EMBEDDED).engine),
+        None => Some(&INSTALLED.get().or_else(|| EMBEDDED.get())?.engine),
     }
 }
 
@@ -66,7 +77,9 @@ pub(crate) fn with_current<T>(
     let cache = match (cache, &scoped) {
         (Some(cache), _) => cache,
         (None, Some(scope)) => &scope.cache,
-        (None, None) => INSTALLED.get().unwrap_or_else(|| &EMBEDDED),
+        (None, None) => INSTALLED
+            .get()
+            .unwrap_or_else(|| EMBEDDED.get_or_init(|| Cache::builder().build())),
     };
     run(&cache.engine, cache)
 }
@@ -108,6 +121,7 @@ pub(super) struct Entered;
 
 impl Entered {
     pub(super) fn new(scope: Scope) -> Self {
+        USED.store(true, Ordering::Relaxed);
         SCOPES.with(|scopes| {
             let mut scopes = scopes.borrow_mut();
             scopes.push(Rc::new(scope));

@@ -261,7 +261,7 @@ impl<T> Table<T> {
 
     fn far(&self, number: u32) -> Option<&T> {
         let (chunk, at) = Self::place(number);
-        self.chunks[chunk].get()?[at].get()
+        self.chunks.get(chunk)?.get()?.get(at)?.get()
     }
 
     /// What is at a number, made where there is nothing.

@@ -5,8 +5,51 @@ use std::time::Duration;
 
 use super::outage::unit;
 use super::{Engine, Function, spans};
+use crate::key::Args;
 use crate::local::{Age, Head, Held, KeyRef};
 use crate::metrics::Count;
+
+/// What came of a look at the local tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// The value is taken.
+    Hit,
+    /// There is none that will do.
+    Missed,
+    /// There is one, but it was drawn that this call refreshes it although it is fresh.
+    Early,
+    /// There is none that will do, although it was drawn that this call need not refresh it.
+    NotEarly,
+    /// Nowhere yet: something is to be found out first.
+    Nowhere,
+}
+
+impl Looked {
+    fn missed(early: Option<bool>) -> Self {
+        match early {
+            None => Self::Missed,
+            Some(true) => Self::Early,
+            Some(false) => Self::NotEarly,
+        }
+    }
+
+    /// Whether a value is to be refreshed although it is fresh, where that was drawn.
+    pub(crate) fn early(self) -> Option<bool> {
+        match self {
+            Self::Hit | Self::Missed | Self::Nowhere => None,
+            Self::Early => Some(true),
+            Self::NotEarly => Some(false),
+        }
+    }
+}
+
+#[inline]
+fn key<'a>(function: &Function, args: &'a Args) -> KeyRef<'a> {
+    KeyRef {
+        function: function.number,
+        args: args.as_bytes(),
+    }
+}
 
 impl Engine {
     /// Whether a local entry may be returned without asking the store, at this time of the coarse
@@ -27,33 +70,36 @@ impl Engine {
         (untold && self.outage.usable()).then_some(self.local_trust)
     }
 
-    /// The local tier's value for a call that need not ask anybody, counted. `early`: whether it is to
-    /// be refreshed although it is fresh, once that was drawn.
-    /// `take` takes it, where it is of the right type.
+    /// Has `take` take the local tier's value, for a call that need not ask anybody. Counted, if it does.
+    /// `may_refresh`: whether the call may be the one that refreshes a value although it is fresh.
+    ///
+    /// Everything it is told, and what it returns, is a word, so that what ends in it need keep nothing for
+    /// itself.
     pub(crate) fn local_hit(
         &self,
         function: &Function,
-        key: KeyRef<'_>,
-        early: &mut Option<bool>,
+        args: &Args,
+        may_refresh: bool,
         take: &mut dyn FnMut(&dyn Held) -> bool,
-    ) -> bool {
+    ) -> Looked {
         // In this order: what is trusted is of the latest epoch, and what has moved is counted
         // before it is looked at (`local/moves.rs`).
         let now = self.env.coarse_nanos();
+        let mut early = (!may_refresh).then_some(false);
         if function.settings.strict || !self.trusts_local_at(now) {
-            return self.untold_hit(function, key, early, take, now);
+            return self.untold_hit(function, args, early, take, now);
         }
         let seen = self.cells.seen();
         let mut stale = false;
         let serve = |head: &Head| {
             head.stands(seen, || self.epoch())
-                && (head.is_sure(now) || self.weighs(head, now, early, &mut stale))
+                && (head.is_sure(now) || self.weighs(head, now, &mut early, &mut stale))
         };
-        let hit = self.local.hit(key, serve, take);
-        if hit {
+        if self.local.hit(key(function, args), serve, take) {
             Self::count_hit(function, stale);
+            return Looked::Hit;
         }
-        hit
+        Looked::missed(early)
     }
 
     /// The same where nobody tells of what moves, or each call is to ask.
@@ -61,26 +107,26 @@ impl Engine {
     fn untold_hit(
         &self,
         function: &Function,
-        key: KeyRef<'_>,
-        early: &mut Option<bool>,
+        args: &Args,
+        mut early: Option<bool>,
         take: &mut dyn FnMut(&dyn Held) -> bool,
         now: u64,
-    ) -> bool {
+    ) -> Looked {
         let Some(span) = self.trusted_for().filter(|_| !function.settings.strict) else {
-            return false;
+            return Looked::Missed;
         };
         let seen = self.cells.seen();
         let mut stale = false;
         let serve = |head: &Head| {
             head.stands(seen, || self.epoch())
                 && was_confirmed(head, now, span)
-                && self.weighs(head, now, early, &mut stale)
+                && self.weighs(head, now, &mut early, &mut stale)
         };
-        let hit = self.local.hit(key, serve, take);
-        if hit {
+        if self.local.hit(key(function, args), serve, take) {
             Self::count_hit(function, stale);
+            return Looked::Hit;
         }
-        hit
+        Looked::missed(early)
     }
 
     /// Whether a call of a function may have a value that was found in the local tier, without asking

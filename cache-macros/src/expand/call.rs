@@ -123,12 +123,12 @@ impl<'a> Call<'a> {
             .chain(self.function.type_params().map(|ty| quote!(#ty)))
             .collect();
         let types = match types.as_slice() {
-            [] => quote!(()),
+            [] => return quote!(#rt::Instance::SOLE),
             [one] => quote!(#one),
             // A type parameter may be unsized, which a tuple's elements may not.
             many => quote!((#(::core::marker::PhantomData<#many>),*)),
         };
-        quote!(#rt::Instance::of::<#types>())
+        quote!(&#rt::Instance::of::<#types>())
     }
 
     pub(crate) fn shape(&self) -> TokenStream {

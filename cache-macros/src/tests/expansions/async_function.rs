@@ -7,7 +7,7 @@ pub(crate) async fn user_profile(db: &Db, id: u64) -> Result<Profile, DbError> {
         _,
     >(
         user_profile::__site(),
-        ::cache_core::__private::Instance::of::<()>(),
+        ::cache_core::__private::Instance::SOLE,
         {
             let __probed = ::cache_core::__private::shape!(Result < Profile, DbError >);
             ::cache_core::__private::checked::<
@@ -107,7 +107,7 @@ impl user_profile {
                 _,
             >(
                 user_profile::__site(),
-                ::cache_core::__private::Instance::of::<()>(),
+                ::cache_core::__private::Instance::SOLE,
                 {
                     let __probed = ::cache_core::__private::shape!(
                         Result < Profile, DbError >
@@ -142,7 +142,7 @@ impl user_profile {
     ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
         ::cache_core::__private::key(
             user_profile::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
+            ::cache_core::__private::Instance::SOLE,
             &(::cache_core::__private::argument(&id),),
         )
     }
@@ -161,7 +161,7 @@ impl user_profile {
                     _,
                 >(
                     user_profile::__site(),
-                    ::cache_core::__private::Instance::of::<()>(),
+                    ::cache_core::__private::Instance::SOLE,
                     {
                         let __probed = ::cache_core::__private::shape!(
                             Result < Profile, DbError >
@@ -193,7 +193,7 @@ impl user_profile {
                 _,
             >(
                 user_profile::__site(),
-                ::cache_core::__private::Instance::of::<()>(),
+                ::cache_core::__private::Instance::SOLE,
                 {
                     let __probed = ::cache_core::__private::shape!(
                         Result < Profile, DbError >
@@ -230,7 +230,7 @@ impl user_profile {
     > {
         let __key = ::cache_core::__private::key(
             user_profile::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
+            ::cache_core::__private::Instance::SOLE,
             &(::cache_core::__private::argument(&id),),
         );
         ::cache_core::__private::invalidate(::core::option::Option::None, __key)
@@ -244,7 +244,7 @@ impl user_profile {
             _,
         >(
             user_profile::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
+            ::cache_core::__private::Instance::SOLE,
             {
                 let __probed = ::cache_core::__private::shape!(
                     Result < Profile, DbError >

@@ -37,7 +37,7 @@ impl Users {
                     _,
                 >(
                     &__CACHED_SITE,
-                    ::cache_core::__private::Instance::of::<Self>(),
+                    &::cache_core::__private::Instance::of::<Self>(),
                     {
                         let __probed = ::cache_core::__private::shape!(
                             Option < Profile >

@@ -19,7 +19,7 @@ async fn users(db: &Db, ids: &[u64]) -> Result<HashMap<u64, User>, DbError> {
                     if __shared {
                         ::cache_core::__private::lookup(
                             user::__site(),
-                            ::cache_core::__private::Instance::of::<()>(),
+                            ::cache_core::__private::Instance::SOLE,
                             ::cache_core::__private::element::<
                                 Result<HashMap<u64, User>, DbError>,
                                 _,
@@ -49,7 +49,7 @@ async fn users(db: &Db, ids: &[u64]) -> Result<HashMap<u64, User>, DbError> {
                         ::core::result::Result::Err(
                             ::cache_core::__private::bypass(
                                 user::__site(),
-                                ::cache_core::__private::Instance::of::<()>(),
+                                ::cache_core::__private::Instance::SOLE,
                                 ::cache_core::__private::element::<
                                     Result<HashMap<u64, User>, DbError>,
                                     _,
@@ -137,7 +137,7 @@ impl users {
                             ::core::result::Result::Err(
                                 ::cache_core::__private::refresh(
                                     user::__site(),
-                                    ::cache_core::__private::Instance::of::<()>(),
+                                    ::cache_core::__private::Instance::SOLE,
                                     ::cache_core::__private::element::<
                                         Result<HashMap<u64, User>, DbError>,
                                         _,
@@ -168,7 +168,7 @@ impl users {
                             ::core::result::Result::Err(
                                 ::cache_core::__private::bypass(
                                     user::__site(),
-                                    ::cache_core::__private::Instance::of::<()>(),
+                                    ::cache_core::__private::Instance::SOLE,
                                     ::cache_core::__private::element::<
                                         Result<HashMap<u64, User>, DbError>,
                                         _,
@@ -204,7 +204,7 @@ impl users {
         let ids = &ids;
         ::cache_core::__private::key(
             user::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
+            ::cache_core::__private::Instance::SOLE,
             &(::cache_core::__private::argument(&ids),),
         )
     }
@@ -219,7 +219,7 @@ impl users {
                     .iter()
                     .map(|ids| ::cache_core::__private::key(
                         user::__site(),
-                        ::cache_core::__private::Instance::of::<()>(),
+                        ::cache_core::__private::Instance::SOLE,
                         &(::cache_core::__private::argument(&ids),),
                     )),
             )

@@ -26,7 +26,7 @@ fn sum<T: Number>(a: T, b: T) -> T {
             _,
         >(
             &__CACHED_SITE,
-            ::cache_core::__private::Instance::of::<T>(),
+            &::cache_core::__private::Instance::of::<T>(),
             {
                 let __probed = ::cache_core::__private::shape::Plain::<
                     false,

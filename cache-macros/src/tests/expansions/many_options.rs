@@ -38,7 +38,7 @@ fn order(id: u64) -> Result<Option<Order>, DbError> {
                     _,
                 >(
                     &__CACHED_SITE,
-                    crate::reexported::cache_core::__private::Instance::of::<()>(),
+                    crate::reexported::cache_core::__private::Instance::SOLE,
                     {
                         let __probed = crate::reexported::cache_core::__private::shape!(
                             Result < Option < Order >, DbError >, true, true, false
@@ -64,7 +64,7 @@ fn order(id: u64) -> Result<Option<Order>, DbError> {
                     _,
                 >(
                     &__CACHED_SITE,
-                    crate::reexported::cache_core::__private::Instance::of::<()>(),
+                    crate::reexported::cache_core::__private::Instance::SOLE,
                     {
                         let __probed = crate::reexported::cache_core::__private::shape!(
                             Result < Option < Order >, DbError >, true, true, false

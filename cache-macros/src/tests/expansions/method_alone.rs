@@ -23,7 +23,7 @@ impl Users {
                 _,
             >(
                 &__CACHED_SITE,
-                ::cache_core::__private::Instance::of::<
+                &::cache_core::__private::Instance::of::<
                     (::core::marker::PhantomData<Self>, ::core::marker::PhantomData<T>),
                 >(),
                 {

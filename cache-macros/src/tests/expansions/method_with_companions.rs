@@ -6,7 +6,7 @@ impl Users {
             _,
         >(
             Self::__profile_site(),
-            ::cache_core::__private::Instance::of::<Self>(),
+            &::cache_core::__private::Instance::of::<Self>(),
             {
                 let __probed = ::cache_core::__private::shape!(Option < Profile >);
                 ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)
@@ -89,7 +89,7 @@ impl Users {
                 _,
             >(
                 Self::__profile_site(),
-                ::cache_core::__private::Instance::of::<Self>(),
+                &::cache_core::__private::Instance::of::<Self>(),
                 {
                     let __probed = ::cache_core::__private::shape!(Option < Profile >);
                     ::cache_core::__private::checked::<
@@ -127,7 +127,7 @@ impl Users {
     ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
         ::cache_core::__private::key(
             Self::__profile_site(),
-            ::cache_core::__private::Instance::of::<Self>(),
+            &::cache_core::__private::Instance::of::<Self>(),
             &(
                 ::cache_core::__private::argument(&self.tenant),
                 ::cache_core::__private::argument(&id),
@@ -157,7 +157,7 @@ impl Users {
                     _,
                 >(
                     Self::__profile_site(),
-                    ::cache_core::__private::Instance::of::<Self>(),
+                    &::cache_core::__private::Instance::of::<Self>(),
                     {
                         let __probed = ::cache_core::__private::shape!(
                             Option < Profile >
@@ -202,7 +202,7 @@ impl Users {
                 _,
             >(
                 Self::__profile_site(),
-                ::cache_core::__private::Instance::of::<Self>(),
+                &::cache_core::__private::Instance::of::<Self>(),
                 {
                     let __probed = ::cache_core::__private::shape!(Option < Profile >);
                     ::cache_core::__private::checked::<
@@ -242,7 +242,7 @@ impl Users {
     > {
         let __key = ::cache_core::__private::key(
             Self::__profile_site(),
-            ::cache_core::__private::Instance::of::<Self>(),
+            &::cache_core::__private::Instance::of::<Self>(),
             &(
                 ::cache_core::__private::argument(&self.tenant),
                 ::cache_core::__private::argument(&id),
@@ -268,7 +268,7 @@ impl Users {
             _,
         >(
             Self::__profile_site(),
-            ::cache_core::__private::Instance::of::<Self>(),
+            &::cache_core::__private::Instance::of::<Self>(),
             {
                 let __probed = ::cache_core::__private::shape!(Option < Profile >);
                 ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)

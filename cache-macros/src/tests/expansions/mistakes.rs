@@ -80,7 +80,7 @@ impl user_profile {
                 _,
             >(
                 user_profile::__site(),
-                ::cache_core::__private::Instance::of::<()>(),
+                ::cache_core::__private::Instance::SOLE,
                 {
                     let __probed = ::cache_core::__private::shape!(
                         Result < Profile, DbError >
@@ -111,7 +111,7 @@ impl user_profile {
     ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
         ::cache_core::__private::key(
             user_profile::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
+            ::cache_core::__private::Instance::SOLE,
             &(
                 ::cache_core::__private::argument(&db),
                 ::cache_core::__private::argument(&id),
@@ -134,7 +134,7 @@ impl user_profile {
                     _,
                 >(
                     user_profile::__site(),
-                    ::cache_core::__private::Instance::of::<()>(),
+                    ::cache_core::__private::Instance::SOLE,
                     {
                         let __probed = ::cache_core::__private::shape!(
                             Result < Profile, DbError >
@@ -170,7 +170,7 @@ impl user_profile {
                 _,
             >(
                 user_profile::__site(),
-                ::cache_core::__private::Instance::of::<()>(),
+                ::cache_core::__private::Instance::SOLE,
                 {
                     let __probed = ::cache_core::__private::shape!(
                         Result < Profile, DbError >
@@ -203,7 +203,7 @@ impl user_profile {
     > {
         let __key = ::cache_core::__private::key(
             user_profile::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
+            ::cache_core::__private::Instance::SOLE,
             &(
                 ::cache_core::__private::argument(&db),
                 ::cache_core::__private::argument(&id),
@@ -220,7 +220,7 @@ impl user_profile {
             _,
         >(
             user_profile::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
+            ::cache_core::__private::Instance::SOLE,
             {
                 let __probed = ::cache_core::__private::shape!(
                     Result < Profile, DbError >

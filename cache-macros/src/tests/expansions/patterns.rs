@@ -8,7 +8,7 @@ fn sum(__argument_0: (u32, u32), c: u32, __argument_2: u8) -> u32 {
         _,
     >(
         sum::__site(),
-        ::cache_core::__private::Instance::of::<()>(),
+        ::cache_core::__private::Instance::SOLE,
         {
             let __probed = ::cache_core::__private::shape!(u32);
             ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
@@ -103,7 +103,7 @@ impl sum {
             _,
         >(
             sum::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
+            ::cache_core::__private::Instance::SOLE,
             {
                 let __probed = ::cache_core::__private::shape!(u32);
                 ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
@@ -136,7 +136,7 @@ impl sum {
     ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
         ::cache_core::__private::key(
             sum::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
+            ::cache_core::__private::Instance::SOLE,
             &(
                 ::cache_core::__private::argument(&__argument_0),
                 ::cache_core::__private::argument(&__argument_2),
@@ -153,7 +153,7 @@ impl sum {
                 _,
             >(
                 sum::__site(),
-                ::cache_core::__private::Instance::of::<()>(),
+                ::cache_core::__private::Instance::SOLE,
                 {
                     let __probed = ::cache_core::__private::shape!(u32);
                     ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
@@ -177,7 +177,7 @@ impl sum {
             _,
         >(
             sum::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
+            ::cache_core::__private::Instance::SOLE,
             {
                 let __probed = ::cache_core::__private::shape!(u32);
                 ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
@@ -207,7 +207,7 @@ impl sum {
     ) -> ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error> {
         let __key = ::cache_core::__private::key(
             sum::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
+            ::cache_core::__private::Instance::SOLE,
             &(
                 ::cache_core::__private::argument(&__argument_0),
                 ::cache_core::__private::argument(&__argument_2),
@@ -229,7 +229,7 @@ impl sum {
             _,
         >(
             sum::__site(),
-            ::cache_core::__private::Instance::of::<()>(),
+            ::cache_core::__private::Instance::SOLE,
             {
                 let __probed = ::cache_core::__private::shape!(u32);
                 ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)

@@ -15,7 +15,7 @@ where
         _,
     >(
         parsed::__site(),
-        ::cache_core::__private::Instance::of::<T>(),
+        &::cache_core::__private::Instance::of::<T>(),
         {
             let __probed = ::cache_core::__private::shape!(Option < T >);
             ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
@@ -119,7 +119,7 @@ impl parsed {
             _,
         >(
             parsed::__site(),
-            ::cache_core::__private::Instance::of::<T>(),
+            &::cache_core::__private::Instance::of::<T>(),
             {
                 let __probed = ::cache_core::__private::shape!(Option < T >);
                 ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
@@ -147,7 +147,7 @@ impl parsed {
     {
         ::cache_core::__private::key(
             parsed::__site(),
-            ::cache_core::__private::Instance::of::<T>(),
+            &::cache_core::__private::Instance::of::<T>(),
             &(::cache_core::__private::argument(&text.trim()), &N),
         )
     }
@@ -170,7 +170,7 @@ impl parsed {
                 _,
             >(
                 parsed::__site(),
-                ::cache_core::__private::Instance::of::<T>(),
+                &::cache_core::__private::Instance::of::<T>(),
                 {
                     let __probed = ::cache_core::__private::shape!(Option < T >);
                     ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
@@ -201,7 +201,7 @@ impl parsed {
             _,
         >(
             parsed::__site(),
-            ::cache_core::__private::Instance::of::<T>(),
+            &::cache_core::__private::Instance::of::<T>(),
             {
                 let __probed = ::cache_core::__private::shape!(Option < T >);
                 ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
@@ -228,7 +228,7 @@ impl parsed {
     {
         let __key = ::cache_core::__private::key(
             parsed::__site(),
-            ::cache_core::__private::Instance::of::<T>(),
+            &::cache_core::__private::Instance::of::<T>(),
             &(::cache_core::__private::argument(&text.trim()), &N),
         );
         ::cache_core::__private::invalidate_blocking(
@@ -254,7 +254,7 @@ impl parsed {
             _,
         >(
             parsed::__site(),
-            ::cache_core::__private::Instance::of::<T>(),
+            &::cache_core::__private::Instance::of::<T>(),
             {
                 let __probed = ::cache_core::__private::shape!(Option < T >);
                 ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
