@@ -279,8 +279,8 @@ impl Engine {
             return;
         }
         self.totals.count(Count::EpochStep);
-        let ended = self.epoch.fetch_add(1, Ordering::AcqRel);
-        self.cells.epoch_ended();
+        let end = || self.epoch.fetch_add(1, Ordering::AcqRel);
+        let ended = self.cells.ending_epoch(end);
         match step {
             Step::Flush => self.cells.advance_all(),
             Step::Loss(known) => {

@@ -56,15 +56,13 @@ impl Cell {
 
     /// Puts another stamp in place, zero for none, and returns the one before.
     ///
-    /// Whoever calls this holds the lock, and lets go of it, and tells of it, only afterwards. First
-    /// the stamp and then the count: see [`Moves`].
+    /// Whoever calls this holds the lock, and lets go of it, and tells of it, only afterwards.
     fn put(&self, stamp: Stamp) -> Stamp {
-        let before = self.stamp.swap(stamp, Ordering::AcqRel);
-        // Where none was known, no entry has held.
-        if before != 0 && before != stamp {
-            self.moves.moved();
-        }
-        before
+        self.moves.ending(
+            || self.stamp.swap(stamp, Ordering::AcqRel),
+            // Where none was known, no entry has held.
+            |before| *before != 0 && *before != stamp,
+        )
     }
 
     /// The tag's text.
@@ -264,9 +262,9 @@ impl Cells {
         self.moves.seen()
     }
 
-    /// An epoch has ended, and every entry of it.
-    pub(crate) fn epoch_ended(&self) {
-        self.moves.moved();
+    /// Has `end` put an end to an epoch, and with it to every entry of it.
+    pub(crate) fn ending_epoch<T>(&self, end: impl FnOnce() -> T) -> T {
+        self.moves.ending(end, |_| true)
     }
 
     /// Remembers that a tag is about to be invalidated, at this point of the node's calls. To be told

@@ -2,7 +2,7 @@
 //!
 //! # Why a hit may go by it
 //!
-//! Whoever ends a stamp, or an epoch, does so first and then counts a move ([`Moves::moved`]); only
+//! Whoever ends a stamp, or an epoch, does so first and then counts a move ([`Moves::ending`]); only
 //! after that is the invalidation acknowledged. Whoever looks an entry over first reads the count
 //! ([`Moves::seen`]), then looks at its epoch and all of its tags, and where all of them hold, writes the
 //! count it has read into the entry. A later hit that reads the very count that the entry bears
@@ -47,8 +47,17 @@ impl Default for Moves {
 }
 
 impl Moves {
-    /// Something has ended. To be counted after the fact, and before anybody is told of it.
-    pub(super) fn moved(&self) {
+    /// Has `end` put an end to something, and counts that, in this order, if `ended` says of what it
+    /// returns that anything has ended. Nobody is to be told of it before this returns.
+    pub(super) fn ending<T>(&self, end: impl FnOnce() -> T, ended: impl FnOnce(&T) -> bool) -> T {
+        let end = end();
+        if ended(&end) {
+            self.count();
+        }
+        end
+    }
+
+    fn count(&self) {
         self.0.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -78,6 +87,7 @@ impl Verified {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::atomic::AtomicBool;
 
     use super::*;
@@ -100,7 +110,7 @@ mod tests {
         for step in steps {
             match step {
                 Step::End => holds.store(false, Ordering::Release),
-                Step::Count => moves.moved(),
+                Step::Count => moves.count(),
                 Step::Read => seen = Some(moves.seen()),
                 Step::Look => held = Some(holds.load(Ordering::Acquire)),
                 Step::Write => {
@@ -149,8 +159,33 @@ mod tests {
         assert!(!verified.holds(moves.seen(), || false), "it was never");
         assert!(verified.holds(moves.seen(), || true));
         assert!(verified.holds(moves.seen(), || false), "nobody looks");
-        moves.moved();
+        moves.ending(|| (), |()| false);
+        assert!(verified.holds(moves.seen(), || false), "nothing has ended");
+        moves.ending(|| (), |()| true);
         assert!(!verified.holds(moves.seen(), || false));
         assert!(verified.holds(moves.seen(), || true));
+    }
+
+    #[test]
+    fn who_looks_while_something_ends_does_not_vouch_for_it_afterwards() {
+        let (moves, holds) = (Moves::default(), Cell::new(true));
+        let (early, late) = (Verified::default(), Verified::default());
+        let look = |verified: &Verified| verified.holds(moves.seen(), || holds.get());
+        let end = || {
+            // Another thread, just before it ends: it still has the word of the count before.
+            assert!(look(&early));
+            holds.set(false);
+            assert!(!look(&late));
+        };
+        moves.ending(end, |()| true);
+        assert!(!look(&early) && !look(&late));
+        // And one whose look takes so long that it ends meanwhile.
+        holds.set(true);
+        assert!(early.holds(moves.seen(), || {
+            let held = holds.get();
+            moves.ending(|| holds.set(false), |()| true);
+            held
+        }));
+        assert!(!look(&early));
     }
 }

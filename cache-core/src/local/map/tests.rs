@@ -125,7 +125,7 @@ fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
     assert_eq!(hit(0, NOW), None, "it is not what it was");
     own.advance();
     put();
-    cells.epoch_ended();
+    cells.ending_epoch(|| ());
     assert_eq!(hit(1, NOW), None);
 }
 
