@@ -3,11 +3,12 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::cells::Cell;
 use super::course::Course;
+use super::eviction::Marks;
 use super::key::LocalKey;
 use super::life::{Life, nanoseconds};
 use super::moves::{Seen, Verified};
@@ -24,10 +25,8 @@ pub struct Head {
     about: Arc<About>,
     /// As [`bytes`](Self::bytes).
     bytes: u32,
-    /// How often it was hit lately, up to three: what eviction goes by.
-    pub(super) used: AtomicU8,
-    /// No longer in the map.
-    pub(super) gone: AtomicBool,
+    /// What eviction goes by.
+    pub(super) marks: Marks,
 }
 
 /// What entries may have in common that were loaded alike.
@@ -127,8 +126,7 @@ impl Head {
             verified: Verified::default(),
             about,
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
-            used: AtomicU8::new(0),
-            gone: AtomicBool::new(false),
+            marks: Marks::default(),
         }
     }
 
@@ -204,15 +202,6 @@ impl Head {
     /// Whether it may be served again: at once, after the shared tier was asked, or during an outage.
     pub(super) fn may_revive(&self, now: Duration) -> bool {
         self.life().lasts(now) && self.was_left_alone()
-    }
-
-    #[inline]
-    pub(super) fn mark_used(&self) {
-        // A word that is full is not written again: readers of a hot entry share no written line.
-        let used = self.used.load(Ordering::Relaxed);
-        if used < 3 {
-            self.used.store(used + 1, Ordering::Relaxed);
-        }
     }
 }
 

@@ -8,18 +8,20 @@ use std::time::Duration;
 
 use papaya::{Guard, HashMap, ResizeMode};
 
-use super::eviction::Eviction;
+use super::eviction::{Bound, Eviction, Newcomer};
 use super::hash::{AsItIs, KeyHasher};
 use super::head::{About, Dependency, Head, Held};
 use super::key::{KeyRef, LocalKey};
 use super::life::{Life, nanoseconds};
-use super::limit::{Asked, Limit, address};
 use super::parting::Kept;
 use crate::entry::EntryId;
 
 /// What leaves the map is freed a few dozen entries at a time, for each thread that takes some out. An
 /// entry of more than this fraction of the capacity is not left to wait for the others.
 const LARGE: usize = 4096;
+
+/// No entry may take more than this fraction of the capacity.
+const LARGEST: usize = 8;
 
 /// How many places are copied at a time while the map grows: a few microseconds' worth, so that the
 /// larger table does not wait beside the smaller one for a tenth of its size to come in.
@@ -35,6 +37,8 @@ pub(crate) struct Local {
     /// the hasher was seeded with.
     map: HashMap<u64, Kept, AsItIs>,
     hasher: KeyHasher,
+    /// How many bytes all entries may take.
+    capacity: usize,
     eviction: Apart<Eviction>,
     /// Whether there is a shared tier, so that entries have ids of their own.
     before_shared: bool,
@@ -47,13 +51,25 @@ pub(crate) struct Local {
 }
 
 /// What a function's local entries take.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Size {
     pub(crate) entries: AtomicUsize,
     pub(crate) bytes: AtomicUsize,
-    limit: Limit,
+    /// Of a function that has a bound of its own.
+    eviction: Eviction,
     /// That of the entry that was made last: the next one's is most likely the same.
     last: Mutex<Option<Arc<About>>>,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self {
+            entries: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            eviction: Eviction::new(Bound::Entries),
+            last: Mutex::default(),
+        }
+    }
 }
 
 /// On cache lines of its own: what insertions write must not lie beside what every hit reads.
@@ -77,7 +93,8 @@ impl Local {
                 .resize_mode(ResizeMode::Incremental(COPIED))
                 .build(),
             hasher: KeyHasher::new(),
-            eviction: Apart(Eviction::new(capacity)),
+            capacity,
+            eviction: Apart(Eviction::new(Bound::Bytes)),
             before_shared: false,
             inserted: Apart(AtomicUsize::new(0)),
             large: capacity / LARGE,
@@ -146,13 +163,13 @@ impl Local {
         if !head.key.is(key) || !serve(head) {
             return false;
         }
-        head.mark_used();
+        head.marks.hit();
         take(&***held)
     }
 
     /// Whatever is at a key, to be checked with the store before it is used.
     pub(crate) fn find(&self, key: KeyRef<'_>) -> Option<Arc<dyn Held>> {
-        self.look(key).inspect(|held| held.head().mark_used())
+        self.look(key).inspect(|held| held.head().marks.hit())
     }
 
     /// The same, of which nobody is to notice that it was looked at.
@@ -172,7 +189,7 @@ impl Local {
         epoch: u64,
         capacity: Option<usize>,
     ) -> Vec<u32> {
-        if entry.head().is_too_large(self.eviction.largest()) {
+        if entry.head().is_too_large(self.capacity / LARGEST) {
             // It would push everything else out.
             self.remove(entry.head().key.borrowed());
             return Vec::new();
@@ -181,83 +198,57 @@ impl Local {
         let entry = Kept::new(entry);
         self.account(&entry, true);
         let guard = self.map.guard();
-        if let Some(old) = self.map.insert(hash, entry.clone(), &guard) {
-            self.forget(old, &guard);
+        let replaced = self.map.insert(hash, entry.clone(), &guard);
+        let newcomer = Newcomer {
+            entry: &entry,
+            hash,
+            replaced,
+        };
+        let mut evicted = Vec::new();
+        let mut make_room = |eviction: &Eviction, capacity| {
+            let find = |hash| self.map.get(&hash, &guard);
+            for victim in eviction.admit(&newcomer, capacity, now, find) {
+                if self.evict(victim, &guard) && victim.head().holds(epoch, now) {
+                    evicted.push(victim.head().key.function);
+                }
+            }
+        };
+        if let Some(capacity) = capacity {
+            make_room(&self.size_of(entry.head().key.function).eviction, capacity);
+        }
+        make_room(&self.eviction, self.capacity);
+        if let Some(old) = replaced {
+            // Only now: until here its place was the newcomer's to have.
+            self.forget(old, hash, &guard);
         }
         // What a table leaves behind that was grown out of waits, too, and is as large as the map.
         if self.inserted.fetch_add(1, Ordering::Relaxed) % FLUSHED == FLUSHED - 1 {
             guard.flush();
         }
-        drop(guard);
-        let mut evicted = Vec::new();
-        if let Some(capacity) = capacity {
-            self.limit(&entry, capacity, |victim| {
-                if victim.holds(epoch, now) {
-                    evicted.push(victim.key.function);
-                }
-            });
-        }
-        for victim in self.eviction.admit(entry, now) {
-            let head = victim.head();
-            let hash = self.hash(head.key.borrowed());
-            // Only if it is still this very entry: another may have taken its place.
-            let guard = self.map.guard();
-            let removed = self
-                .map
-                .remove_if(&hash, |_, held| Arc::ptr_eq(held, &victim), &guard)
-                .is_ok_and(|removed| removed.is_some());
-            if removed {
-                self.left(&victim, &guard);
-                if head.holds(epoch, now) {
-                    evicted.push(head.key.function);
-                }
-            }
-        }
         evicted
     }
 
-    /// Makes room for an entry, which is in the map already, among those of its function.
-    fn limit(&self, entry: &Arc<dyn Held>, capacity: usize, mut evicted: impl FnMut(&Head)) {
-        let size = self.size_of(entry.head().key.function);
-        size.limit.admit(
-            entry,
-            || size.entries.load(Ordering::Relaxed) > capacity,
-            |key, at, at_last| {
-                let (guard, hash) = (self.map.guard(), self.hash(key.borrowed()));
-                let held = self.map.get(&hash, &guard);
-                let Some(held) = held.filter(|held| address(held) == at) else {
-                    return Asked::Gone;
-                };
-                let used = held.head().used.load(Ordering::Relaxed);
-                if used > 0 && !at_last {
-                    held.head().used.store(used - 1, Ordering::Relaxed);
-                    return Asked::Used;
-                }
-                // Only if it is still this very entry: another may have taken its place.
-                let removed = self
-                    .map
-                    .remove_if(&hash, |_, held| address(held) == at, &guard);
-                let Ok(Some((_, victim))) = removed else {
-                    return Asked::Gone;
-                };
-                self.forget(victim, &guard);
-                evicted(victim.head());
-                Asked::Left
-            },
-        );
-        size.limit.tidy(capacity, |key, at| {
-            let map = self.map.pin();
-            let held = map.get(&self.hash(key.borrowed()));
-            held.is_some_and(|held| address(held) == at)
-        });
+    /// Takes an entry out that is to make room. Says whether it was still there.
+    fn evict(&self, victim: &Kept, guard: &impl Guard) -> bool {
+        let hash = self.hash(victim.head().key.borrowed());
+        // Only if it is still this very entry: another may have taken its place.
+        let removed = self
+            .map
+            .remove_if(&hash, |_, held| Arc::ptr_eq(held, victim), guard);
+        let was_there = matches!(removed, Ok(Some(_)));
+        if was_there {
+            self.forget(victim, hash, guard);
+        }
+        was_there
     }
 
     /// Takes an entry out. Who calls this holds the key's flight shard (guard G7).
     pub(crate) fn remove(&self, key: KeyRef<'_>) {
         let guard = self.map.guard();
         let is_it = |_: &u64, held: &Kept| held.head().key.is(key);
-        if let Ok(Some((_, old))) = self.map.remove_if(&self.hash(key), is_it, &guard) {
-            self.forget(old, &guard);
+        let hash = self.hash(key);
+        if let Ok(Some((_, old))) = self.map.remove_if(&hash, is_it, &guard) {
+            self.forget(old, hash, &guard);
         }
     }
 
@@ -270,15 +261,16 @@ impl Local {
         })
     }
 
-    fn forget(&self, old: &Kept, guard: &impl Guard) {
-        self.left(old, guard);
-        self.eviction.forget(old);
-    }
-
     /// An entry is out of the map.
-    fn left(&self, old: &Kept, guard: &impl Guard) {
+    fn forget(&self, old: &Kept, hash: u64, guard: &impl Guard) {
+        let head = old.head();
         self.account(old, false);
-        if old.head().bytes() >= self.large {
+        // Even where it is not queued yet: then it must not be any more.
+        self.eviction.forget(old, hash);
+        if head.marks.is_queued(Bound::Entries) {
+            self.size_of(head.key.function).eviction.forget(old, hash);
+        }
+        if head.bytes() >= self.large {
             guard.flush();
         }
     }

@@ -7,7 +7,6 @@ mod hash;
 mod head;
 mod key;
 mod life;
-mod limit;
 mod map;
 mod moves;
 mod parting;
