@@ -1,4 +1,4 @@
-//! Which entry makes room: W-TinyLFU (G. Einziger, R. Friedman, B. Manes, "TinyLFU: A Highly Efficient
+//! Which entry makes room: W-TinyLFU (G. Einziger, R. Friedman, B. Manes, "`TinyLFU`: A Highly Efficient
 //! Cache Admission Policy", ACM Transactions on Storage 2017). Newcomers stay in a window for a while; to
 //! go on into the main queue, one must have been asked for more often than what leaves there for it. Only
 //! insertions and removals take the lock: a hit marks its entry and touches no queue, and the marks are

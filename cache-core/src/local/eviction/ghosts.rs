@@ -64,7 +64,7 @@ impl Ghosts {
         let place = &mut bucket[least];
         if count(*place) <= asked {
             *place = name(hash) | u16::from(asked.min(MOST));
-        } else if turn % WEAR == 0 {
+        } else if turn.is_multiple_of(WEAR) {
             // What nobody asks for any more makes room at last, although the counts are not halved yet.
             *place -= 1;
         }
