@@ -73,17 +73,10 @@ async fn users(cache: &Cache, source: &Source, ids: &[u64]) -> Result<Users, &'s
         elements(ids),
         |id| {
             let shape = element::<Found, _, _, _, _, false, false>(shape!(Found));
-            lookup(
-                &SITE,
-                Instance::of::<()>(),
-                shape,
-                Some(cache),
-                &(id,),
-                |tags| {
-                    use cache_core::__private::Part::{Text, Value};
-                    tags.tag(&[Text("user:"), Value(id)]);
-                },
-            )
+            lookup(&SITE, Instance::SOLE, shape, Some(cache), &(id,), |tags| {
+                use cache_core::__private::Part::{Text, Value};
+                tags.tag(&[Text("user:"), Value(id)]);
+            })
         },
         |missing: Vec<u64>| async move { source.users(&missing).await },
     )
@@ -93,17 +86,11 @@ async fn users(cache: &Cache, source: &Source, ids: &[u64]) -> Result<Users, &'s
 /// The function for one element, over the same entries.
 async fn user(cache: &Cache, loads: &AtomicUsize, id: u64) -> Option<String> {
     let shape = shape!(Option<String>);
-    let found: Result<_, Ticket<Option<String>, _>> = lookup(
-        &SITE,
-        Instance::of::<()>(),
-        shape,
-        Some(cache),
-        &(id,),
-        |tags| {
+    let found: Result<_, Ticket<Option<String>, _>> =
+        lookup(&SITE, Instance::SOLE, shape, Some(cache), &(id,), |tags| {
             use cache_core::__private::Part::{Text, Value};
             tags.tag(&[Text("user:"), Value(&id)]);
-        },
-    );
+        });
     match found {
         Ok(value) => value,
         Err(ticket) => {

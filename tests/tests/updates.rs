@@ -66,7 +66,7 @@ macro_rules! write {
         fn $begun(id: u64) -> Updating {
             updating::<$read, _, _>(
                 $function::__site(),
-                Instance::of::<()>(),
+                Instance::SOLE,
                 checked::<$read, _, _, _, _>(shape!($read)),
                 None,
                 &(argument(&id),),
@@ -107,7 +107,7 @@ fn badge_begun(id: u64) -> Updating {
     let args = (argument(&id),);
     updating::<Read, _, _>(
         badge::__site(),
-        Instance::of::<()>(),
+        Instance::SOLE,
         shape,
         None,
         &args,
@@ -785,8 +785,7 @@ async fn save_order(cache: &Cache, id: u64, written: Order) {
     cache
         .scope(async {
             let site = order::__site();
-            let noted =
-                updating::<Order, _, _>(site, Instance::of::<()>(), shape, None, &args, tags);
+            let noted = updating::<Order, _, _>(site, Instance::SOLE, shape, None, &args, tags);
             let noted = noted.begin().await;
             let (_, outcome) = outcome(shape!(Order), written);
             updated::<Order, _>(noted, shape, outcome, |ticket| {
@@ -862,7 +861,7 @@ async fn a_tag_that_only_the_written_value_knows_is_never_missed() {
         let noted = first
             .scope(async {
                 let (site, args) = (order::__site(), (argument(&2_u64),));
-                updating::<Order, _, _>(site, Instance::of::<()>(), shape, None, &args, tags)
+                updating::<Order, _, _>(site, Instance::SOLE, shape, None, &args, tags)
                     .begin()
                     .await
             })

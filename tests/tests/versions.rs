@@ -45,7 +45,7 @@ macro_rules! version {
             static SITE: Site = Site::new(spec($version));
             let mut loads = 0;
             let shape = shape!(Value);
-            let instance = Instance::of::<()>();
+            let instance = Instance::SOLE;
             let value = match lookup(&SITE, instance, shape, Some(cache), &(&1_u64,), |_| ()) {
                 Ok(value) => value,
                 Err(ticket) => {
