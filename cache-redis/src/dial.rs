@@ -11,18 +11,17 @@ use std::time::Duration;
 use cache_core::Env;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
-use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsConnector;
 
 use crate::coherence::PushHandler;
 use crate::config::{Endpoint, Target};
 use crate::failure::Failure;
 use crate::traffic::{HTTP, SILENCE, TLS_ALERT, Traffic, Watched};
 
+#[cfg(feature = "tls")]
 mod tls;
 
 /// A connection, and what reads and writes for it: without the driver being polled nothing moves,
@@ -148,9 +147,10 @@ async fn attempt(
             stage.note(|facts| facts.peer = stream.peer_addr().ok());
             tune(&stream);
             let stream = Watched::new(stream, watched);
+            #[cfg(feature = "tls")]
             if let Some(tls) = &endpoint.tls {
                 stage.enter(Stage::ENCRYPT);
-                let stream = encrypt(tls, host, stream).await?;
+                let stream = tls::encrypt(tls, host, stream).await?;
                 stage.note(|facts| facts.encrypted(stream.get_ref().1));
                 // Once more: TLS ends before the network does.
                 let stream = Watched::new(stream, traffic.clone());
@@ -240,19 +240,6 @@ fn tune(stream: &TcpStream) {
     for error in outcomes.into_iter().filter_map(Result::err) {
         tracing::debug!(%error, "a socket option was refused");
     }
-}
-
-async fn encrypt(
-    tls: &TlsConnector,
-    host: &str,
-    stream: Watched<TcpStream>,
-) -> Result<tokio_rustls::client::TlsStream<Watched<TcpStream>>, Failure> {
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-        Failure::unavailable("no certificate can be issued to this host's name: write another one")
-    })?;
-    tls.connect(name, stream)
-        .await
-        .map_err(|error| tls::failure(&error))
 }
 
 /// Redis's handshake.
@@ -450,18 +437,10 @@ pub(crate) struct Facts {
     pub(crate) protocol: Option<ProtocolVersion>,
 }
 
-impl Facts {
-    fn encrypted(&mut self, connection: &rustls::ClientConnection) {
-        let version = connection.protocol_version();
-        self.tls = version.and_then(|version| version.as_str().map(str::to_owned));
-        let chain = connection.peer_certificates().unwrap_or_default();
-        self.certificate = chain.first().map(|certificate| certificate.to_vec());
-    }
-}
-
 impl Stage {
     pub(crate) const RESOLVE: u8 = 1;
     pub(crate) const CONNECT: u8 = 2;
+    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     pub(crate) const ENCRYPT: u8 = 3;
     pub(crate) const GREET: u8 = 4;
 

@@ -15,7 +15,7 @@ pub(crate) struct Endpoint {
     pub(crate) source: &'static str,
     pub(crate) secrets: Secrets,
     pub(crate) target: Target,
-    pub(crate) tls: Option<tokio_rustls::TlsConnector>,
+    pub(crate) tls: Option<tls::Connector>,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<String>,
     pub(crate) database: u32,

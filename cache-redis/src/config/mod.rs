@@ -56,7 +56,7 @@ pub struct RedisConfig {
 impl RedisConfig {
     /// A configuration from a URL.
     ///
-    /// `redis://`, or `rediss://` for TLS, then `user:password@` where needed (percent-encoded),
+    /// `redis://`, or `rediss://` for TLS (with the feature `tls`), then `user:password@` where needed (percent-encoded),
     /// `host`, `:6379`, and `/0`, the database. `unix:///path/to/socket?db=0` is a socket. A
     /// certificate is always verified. `valkey://` and `valkeys://` mean the same as `redis://` and
     /// `rediss://`.

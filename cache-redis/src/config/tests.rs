@@ -224,6 +224,7 @@ fn wrong_parts_are_named() {
 }
 
 #[test]
+#[cfg(feature = "tls")]
 fn certificates_are_read_when_it_is_built() {
     let config = || RedisConfig::new("rediss://:Tr0ub4dorX@h").unwrap();
     let refused = |config: RedisConfig, part: &str| {

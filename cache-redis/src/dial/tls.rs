@@ -1,15 +1,44 @@
-//! What went wrong with TLS, in words that say what to do: rustls has some for itself, and else names of
-//! Rust.
+//! A connection's TLS; and what went wrong with it in words that say what to do: rustls has some for
+//! itself, and else names of Rust.
 
 use std::fmt::Debug;
 use std::io;
 
 use rustls::CertificateError as Certificate;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
+use super::Facts;
 use crate::failure::Failure;
+use crate::traffic::Watched;
+
+/// Makes TLS of a connection to a host.
+pub(super) async fn encrypt(
+    tls: &TlsConnector,
+    host: &str,
+    stream: Watched<TcpStream>,
+) -> Result<TlsStream<Watched<TcpStream>>, Failure> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+        Failure::unavailable("no certificate can be issued to this host's name: write another one")
+    })?;
+    tls.connect(name, stream)
+        .await
+        .map_err(|error| failure(&error))
+}
+
+impl Facts {
+    pub(super) fn encrypted(&mut self, connection: &rustls::ClientConnection) {
+        let version = connection.protocol_version();
+        self.tls = version.and_then(|version| version.as_str().map(str::to_owned));
+        let chain = connection.peer_certificates().unwrap_or_default();
+        self.certificate = chain.first().map(|certificate| certificate.to_vec());
+    }
+}
 
 /// What the handshake ended with.
-pub(super) fn failure(error: &io::Error) -> Failure {
+fn failure(error: &io::Error) -> Failure {
     let inner = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
