@@ -161,32 +161,32 @@ impl<T, const LOCAL: bool> Outline<T> for Plain<false, false, LOCAL> {
 }
 
 /// One combination of a shape with the options. `value`: what is cached of it. `split`: the value in
-/// what was returned, or that again; `join`: the way back.
+/// what was returned, or that again; `join`: the way back. None of them is a closure: each would be compiled
+/// once more for each type that a function returns.
 macro_rules! outline {
     (
         $shape:ident<$none:literal, $err:literal>, [$($generic:ident),*], $returned:ty => $value:ty,
-        split: $split:expr, join: $join:expr, error: $error:expr, class: $class:expr
+        split: |$split:ident| $splits:expr, join: |$join:ident| $joins:expr,
+        error: |$error:ident| $is_error:expr, class: |$class:ident| $classes:expr
     ) => {
         impl<$($generic,)* const LOCAL: bool> Outline<$returned> for $shape<$none, $err, LOCAL> {
             type Value = $value;
             type Carry = Carry<LOCAL>;
 
-            fn split(self, returned: $returned) -> Result<$value, $returned> {
-                ($split)(returned)
+            fn split(self, $split: $returned) -> Result<$value, $returned> {
+                $splits
             }
 
-            fn join(self, value: $value) -> $returned {
-                ($join)(value)
+            fn join(self, $join: $value) -> $returned {
+                $joins
             }
 
-            fn is_error(self, returned: &$returned) -> bool {
-                let is_error: fn(&$returned) -> bool = $error;
-                is_error(returned)
+            fn is_error(self, $error: &$returned) -> bool {
+                $is_error
             }
 
-            fn class(self, value: &$value) -> Class {
-                let class: fn(&$value) -> Class = $class;
-                class(value)
+            fn class(self, $class: &$value) -> Class {
+                $classes
             }
         }
     };
@@ -201,16 +201,24 @@ const fn err_if(err: bool) -> Class {
 }
 
 outline!(Optional<false, false>, [T], Option<T> => T,
-    split: |returned: Option<T>| returned.ok_or(None), join: Some,
-    error: |_| false, class: |_| Class::Value);
+    split: |returned| match returned {
+        Some(value) => Ok(value),
+        None => Err(None),
+    },
+    join: |value| Some(value),
+    error: |_returned| false, class: |_value| Class::Value);
 outline!(Optional<true, false>, [T], Option<T> => Option<T>,
-    split: Ok, join: |value| value,
-    error: |_| false, class: |value| none_if(value.is_none()));
+    split: |returned| Ok(returned), join: |value| value,
+    error: |_returned| false, class: |value| none_if(value.is_none()));
 outline!(Fallible<false, false>, [T, E], Result<T, E> => T,
-    split: |returned: Result<T, E>| returned.map_err(Err), join: Ok,
-    error: |returned| returned.is_err(), class: |_| Class::Value);
+    split: |returned| match returned {
+        Ok(value) => Ok(value),
+        Err(error) => Err(Err(error)),
+    },
+    join: |value| Ok(value),
+    error: |returned| returned.is_err(), class: |_value| Class::Value);
 outline!(Fallible<false, true>, [T, E], Result<T, E> => Result<T, E>,
-    split: Ok, join: |value| value,
+    split: |returned| Ok(returned), join: |value| value,
     error: |returned| returned.is_err(), class: |value| err_if(value.is_err()));
 outline!(FallibleOptional<false, false>, [T, E], Result<Option<T>, E> => T,
     split: |returned| match returned {
@@ -218,9 +226,13 @@ outline!(FallibleOptional<false, false>, [T, E], Result<Option<T>, E> => T,
         other => Err(other),
     },
     join: |value| Ok(Some(value)),
-    error: |returned| returned.is_err(), class: |_| Class::Value);
+    error: |returned| returned.is_err(), class: |_value| Class::Value);
 outline!(FallibleOptional<true, false>, [T, E], Result<Option<T>, E> => Option<T>,
-    split: |returned: Result<Option<T>, E>| returned.map_err(Err), join: Ok,
+    split: |returned| match returned {
+        Ok(value) => Ok(value),
+        Err(error) => Err(Err(error)),
+    },
+    join: |value| Ok(value),
     error: |returned| returned.is_err(), class: |value| none_if(value.is_none()));
 outline!(FallibleOptional<false, true>, [T, E], Result<Option<T>, E> => Result<T, E>,
     split: |returned| match returned {
@@ -228,10 +240,13 @@ outline!(FallibleOptional<false, true>, [T, E], Result<Option<T>, E> => Result<T
         Ok(None) => Err(Ok(None)),
         Err(error) => Ok(Err(error)),
     },
-    join: |value: Result<T, E>| value.map(Some),
+    join: |value| match value {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => Err(error),
+    },
     error: |returned| returned.is_err(), class: |value| err_if(value.is_err()));
 outline!(FallibleOptional<true, true>, [T, E], Result<Option<T>, E> => Result<Option<T>, E>,
-split: Ok, join: |value| value,
+split: |returned| Ok(returned), join: |value| value,
 error: |returned| returned.is_err(),
 class: |value| match value {
     Ok(Some(_)) => Class::Value,
@@ -244,20 +259,27 @@ outline!(OptionalFallible<false, false>, [T, E], Option<Result<T, E>> => T,
         other => Err(other),
     },
     join: |value| Some(Ok(value)),
-    error: |returned| matches!(returned, Some(Err(_))), class: |_| Class::Value);
+    error: |returned| matches!(returned, Some(Err(_))), class: |_value| Class::Value);
 outline!(OptionalFallible<true, false>, [T, E], Option<Result<T, E>> => Option<T>,
     split: |returned| match returned {
         None => Ok(None),
         Some(Ok(value)) => Ok(Some(value)),
         other => Err(other),
     },
-    join: |value: Option<T>| value.map(Ok),
+    join: |value| match value {
+        Some(value) => Some(Ok(value)),
+        None => None,
+    },
     error: |returned| matches!(returned, Some(Err(_))), class: |value| none_if(value.is_none()));
 outline!(OptionalFallible<false, true>, [T, E], Option<Result<T, E>> => Result<T, E>,
-    split: |returned: Option<Result<T, E>>| returned.ok_or(None), join: Some,
+    split: |returned| match returned {
+        Some(value) => Ok(value),
+        None => Err(None),
+    },
+    join: |value| Some(value),
     error: |returned| matches!(returned, Some(Err(_))), class: |value| err_if(value.is_err()));
 outline!(OptionalFallible<true, true>, [T, E], Option<Result<T, E>> => Option<Result<T, E>>,
-split: Ok, join: |value| value,
+split: |returned| Ok(returned), join: |value| value,
 error: |returned| matches!(returned, Some(Err(_))),
 class: |value| match value {
     Some(Ok(_)) => Class::Value,
