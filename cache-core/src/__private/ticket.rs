@@ -201,11 +201,10 @@ impl<R, S: Shape<R>, F: Future<Output = R>> Future for Load<R, S, F> {
         };
         match this.course.poll(&mut typed, context) {
             // At the end there is something; once it has been given there is nothing any more.
-            Poll::Ready(()) => this
-                .returns
-                .returned
-                .take()
-                .map_or(Poll::Pending, Poll::Ready),
+            Poll::Ready(()) => match this.returns.returned.take() {
+                Some(returned) => Poll::Ready(returned),
+                None => Poll::Pending,
+            },
             Poll::Pending => Poll::Pending,
         }
     }
@@ -276,9 +275,10 @@ impl<R, B: FnOnce() -> R> Future for Plain<B> {
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
-        self.0
-            .take()
-            .map_or(Poll::Pending, |body| Poll::Ready(body()))
+        match self.0.take() {
+            Some(body) => Poll::Ready(body()),
+            None => Poll::Pending,
+        }
     }
 }
 
