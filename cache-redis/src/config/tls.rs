@@ -1,5 +1,5 @@
 //! What is asked of TLS: by whom the server may be vouched for, and who calls. What does it is `client`,
-//! with the feature `tls` alone, since rustls and ring take longer to compile than all else.
+//! with the feature `tls` alone, since rustls and ring make a build a fifth longer.
 
 use std::fmt;
 use std::path::PathBuf;
