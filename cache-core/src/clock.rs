@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
+use crate::deadlines;
 use crate::driver;
 use crate::driver::BoxFuture;
 
@@ -25,6 +26,12 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Ends once `duration` has passed on this clock.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+
+    /// Ends once `duration` has passed, or at most twenty milliseconds later: for a bound on something
+    /// that hardly ever takes so long. Default: [`sleep`](Clock::sleep).
+    fn timeout(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.sleep(duration)
+    }
 }
 
 /// The machine's clocks. Its timers run on the cache's driver thread, so they can be awaited from
@@ -101,6 +108,13 @@ impl Clock for SystemClock {
         // A tokio timer belongs to the runtime in whose context it was made, wherever it is polled.
         let _context = driver::handle().enter();
         Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn timeout(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        if duration > deadlines::LONGEST {
+            return self.sleep(duration);
+        }
+        Box::pin(deadlines::Deadline::new(duration))
     }
 }
 

@@ -13,6 +13,7 @@
 //!
 //! All numbers are little-endian.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -44,7 +45,7 @@ impl fmt::Debug for EntryId {
 
 /// What is stored beside a value. Times are milliseconds, ids and stamps are random.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
+pub(crate) struct Header<'t> {
     /// The id of the codec of the payload.
     pub codec: u8,
     /// Bits whose meaning the engine gives.
@@ -64,7 +65,7 @@ pub(crate) struct Header {
     /// The fingerprint of its type.
     pub schema: u64,
     /// The tags it carries, each with the stamp it was loaded under.
-    pub tags: Vec<(Box<str>, u64)>,
+    pub tags: Vec<(Cow<'t, str>, u64)>,
 }
 
 /// Why bytes are not an entry.
@@ -101,7 +102,7 @@ impl fmt::Display for Malformed {
 }
 
 /// The bytes of an entry.
-pub(crate) fn write(header: &Header, payload: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn write(header: &Header<'_>, payload: &[u8]) -> Result<Vec<u8>> {
     let refused = |what: String| Err(Error::new(ErrorKind::Encode, what));
     let Ok(size) = u32::try_from(payload.len()) else {
         return refused(format!(
@@ -154,7 +155,7 @@ pub(crate) fn write(header: &Header, payload: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// Reads an entry of at most `limit` bytes.
-pub(crate) fn read(bytes: &[u8], limit: usize) -> Result<(Header, &[u8]), Malformed> {
+pub(crate) fn read(bytes: &[u8], limit: usize) -> Result<(Header<'_>, &[u8]), Malformed> {
     if bytes.len() > limit {
         return Err(Malformed::TooLarge);
     }

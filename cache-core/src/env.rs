@@ -97,6 +97,12 @@ impl Env {
         self.clock.get().sleep(duration)
     }
 
+    /// Ends once `duration` has passed, or a little later, and costs less: for a bound on something
+    /// that hardly ever takes so long.
+    pub fn timeout(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.clock.get().timeout(duration)
+    }
+
     /// 64 random bits.
     pub fn draw(&self) -> u64 {
         self.entropy.draw()

@@ -48,6 +48,7 @@ mod clock;
 mod codec;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
+mod deadlines;
 mod driver;
 mod engine;
 mod entry;

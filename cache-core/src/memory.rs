@@ -383,7 +383,7 @@ fn found(bytes: Option<Arc<[u8]>>, known: Option<EntryId>, limit: usize) -> Foun
         None => Found::Nothing,
         Some(bytes) if known.is_some() && id_of(&bytes) == known => Found::Known,
         Some(bytes) if bytes.len() > limit => Found::TooLarge(bytes.len()),
-        Some(bytes) => Found::Bytes(bytes),
+        Some(bytes) => Found::Bytes(bytes.to_vec()),
     }
 }
 
@@ -438,7 +438,7 @@ impl Store for MemoryStore {
                 id.is_some() && id != request.seen && bytes.len() <= request.limit
             });
             let turn = if let (Some(bytes), false) = (entry, request.force) {
-                Turn::Entry(Found::Bytes(bytes))
+                Turn::Entry(Found::Bytes(bytes.to_vec()))
             } else if let (Some((_, left)), false) = (state.lease(&key, now), request.force) {
                 Turn::Held(left)
             } else {

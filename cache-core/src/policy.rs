@@ -56,6 +56,7 @@ pub struct Policy {
     pub(crate) hard_timeout: Option<Duration>,
     #[serde(default, deserialize_with = "span")]
     pub(crate) outage_ttl: Option<Duration>,
+    pub(crate) local: Option<bool>,
     #[serde(default)]
     pub(crate) consistency: Option<Consistency>,
 }
@@ -206,6 +207,15 @@ impl Policy {
         self
     }
 
+    /// Whether values are kept in this process too. Without, each call asks the shared tier: for values
+    /// that are large, and seldom asked for twice by one process. Where there is no shared tier, nothing
+    /// is kept. Default: `true`.
+    #[must_use]
+    pub fn local(mut self, local: bool) -> Self {
+        self.local = Some(local);
+        self
+    }
+
     /// How late a node may notice what another one has invalidated. Default:
     /// [`Consistency::Bounded`].
     #[must_use]
@@ -232,6 +242,7 @@ impl Policy {
             soft_timeout: self.soft_timeout.or(other.soft_timeout),
             hard_timeout: self.hard_timeout.or(other.hard_timeout),
             outage_ttl: self.outage_ttl.or(other.outage_ttl),
+            local: self.local.or(other.local),
             consistency: self.consistency.or(other.consistency),
         }
     }
@@ -341,6 +352,8 @@ pub(crate) struct Settings {
     pub(crate) hard_timeout: Option<Duration>,
     pub(crate) outage_ttl: Duration,
     pub(crate) strict: bool,
+    /// Whether values are kept in this process.
+    pub(crate) local: bool,
 }
 
 /// The longest that a value is fresh which says so itself, where no `ttl` does.
@@ -379,6 +392,7 @@ impl Settings {
             // stricter wins.
             outage_ttl: policy.outage_ttl.filter(|_| !strict).unwrap_or_default(),
             strict,
+            local: policy.local.unwrap_or(true),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::Duration;
 
 use crate::entry::EntryId;
@@ -227,6 +227,8 @@ pub struct Read<'a> {
     pub tags: &'a [String],
     /// An entry with more bytes than this is not sent (bounded decode, invariant 5).
     pub limit: usize,
+    /// Whether [`Reading::left`] is wanted.
+    pub left: bool,
 }
 
 impl<'a> Read<'a> {
@@ -237,6 +239,7 @@ impl<'a> Read<'a> {
             known: None,
             tags,
             limit: 512 << 20,
+            left: true,
         }
     }
 
@@ -253,6 +256,13 @@ impl<'a> Read<'a> {
         self.limit = limit;
         self
     }
+
+    /// Asks how long the entry has left, or not: a store may then leave it out. Default: `true`.
+    #[must_use]
+    pub fn left(mut self, left: bool) -> Self {
+        self.left = left;
+        self
+    }
 }
 
 /// What [`Store::read`] found.
@@ -263,8 +273,8 @@ pub struct Reading {
     pub entry: Found,
     /// The stamps, in the order of the request's tags; `None` where there is none.
     pub stamps: Vec<Option<Stamp>>,
-    /// How long the entry has left, where the store says so. A tracked store must: a local copy
-    /// that is not asked about must not outlive it.
+    /// How long the entry has left, where the store says so. A tracked store must, if it is
+    /// [asked](Read::left): a local copy that is not asked about must not outlive it.
     pub left: Option<Duration>,
 }
 
@@ -295,7 +305,7 @@ pub enum Found {
     /// The entry that the request said is known.
     Known,
     /// Bytes, not yet looked at.
-    Bytes(Arc<[u8]>),
+    Bytes(Vec<u8>),
     /// More bytes than the limit allows; how many.
     TooLarge(usize),
 }

@@ -1,7 +1,7 @@
 //! Values, for an engine that does not know their types: what is done with one that was loaded, and
 //! what makes one of bytes. So the engine is compiled once, and not for every cached function.
 
-use std::any::type_name;
+use std::any::{Any, type_name};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -50,6 +50,9 @@ pub trait Value: Send {
 
     /// As the local tier holds it.
     fn store(self: Box<Self>, head: Head) -> Arc<dyn Held>;
+
+    /// Puts itself into an `Option` of its type, if `place` is one.
+    fn give(self: Box<Self>, place: &mut dyn Any);
 }
 
 /// Whether values stay in this process (`local_only`), or travel as bytes.
@@ -173,6 +176,12 @@ impl<V: CacheValue + Serialize> Value for Bytes<V> {
         let value = self.0;
         Arc::new(Stored { head, value })
     }
+
+    fn give(self: Box<Self>, place: &mut dyn Any) {
+        if let Some(place) = place.downcast_mut::<Option<V>>() {
+            *place = Some(self.0);
+        }
+    }
 }
 
 impl<V: CacheValue> Value for Here<V> {
@@ -194,5 +203,11 @@ impl<V: CacheValue> Value for Here<V> {
     fn store(self: Box<Self>, head: Head) -> Arc<dyn Held> {
         let value = self.0;
         Arc::new(Stored { head, value })
+    }
+
+    fn give(self: Box<Self>, place: &mut dyn Any) {
+        if let Some(place) = place.downcast_mut::<Option<V>>() {
+            *place = Some(self.0);
+        }
     }
 }

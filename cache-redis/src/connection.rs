@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cache_core::{Env, ErrorKind};
-use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisError, Value};
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -17,6 +16,7 @@ use crate::coherence::Coherence;
 use crate::config::Endpoint;
 use crate::failure::{Failure, is_read_only};
 use crate::traffic::Traffic;
+use crate::wire::{Packed, Wire};
 
 mod owner;
 
@@ -54,20 +54,19 @@ struct Shared {
 enum Phase {
     /// The first attempt, or the one right after a loss: worth waiting for.
     Connecting,
-    Up(Live),
+    Up(Arc<Live>),
     /// Attempts fail: callers are told at once. The number tells one failure from the next.
     Down(Failure, u64),
 }
 
-#[derive(Clone)]
 struct Live {
-    connection: MultiplexedConnection,
+    connection: Wire,
     traffic: Arc<Traffic>,
     state: Arc<LiveState>,
 }
 
-#[derive(Default)]
 pub(crate) struct LiveState {
+    coherence: Arc<Coherence>,
     /// Nobody is to use it any more, though the loop may not have noticed yet.
     dead: AtomicBool,
     /// It said something that makes no sense.
@@ -82,14 +81,13 @@ pub(crate) struct LiveState {
 #[derive(Clone)]
 pub(crate) struct Blame {
     live: Arc<LiveState>,
-    coherence: Arc<Coherence>,
 }
 
 impl Blame {
     #[cfg(test)]
     pub(crate) fn new(coherence: Arc<Coherence>) -> Self {
-        let live = Arc::default();
-        Self { live, coherence }
+        let live = Arc::new(LiveState::new(coherence));
+        Self { live }
     }
 
     #[cfg(test)]
@@ -103,13 +101,25 @@ impl Blame {
         if cause.is_strange() {
             // Once for each connection; whoever finds out at the same time goes on only when it has
             // been told.
-            self.live.strange.get_or_init(|| self.coherence.strange());
+            let live = &self.live;
+            live.strange.get_or_init(|| live.coherence.strange());
         }
         self.live.condemn(cause);
     }
 }
 
 impl LiveState {
+    fn new(coherence: Arc<Coherence>) -> Self {
+        Self {
+            coherence,
+            dead: AtomicBool::new(false),
+            strange: OnceLock::new(),
+            checking: AtomicBool::new(false),
+            cause: Mutex::new(None),
+            condemned: Notify::new(),
+        }
+    }
+
     /// Ends the connection.
     fn condemn(&self, cause: Failure) {
         if !self.dead.swap(true, Ordering::AcqRel) {
@@ -147,6 +157,11 @@ impl Link {
     ///
     /// Dropped before the answers came, it leaves the connection as it is, but has it checked.
     pub(crate) async fn call(&self, commands: &Pipeline) -> Result<(Vec<Value>, Blame), Failure> {
+        self.ask(&commands.into()).await
+    }
+
+    /// The same with commands that are packed already.
+    pub(crate) async fn ask(&self, commands: &Packed) -> Result<(Vec<Value>, Blame), Failure> {
         let (values, blame) = self.exchange(commands).await?;
         // After a failover the old primary's connections stay open: only a new one finds the new
         // primary.
@@ -157,25 +172,18 @@ impl Link {
     }
 
     /// The same, where a server that takes no writes is no reason to end the connection.
-    pub(crate) async fn exchange(
-        &self,
-        commands: &Pipeline,
-    ) -> Result<(Vec<Value>, Blame), Failure> {
+    pub(crate) async fn exchange(&self, commands: &Packed) -> Result<(Vec<Value>, Blame), Failure> {
         let mut call = Unanswered {
             live: self.live().await?,
             shared: &self.shared,
             answered: false,
         };
-        let outcome = call
-            .live
-            .connection
-            .send_packed_commands(commands, 0, commands.len())
-            .await;
+        let outcome = call.live.connection.ask(commands).await;
         call.answered = true;
-        let blame = self.shared.blame(&call.live.state);
+        let blame = Shared::blame(&call.live.state);
         match outcome {
             Ok(values) => {
-                if values.len() == commands.len() {
+                if values.len() == commands.commands() {
                     Ok((values, blame))
                 } else {
                     let failure = Failure::strange("the server's answers don't match the commands");
@@ -204,7 +212,12 @@ impl Link {
     }
 
     /// The connection; waits for one only where one can be expected.
-    async fn live(&self) -> Result<Live, Failure> {
+    async fn live(&self) -> Result<Arc<Live>, Failure> {
+        if let Phase::Up(live) = &*self.phase.borrow()
+            && !live.state.dead.load(Ordering::Acquire)
+        {
+            return Ok(live.clone());
+        }
         self.start();
         let mut phase = self.phase.clone();
         loop {
@@ -220,7 +233,7 @@ impl Link {
     }
 
     /// The connection, or the outcome of an attempt that is made now.
-    async fn live_at_once(&self) -> Result<Live, Failure> {
+    async fn live_at_once(&self) -> Result<Arc<Live>, Failure> {
         self.start();
         let mut phase = self.phase.clone();
         let mut asked_after = None;
@@ -261,7 +274,7 @@ impl Link {
 /// A call on its way. Dropped without an answer, it makes the connection suspect: redis-rs would
 /// wait on a silent one for ever.
 struct Unanswered<'a> {
-    live: Live,
+    live: Arc<Live>,
     shared: &'a Arc<Shared>,
     answered: bool,
 }
@@ -287,11 +300,10 @@ impl Drop for Unanswered<'_> {
 impl Shared {
     /// Sends a PING. Without an answer, and without a byte of another answer meanwhile, the connection
     /// is given up: one that is busy with a large value is not silent. To be run in a task.
-    async fn check(&self, live: Live) -> Result<(), Failure> {
+    async fn check(&self, live: Arc<Live>) -> Result<(), Failure> {
         let ping = redis::cmd("PING");
         let timeout = self.endpoint.ping_timeout;
-        let mut connection = live.connection.clone();
-        let mut answer = pin!(connection.send_packed_command(&ping));
+        let mut answer = pin!(live.connection.send_packed_command(&ping));
         let mut heard = live.traffic.heard();
         let failure = loop {
             tokio::select! {
@@ -318,7 +330,7 @@ impl Shared {
                 }
             }
         };
-        self.blame(&live.state).distrust(failure.clone());
+        Self::blame(&live.state).distrust(failure.clone());
         Err(failure)
     }
 
@@ -331,11 +343,8 @@ impl Shared {
         Failure::garbage()
     }
 
-    fn blame(&self, live: &Arc<LiveState>) -> Blame {
-        Blame {
-            live: live.clone(),
-            coherence: self.coherence.clone(),
-        }
+    fn blame(live: &Arc<LiveState>) -> Blame {
+        Blame { live: live.clone() }
     }
 
     fn of_server(&self, error: &redis::ServerError) -> Failure {

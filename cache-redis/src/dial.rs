@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -20,16 +19,20 @@ use crate::coherence::PushHandler;
 use crate::config::{Endpoint, Target};
 use crate::failure::Failure;
 use crate::traffic::{HTTP, SILENCE, TLS_ALERT, Traffic, Watched};
+use crate::wire::{Driver, Wire, wire};
 
+use self::lent::Lent;
+
+mod lent;
 #[cfg(feature = "tls")]
 mod tls;
 
 /// A connection, and what reads and writes for it: without the driver being polled nothing moves,
 /// and with the driver dropped the socket is closed.
 pub(crate) struct Dialled {
-    pub(crate) connection: MultiplexedConnection,
+    pub(crate) connection: Wire,
     pub(crate) traffic: Arc<Traffic>,
-    pub(crate) driver: Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub(crate) driver: Driver,
     pub(crate) tracking: Tracking,
 }
 
@@ -262,26 +265,29 @@ async fn greet(
         greeting = greeting.set_password(password);
     }
     // Deadlines are the caller's: here, the attempt's; later, the engine's.
-    let mut config = AsyncConnectionConfig::new()
+    let config = AsyncConnectionConfig::new()
         .set_response_timeout(None)
         .set_connection_timeout(None);
-    if let (Some(pushes), ProtocolVersion::RESP3) = (pushes, protocol) {
-        // Guard G5: the driver calls this as it meets a push in the stream, and only then goes on to
-        // the replies behind it.
-        let pushes = pushes.clone();
-        config = config.set_push_sender(move |push| {
-            pushes(push);
-            Ok::<(), std::convert::Infallible>(())
-        });
-    }
-    match MultiplexedConnection::new_with_config(&greeting, Box::pin(stream), config).await {
-        Ok((mut connection, driver)) => {
-            let mut driver = Box::pin(driver);
+    // redis-rs says hello. Until it has been asked to track, a server has nothing to say of its own, so
+    // that nothing can be lost when the stream is taken back.
+    let lent = Lent::new(stream);
+    let greeted = MultiplexedConnection::new_with_config(&greeting, lent.clone(), config).await;
+    match greeted.map(drop) {
+        Ok(()) => {
+            let stream = lent.taken_back().ok_or_else(|| {
+                Failure::protocol("the stream is still in use after the handshake")
+            })?;
+            let handler = match protocol {
+                // Guard G5: called as a push is met in the stream, before the replies behind it.
+                ProtocolVersion::RESP3 => pushes.cloned(),
+                _ => None,
+            };
+            let (connection, mut driver) = wire(stream, handler);
             let tracking = match (pushes, protocol) {
                 (None, _) => Tracking::Unasked,
                 (Some(_), ProtocolVersion::RESP3) => tokio::select! {
-                    tracking = track(&mut connection, endpoint, env) => tracking,
-                    () = driver.as_mut() => Err(Failure::unavailable("the server hung up")),
+                    tracking = track(&connection, endpoint, env) => tracking,
+                    () = &mut driver => Err(Failure::unavailable("the server hung up")),
                 }
                 // Ended neither by the network nor by the server, it was for what was said.
                 .map_err(|failure| {
@@ -317,11 +323,7 @@ async fn greet(
 }
 
 /// Has the server tell of changes to what this connection reads, whoever else makes them.
-async fn track(
-    connection: &mut MultiplexedConnection,
-    endpoint: &Endpoint,
-    env: &Env,
-) -> Result<Tracking, Failure> {
+async fn track(connection: &Wire, endpoint: &Endpoint, env: &Env) -> Result<Tracking, Failure> {
     let failed = |error| Failure::of_client(&error, &endpoint.secrets);
     let hello = redis::cmd("HELLO");
     let answer = connection

@@ -11,6 +11,8 @@ use cache_core::EntryId;
 use cache_core::metrics::{Minute, NodeId};
 use cache_core::store::{Event, Stamp};
 
+use crate::wire::Packed;
+
 /// Where an entry's id is in its bytes. Whatever is shorter has no id, and counts as nothing.
 pub(crate) const ID: Range<usize> = 8..24;
 
@@ -38,6 +40,26 @@ impl Keys {
 
     pub(crate) fn stamp(&self, tag: &str) -> String {
         format!("{}:t:{tag}", self.namespace)
+    }
+
+    /// Asks for an entry's bytes from `first` to `last`, both included.
+    pub(crate) fn range(&self, commands: &mut Packed, key: &str, first: usize, last: usize) {
+        commands
+            .command("GETRANGE", 3)
+            .argument(&[&self.namespace, ":e:{", key, "}"])
+            .number(first)
+            .number(last);
+    }
+
+    /// Asks how long an entry has left.
+    pub(crate) fn pttl(&self, commands: &mut Packed, key: &str) {
+        let entry = [&self.namespace, ":e:{", key, "}"];
+        commands.command("PTTL", 1).argument(&entry);
+    }
+
+    /// A stamp's key, as an argument.
+    pub(crate) fn name_stamp(&self, commands: &mut Packed, tag: &str) {
+        commands.argument(&[&self.namespace, ":t:", tag]);
     }
 
     /// The hash of what all nodes have counted in a minute of a kind; of no kind, of the cache as a

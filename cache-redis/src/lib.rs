@@ -20,6 +20,7 @@
 //! traffic            what is heard over a connection
 //! keys  scripts      the layout in Redis; what runs there
 //! coherence          what Redis tells by itself, and what it is worth
+//! wire/              the conversation over a connection: requests gathered, answers, pushes
 //! dial               one connection: address, TLS, handshake, tracking
 //! connection         the loop that owns it, and everybody's way to it
 //! reply              what Redis answered
@@ -45,6 +46,7 @@ mod reply;
 mod scripts;
 mod store;
 mod traffic;
+mod wire;
 
 pub use config::{RedisConfig, Roots};
 pub use store::RedisStore;

@@ -2,7 +2,6 @@
 //! never a panic, and ends the connection; a key of another type is as good as garbage bytes.
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::store::{Found, Stamp, Turn};
@@ -125,7 +124,7 @@ impl<'a> Replies<'a> {
         } else if known.is_some() && id_of(&bytes) == known {
             Some(Found::Known)
         } else {
-            Some(Found::Bytes(bytes.into()))
+            Some(Found::Bytes(bytes))
         })
     }
 
@@ -142,7 +141,7 @@ impl<'a> Replies<'a> {
             [Value::Int(2), Value::BulkString(bytes)]
                 if bytes.len() <= limit && id_of(bytes).is_some() =>
             {
-                Ok(Turn::Entry(Found::Bytes(Arc::from(bytes.as_slice()))))
+                Ok(Turn::Entry(Found::Bytes(bytes.clone())))
             }
             _ => Err(self.strange("the lease script's answer makes no sense")),
         }
@@ -177,7 +176,7 @@ fn millis(left: i64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Weak;
+    use std::sync::{Arc, Weak};
 
     use cache_core::store::{Event, Observer};
 
@@ -219,7 +218,7 @@ mod tests {
     #[test]
     fn foreign_keys_are_garbage() {
         let entry = replies(vec![wrong_type()]).entry(10, None).unwrap();
-        assert_eq!(entry, Some(Found::Bytes(Arc::from([]))));
+        assert_eq!(entry, Some(Found::Bytes(Vec::new())));
         let stamps = replies(vec![Value::Array(vec![Value::Nil, bytes(b"x")])]);
         assert_eq!({ stamps }.stamps(2).unwrap(), [None, None]);
     }
@@ -228,7 +227,7 @@ mod tests {
     fn an_entry_is_bounded_and_recognized() {
         let text = b"12345678abcdefghijklmnoprest";
         let found = |limit, known| replies(vec![bytes(text)]).entry(limit, known).unwrap();
-        assert_eq!(found(28, None), Some(Found::Bytes(Arc::from(*text))));
+        assert_eq!(found(28, None), Some(Found::Bytes(text.to_vec())));
         assert_eq!(found(27, None), None);
         assert_eq!(found(28, Some(b"abcdefghijklmnop")), Some(Found::Known));
         assert!(matches!(

@@ -22,6 +22,9 @@ struct Network {
     /// In milliseconds.
     late: AtomicU64,
     answered: AtomicUsize,
+    /// Whether something was asked last, and not answered.
+    asking: AtomicBool,
+    turns: AtomicUsize,
     cut: Notify,
     hole: watch::Sender<bool>,
 }
@@ -45,6 +48,8 @@ impl Proxy {
             slow: AtomicBool::new(false),
             late: AtomicU64::new(0),
             answered: AtomicUsize::new(0),
+            asking: AtomicBool::new(false),
+            turns: AtomicUsize::new(0),
             cut: Notify::new(),
             hole: watch::Sender::new(false),
         });
@@ -88,6 +93,11 @@ impl Proxy {
         self.network.answered.load(Ordering::Relaxed)
     }
 
+    /// How many round trips it has seen: how often something was asked after an answer had come.
+    pub fn turns(&self) -> usize {
+        self.network.turns.load(Ordering::SeqCst)
+    }
+
     /// Cuts every connection.
     pub fn cut(&self) {
         self.network.cut.notify_waiters();
@@ -119,14 +129,26 @@ impl Network {
                 // The sender is in self.
                 let _ = self.hole.subscribe().wait_for(|hole| !hole).await;
                 self.answered.fetch_add(count, Ordering::Relaxed);
+                self.asking.store(false, Ordering::SeqCst);
                 if to_client.write_all(&buffer[..count]).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let questions = async {
+            let mut buffer = vec![0; TRICKLE.0];
+            while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
+                if !self.asking.swap(true, Ordering::SeqCst) {
+                    self.turns.fetch_add(1, Ordering::SeqCst);
+                }
+                if to_server.write_all(&buffer[..count]).await.is_err() {
                     break;
                 }
             }
         };
         tokio::select! {
             () = answers => {}
-            _ = tokio::io::copy(&mut from_client, &mut to_server) => {}
+            () = questions => {}
             () = self.cut.notified() => {}
         }
     }

@@ -350,7 +350,7 @@ async fn keys_of_another_type_are_a_miss_and_are_replaced() {
     let reading = fixture.read().await;
     assert_eq!(
         reading,
-        Reading::new(Found::Bytes(Arc::from([])), vec![None, None])
+        Reading::new(Found::Bytes(Vec::new()), vec![None, None])
     );
     let known = Read::new(KEY, &fixture.tags).known(Some(token(1)));
     assert_eq!(fixture.store.read(known).await.unwrap(), reading);

@@ -136,7 +136,8 @@ async fn answers_that_make_no_sense() {
             STAMPS,
             &[
                 "*0\r\n",
-                "*1\r\n_\r\n",
+                // Of the call's three tags two are known here: one is asked for.
+                "*2\r\n_\r\n_\r\n",
                 "*9\r\n_\r\n_\r\n_\r\n_\r\n_\r\n_\r\n_\r\n_\r\n_\r\n",
                 "*2\r\n:1\r\n_\r\n",
                 "_\r\n",

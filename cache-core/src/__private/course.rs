@@ -24,6 +24,9 @@ pub(super) trait Side {
     /// Has the call return this entry's value, unless it is of another type.
     fn serve(&mut self, held: &dyn Held) -> bool;
 
+    /// Has the call return this value, unless it is of another type.
+    fn give(&mut self, value: Box<dyn Value>) -> bool;
+
     /// The value in what the function returned, how long it is fresh, and its own tags; if it is cached
     /// at all.
     fn value(&mut self, settings: &Settings) -> Option<(Box<dyn Value>, Duration, Vec<String>)>;
@@ -44,6 +47,8 @@ enum Step {
     Solo(Solo, Option<(Duration, Span)>),
     /// In a transaction.
     Looking(With<Option<Arc<dyn Held>>>),
+    /// It reads for itself.
+    Reading(With<Option<Box<dyn Value>>>),
     Searching(With<Prepared>),
     /// The function runs, and what it returns is for this call alone.
     Alone(Box<Call>, Running),
@@ -83,10 +88,14 @@ impl Course {
             }
             Way::Call(mut call) => {
                 span = call.show();
-                Step::Searching(Box::pin(async move {
-                    let prepared = call.prepare().await;
-                    (call, prepared)
-                }))
+                if call.looks_first() {
+                    Step::Reading(Box::pin(async move {
+                        let found = call.look_first().await;
+                        (call, found)
+                    }))
+                } else {
+                    Step::searching(call)
+                }
             }
         };
         Self {
@@ -126,6 +135,15 @@ impl Course {
                         Step::Ended
                     } else {
                         Step::alone(call)
+                    }
+                }
+                Step::Reading(reading) => {
+                    let (call, found) = ready!(reading.as_mut().poll(context));
+                    if found.is_some_and(|value| side.give(value)) {
+                        *stored = true;
+                        Step::Ended
+                    } else {
+                        Step::searching(call)
                     }
                 }
                 Step::Searching(searching) => {
@@ -169,6 +187,13 @@ impl Course {
 }
 
 impl Step {
+    fn searching(call: Box<Call>) -> Self {
+        Self::Searching(Box::pin(async move {
+            let prepared = call.prepare().await;
+            (call, prepared)
+        }))
+    }
+
     fn alone(call: Box<Call>) -> Self {
         let running = call.run_alone();
         Self::Alone(call, running)

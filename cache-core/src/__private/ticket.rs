@@ -243,6 +243,16 @@ impl<R, S: Shape<R>> Side for Typed<'_, R, S> {
         true
     }
 
+    fn give(&mut self, value: Box<dyn Value>) -> bool {
+        let mut place: Option<S::Value> = None;
+        value.give(&mut place);
+        let Some(value) = place else {
+            return false;
+        };
+        self.returns.returned = Some(self.returns.shape.join(value));
+        true
+    }
+
     fn value(&mut self, settings: &Settings) -> Option<(Box<dyn Value>, Duration, Vec<String>)> {
         let Returns {
             shape,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::Span;
 
 use super::fetch::{Budgets, Tagged};
+use super::first::Seen;
 use super::lead::Lead;
 use super::plan::Plan;
 use super::worth::Worth;
@@ -54,6 +55,9 @@ pub(crate) struct Call {
     pub(crate) waiting: Option<Arc<AtomicBool>>,
     /// Where what comes of it is recorded.
     pub(crate) span: Span,
+    /// What it has seen so far, and what is left of its budgets.
+    pub(super) seen: Option<Seen>,
+    pub(super) budgets: Option<Budgets>,
 }
 
 impl Call {
@@ -75,6 +79,8 @@ impl Call {
             blocking: false,
             waiting: None,
             span: Span::none(),
+            seen: None,
+            budgets: None,
         }
     }
 
@@ -102,11 +108,11 @@ impl Call {
 
     /// The key in the shared tier.
     pub(super) fn shared_key(&self) -> String {
-        format!(
-            "{}{}",
-            self.function.prefix,
-            unpacked(&self.key.args).as_str()
-        )
+        let (prefix, args) = (&self.function.prefix, unpacked(&self.key.args));
+        let mut key = String::with_capacity(prefix.len() + args.as_str().len());
+        key.push_str(prefix);
+        key.push_str(args.as_str());
+        key
     }
 
     /// What a local entry with a value of this many encoded bytes takes.
@@ -130,10 +136,7 @@ impl Call {
     /// Dropped at any time, the call leaves nothing behind: its lease is given up, and one of those who
     /// waited for it takes over.
     pub(crate) async fn prepare(&self) -> Prepared {
-        let mut budgets = Budgets {
-            waits: self.function.settings.wait,
-            store: self.engine.store_timeout,
-        };
+        let mut budgets = self.budgets.unwrap_or_else(|| Budgets::of(self));
         loop {
             let seat = match self.take_seat(&mut budgets).await {
                 Ok(Some(seat)) => seat,

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::first::Seen;
 use super::hearing::Hearing;
 use super::invalidate::own_tag;
 use super::judge::{Judgement, Told};
 use super::lease::LeaseGuard;
 use super::outage::{Asking, unit};
+use super::trusted::Trusted;
 use super::worth::{Hit, Source, Spare, Worth};
 use super::{Call, Carrier, Engine};
 use crate::Result;
@@ -63,9 +65,20 @@ enum Step {
 }
 
 /// How long a call may still wait: for other loads, and for the store.
+#[derive(Clone, Copy)]
 pub(super) struct Budgets {
     pub(super) waits: Duration,
     pub(super) store: Duration,
+}
+
+impl Budgets {
+    /// All that a call has.
+    pub(super) fn of(call: &Call) -> Self {
+        Self {
+            waits: call.function.settings.wait,
+            store: call.engine.store_timeout,
+        }
+    }
 }
 
 /// One call's search for a value in the shared tier.
@@ -86,6 +99,11 @@ pub(super) struct Search<'a> {
     soft: Option<Duration>,
     /// Whether a value that is still fresh is to be refreshed, once that was drawn.
     early: Option<bool>,
+    /// Whether stamps are asked for that are known here, and whether how long the entry has left.
+    all: bool,
+    ends: bool,
+    /// What the call has seen before.
+    seen: Option<Seen>,
     /// What the last reading has found that a load may replace.
     spare: Option<Spare>,
 }
@@ -107,6 +125,13 @@ impl<'a> Search<'a> {
             until: None,
             soft: None,
             early: call.early,
+            all: call.seen == Some(Seen::Doubt),
+            // A copy that is kept here must not outlive the entry, and one that may be stale says so
+            // only by what it has left.
+            ends: call.function.settings.local
+                || !call.function.settings.grace().is_zero()
+                || call.seen == Some(Seen::More),
+            seen: call.seen,
             spare: None,
         }
     }
@@ -122,10 +147,11 @@ impl<'a> Search<'a> {
                 return Ok(Fetched::Replaced);
             }
             self.spare = None;
-            let step = if self.call.refresh {
-                Step::Begin(None)
-            } else {
-                self.read(budgets).await?
+            let step = match self.seen.take() {
+                _ if self.call.refresh => Step::Begin(None),
+                // What has appeared since, `begin` hands over.
+                Some(Seen::Nothing(id)) => Step::Begin(id),
+                _ => self.read(budgets).await?,
             };
             let step = match step {
                 Step::Begin(seen) => self.turn(seen, budgets).await?,
@@ -236,16 +262,23 @@ impl<'a> Search<'a> {
             .engine
             .find(self.call)
             .filter(|stored| stored.head().life().lasts(asked));
-        let request = Read::new(&self.key, &self.tags)
+        let trusted = Trusted::of(&note, !self.all && self.call.trusts());
+        let unknown = trusted.unknown(&self.tags);
+        let request = Read::new(&self.key, &unknown)
             .known(local.as_ref().map(|stored| stored.head().id()))
-            .limit(self.limit());
+            .limit(self.limit())
+            .left(self.ends);
         let answer = self.store.read(request);
         let left = &mut budgets.store;
-        let reading = self.engine.bounded_by(left, Asking::Read, answer).await?;
-        self.engine.learn(&note, &reading.stamps, false);
-        let judged =
-            self.engine
-                .judge_reading(self.call, local.as_ref(), &reading, &self.tags, asked);
+        let mut reading = self.engine.bounded_by(left, Asking::Read, answer).await?;
+        trusted.join(self.engine, &note, &mut reading.stamps);
+        let judged = self.engine.judge_reading(
+            self.call,
+            local.as_ref(),
+            &reading,
+            &self.tags,
+            (asked, self.ends),
+        );
         Ok(match judged {
             Judgement::Valid(stored) => {
                 let mut hit = Hit {
@@ -264,7 +297,17 @@ impl<'a> Search<'a> {
                 }
                 self.appraise(hit)
             }
-            Judgement::Invalid(id) => Step::Begin(id),
+            // What is known here may be out of date the moment it is compared: a push is on its way.
+            // Where the entry may be right all the same, Redis is asked before it counts as a miss.
+            Judgement::Outdated(_, at) if trusted.knew_all(&at) => {
+                self.all = true;
+                Step::Again
+            }
+            Judgement::Invalid(id) | Judgement::Outdated(id, _) => Step::Begin(id),
+            Judgement::Ageless => {
+                self.ends = true;
+                Step::Again
+            }
             Judgement::Unasked(more) => {
                 // The entry was stored under tags that this call does not know of: by another
                 // version of the program, say. Their stamps are read after it.
@@ -369,6 +412,7 @@ impl<'a> Search<'a> {
         let told = Told {
             left: beginning.left,
             asked,
+            ends: true,
         };
         let judged = self
             .engine
@@ -385,7 +429,10 @@ impl<'a> Search<'a> {
                     Worth::Fallback | Worth::Nothing => Step::Again,
                 }
             }
-            Judgement::Invalid(_) | Judgement::Unasked(_) => Step::Again,
+            Judgement::Invalid(_)
+            | Judgement::Outdated(..)
+            | Judgement::Unasked(_)
+            | Judgement::Ageless => Step::Again,
         })
     }
 
@@ -435,6 +482,9 @@ impl Engine {
 
     /// What the local tier has for a call, whether or not it holds.
     pub(super) fn find(&self, call: &Call) -> Option<Arc<dyn Held>> {
+        if !call.function.settings.local {
+            return None;
+        }
         let held = self.local.find(call.key.borrowed())?;
         call.function.values.are(&*held).then_some(held)
     }

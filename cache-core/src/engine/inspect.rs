@@ -224,7 +224,7 @@ impl Engine {
         Ok(None)
     }
 
-    fn shared_entry(&self, header: &Header, bytes: usize) -> SharedEntry {
+    fn shared_entry(&self, header: &Header<'_>, bytes: usize) -> SharedEntry {
         let codec = Codec::from_id(header.codec).map_or("unknown", Codec::as_str);
         SharedEntry {
             bytes: bytes as u64,

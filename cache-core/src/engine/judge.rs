@@ -1,22 +1,31 @@
 //! Step 3 of a call: what an entry from the shared tier is worth.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Call, Carrier, Engine};
 use crate::codec::Codec;
 use crate::entry::{self, EntryId, Header};
-use crate::local::{Dependency, Held, Life};
+use crate::local::{Dependency, EARLY, Held, Life};
 use crate::metrics::Count;
 use crate::store::{Found, Reading, Stamp};
+use crate::value::Value;
+
+/// So close to what seems to be its end, an entry's end is asked for.
+const NEAR: Duration = Duration::from_secs(1);
 
 /// What an entry is worth.
 pub(super) enum Judgement {
     Valid(Arc<dyn Held>),
     /// Nothing, or nothing that can be used; the id of what is there.
     Invalid(Option<EntryId>),
+    /// Nothing, for the stamps of these of the call's tags; the id of what is there.
+    Outdated(Option<EntryId>, Vec<usize>),
     /// It names tags whose stamps were not asked for.
     Unasked(Vec<String>),
+    /// How long it has left was not asked for, and matters.
+    Ageless,
 }
 
 /// What the store said of an entry's end, and when it was asked.
@@ -24,6 +33,8 @@ pub(super) enum Judgement {
 pub(super) struct Told {
     pub(super) left: Option<Duration>,
     pub(super) asked: Duration,
+    /// Whether it was asked for an entry's end.
+    pub(super) ends: bool,
 }
 
 impl Engine {
@@ -35,7 +46,7 @@ impl Engine {
         local: Option<&Arc<dyn Held>>,
         reading: &Reading,
         tags: &[String],
-        asked: Duration,
+        (asked, ends): (Duration, bool),
     ) -> Judgement {
         match (call.function.carrier, local) {
             // There is no entry in the shared tier for values that stay local: their stamps are
@@ -48,6 +59,7 @@ impl Engine {
                 let told = Told {
                     left: reading.left,
                     asked,
+                    ends,
                 };
                 self.judge(call, local, &reading.entry, (tags, &reading.stamps), told)
             }
@@ -55,7 +67,7 @@ impl Engine {
     }
 
     /// When a local copy of an entry is what: never later than what it is a copy of.
-    fn life(&self, call: &Call, header: &Header, told: Told) -> Life {
+    fn life(&self, call: &Call, header: &Header<'_>, told: Told) -> Life {
         let settings = &call.function.settings;
         // How long it has been stale: reading it once more makes it no younger.
         let mut past = Duration::ZERO;
@@ -68,12 +80,33 @@ impl Engine {
                 let kept = fresh.saturating_add(settings.grace()).saturating_sub(past);
                 (fresh, left.min(kept))
             }
+            // It is there, so it is fresh, and by its own word far from its end.
+            None if !told.ends => {
+                let fresh = self.about_left(header).min(settings.longest_ttl);
+                (fresh, fresh)
+            }
             // Where each call asks the store, it is the store that knows the end.
             None if !self.trust.is_proven() => (settings.longest_ttl, settings.longest()),
             None => (Duration::ZERO, Duration::ZERO),
         };
         let cost = Duration::from_micros(header.cost_us);
         settings.life(told.asked, fresh, kept, cost).aged(past)
+    }
+
+    /// How long an entry is still fresh by its own word. Clocks differ, so this is good only to tell
+    /// whether the store must be asked.
+    fn about_left(&self, header: &Header<'_>) -> Duration {
+        let wall = u64::try_from(self.env.wall().as_millis()).unwrap_or(u64::MAX);
+        let age = wall.saturating_sub(header.created_ms);
+        Duration::from_millis(header.fresh_ms.saturating_sub(age))
+    }
+
+    /// Whether an entry must not be judged without knowing how long it has left: it may be stale, or
+    /// so near its end that it may be refreshed before.
+    fn needs_end(&self, header: &Header<'_>) -> bool {
+        let cost = Duration::from_micros(header.cost_us);
+        header.life_ms != header.fresh_ms
+            || self.about_left(header) <= cost.saturating_mul(EARLY) + NEAR
     }
 
     /// Step 3: valid only if it can be read, was stored by this very function with this very type,
@@ -88,24 +121,38 @@ impl Engine {
         told: Told,
     ) -> Judgement {
         let bytes = match found {
-            Found::Nothing => return Judgement::Invalid(None),
             Found::Known => {
                 return match local {
                     Some(local) => judge_known(local, tags, stamps),
                     None => Judgement::Invalid(None),
                 };
             }
-            Found::TooLarge(_) => {
-                call.function.kind.counters.count(Count::Undecodable);
-                return Judgement::Invalid(None);
-            }
             Found::Bytes(bytes) => bytes,
+            _ => return unusable(call, found),
         };
+        let (header, payload) = match self.sift(call, bytes, (tags, stamps), told.ends) {
+            Ok(sifted) => sifted,
+            Err(judgement) => return judgement,
+        };
+        match Self::decode(call, &header, payload) {
+            Some(value) => Judgement::Valid(self.held(call, &header, (value, payload.len()), told)),
+            None => Judgement::Invalid(Some(header.id)),
+        }
+    }
+
+    /// An entry's header and payload, if what is stored beside the value is as it should be.
+    pub(super) fn sift<'b>(
+        &self,
+        call: &Call,
+        bytes: &'b [u8],
+        (tags, stamps): (&[String], &[Option<Stamp>]),
+        ends: bool,
+    ) -> Result<(Header<'b>, &'b [u8]), Judgement> {
         let id = entry_id(bytes);
         let limit = call.function.entry_limit();
         let Ok((header, payload)) = entry::read(bytes, limit) else {
             call.function.kind.counters.count(Count::Undecodable);
-            return Judgement::Invalid(id);
+            return Err(Judgement::Invalid(id));
         };
         let unasked: Vec<String> = header
             .tags
@@ -114,38 +161,37 @@ impl Engine {
             .map(|(tag, _)| tag.to_string())
             .collect();
         if !unasked.is_empty() {
-            return Judgement::Unasked(unasked);
+            return Err(Judgement::Unasked(unasked));
         }
-        let current = |tag: &str| {
-            tags.iter()
-                .position(|asked| asked == tag)
-                .and_then(|at| stamps.get(at).copied().flatten())
-        };
         // Every tag of the call must be among them too, or an invalidation would not reach it.
-        let stamped = header
-            .tags
+        if !tags
             .iter()
-            .all(|(tag, stamp)| current(tag) == Some(*stamp))
-            && tags
-                .iter()
-                .all(|tag| header.tags.iter().any(|(stored, _)| **stored == **tag));
-        if !stamped {
-            return Judgement::Invalid(id);
+            .all(|tag| header.tags.iter().any(|(stored, _)| **stored == **tag))
+        {
+            return Err(Judgement::Invalid(id));
         }
-        match self.decode(call, &header, payload, told) {
-            Some(stored) => Judgement::Valid(stored),
-            None => Judgement::Invalid(id),
+        let place = |tag: &str| tags.iter().position(|own| own == tag);
+        let stamped = |(tag, stamp): &(Cow<'_, str>, u64)| {
+            let current = place(tag).and_then(|at| stamps.get(at).copied().flatten());
+            current == Some(*stamp)
+        };
+        if !header.tags.iter().all(stamped) {
+            let outdated = header.tags.iter().filter(|tag| !stamped(tag));
+            let at = outdated.filter_map(|(tag, _)| place(tag)).collect();
+            return Err(Judgement::Outdated(id, at));
         }
+        if !ends && self.needs_end(&header) {
+            return Err(Judgement::Ageless);
+        }
+        Ok((header, payload))
     }
 
     /// The typed value of an entry whose stamps are right.
-    fn decode(
-        &self,
+    pub(super) fn decode(
         call: &Call,
-        header: &Header,
+        header: &Header<'_>,
         payload: &[u8],
-        told: Told,
-    ) -> Option<Arc<dyn Held>> {
+    ) -> Option<Box<dyn Value>> {
         let Carrier::Bytes { schema, .. } = call.function.carrier else {
             return None;
         };
@@ -156,10 +202,20 @@ impl Engine {
         let (values, limit) = (&call.function.values, call.function.settings.max_bytes);
         let decoded = Codec::from_id(header.codec)
             .and_then(|codec| values.decode(codec, payload, limit).ok());
-        let Some(value) = decoded else {
+        if decoded.is_none() {
             call.function.kind.counters.count(Count::Undecodable);
-            return None;
-        };
+        }
+        decoded
+    }
+
+    /// A value as the local tier holds it, and how many bytes it was decoded from.
+    fn held(
+        &self,
+        call: &Call,
+        header: &Header<'_>,
+        (value, encoded): (Box<dyn Value>, usize),
+        told: Told,
+    ) -> Arc<dyn Held> {
         let deps: Vec<Dependency> = header
             .tags
             .iter()
@@ -174,9 +230,9 @@ impl Engine {
             self.epoch(),
             header.id,
             &deps,
-            Call::weight(&*value, payload.len()),
+            Call::weight(&*value, encoded),
         );
-        Some(value.store(head))
+        value.store(head)
     }
 }
 
@@ -188,7 +244,7 @@ fn judge_known(local: &Arc<dyn Held>, tags: &[String], stamps: &[Option<Stamp>])
         match tags.iter().position(|asked| asked == tag) {
             None => unasked.push(tag.to_owned()),
             Some(at) if stamps.get(at).copied().flatten() == Some(dependency.stamp) => {}
-            Some(_) => return Judgement::Invalid(Some(local.head().id())),
+            Some(at) => return Judgement::Outdated(Some(local.head().id()), vec![at]),
         }
     }
     if unasked.is_empty() {
@@ -202,4 +258,12 @@ fn judge_known(local: &Arc<dyn Held>, tags: &[String], stamps: &[Option<Stamp>])
 fn entry_id(bytes: &[u8]) -> Option<EntryId> {
     let id = bytes.get(entry::ID)?;
     Some(EntryId(id.try_into().ok()?))
+}
+
+/// What is no entry's bytes.
+pub(super) fn unusable(call: &Call, found: &Found) -> Judgement {
+    if let Found::TooLarge(_) = found {
+        call.function.kind.counters.count(Count::Undecodable);
+    }
+    Judgement::Invalid(None)
 }

@@ -1,5 +1,6 @@
 //! Step 7, after the load: the value goes into the shared tier, and is made ready for the local one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,7 +120,7 @@ impl Call {
     }
 
     /// The bytes of an entry, unless the value can't be written.
-    fn encode(&self, value: &dyn Value, header: &Header, codec: Codec) -> Option<Vec<u8>> {
+    fn encode(&self, value: &dyn Value, header: &Header<'_>, codec: Codec) -> Option<Vec<u8>> {
         let payload = self.payload(value, codec)?;
         self.written(entry::write(header, &payload))
     }
@@ -215,7 +216,7 @@ impl Drop for Unconfirmed<'_> {
     }
 }
 
-fn stamps(deps: &[Dependency]) -> Vec<(Box<str>, Stamp)> {
+fn stamps(deps: &[Dependency]) -> Vec<(Cow<'_, str>, Stamp)> {
     deps.iter()
         .map(|dependency| (dependency.cell.tag().into(), dependency.stamp))
         .collect()

@@ -290,6 +290,9 @@ impl Call {
     }
 
     pub(super) fn insert(&self, held: Arc<dyn Held>, epoch: u64) {
+        if !self.function.settings.local {
+            return;
+        }
         let engine = &self.engine;
         let (now, capacity) = (engine.env.coarse(), self.function.settings.capacity);
         for evicted in engine.local.insert(held, now, epoch, capacity) {

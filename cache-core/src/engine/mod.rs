@@ -6,6 +6,7 @@ mod call;
 mod complaints;
 mod fallback;
 mod fetch;
+mod first;
 mod function;
 mod hearing;
 mod hit;
@@ -26,6 +27,7 @@ mod report;
 mod solo;
 pub(crate) mod spans;
 mod trust;
+mod trusted;
 mod update;
 mod within;
 mod worth;
@@ -328,14 +330,19 @@ impl Engine {
         asking: Asking,
         asked: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let before = self.env.now();
+        // A few milliseconds more or less are nothing to a budget, and each call would pay for the
+        // exact time twice.
+        let before = self.env.coarse();
         let answered = tokio::select! {
             biased;
             answer = asked => Some(answer),
-            () = self.env.sleep(*left) => None,
+            () = self.env.timeout(*left) => None,
         };
         let budget = *left;
-        *left = left.saturating_sub(self.env.now().saturating_sub(before));
+        *left = match answered {
+            Some(_) => left.saturating_sub(self.env.coarse().saturating_sub(before)),
+            None => Duration::ZERO,
+        };
         let answer = answered.unwrap_or_else(|| {
             Err(Error::new(
                 ErrorKind::Timeout,

@@ -136,13 +136,15 @@ impl Engine {
                     return None;
                 }
             };
-            match self.judge_reading(call, local.as_ref(), &reading, &tags, now) {
+            match self.judge_reading(call, local.as_ref(), &reading, &tags, (now, true)) {
                 Judgement::Valid(stored) => {
                     let worth = self.worth(call, &stored.head().life(), &mut early);
                     return (worth <= least).then_some(stored);
                 }
                 Judgement::Unasked(more) => tags.extend(more),
-                Judgement::Invalid(_) => return None,
+                Judgement::Invalid(_) | Judgement::Outdated(..) | Judgement::Ageless => {
+                    return None;
+                }
             }
         }
         None

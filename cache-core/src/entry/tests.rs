@@ -8,7 +8,7 @@ use super::*;
 
 const LIMIT: usize = 1 << 20;
 
-fn header(tags: &[(&str, u64)]) -> Header {
+fn header<'t>(tags: &[(&'t str, u64)]) -> Header<'t> {
     Header {
         codec: 1,
         flags: 0b10,
@@ -178,7 +178,8 @@ fn limits_hold_both_ways() {
         ..header(&[])
     };
     assert_eq!(write(&more, b"").unwrap_err().kind(), ErrorKind::Encode);
-    let long = header(&[(&"t".repeat(65_536), 1)]);
+    let tag = "t".repeat(65_536);
+    let long = header(&[(&tag, 1)]);
     assert_eq!(write(&long, b"").unwrap_err().kind(), ErrorKind::Encode);
 }
 

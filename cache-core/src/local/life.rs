@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// How many load costs before its end an entry may be refreshed early. Further away the chance
 /// of it is less than one in twenty thousand.
-const EARLY: u32 = 10;
+pub(crate) const EARLY: u32 = 10;
 
 /// The course of an entry's life.
 #[derive(Clone, Copy, Debug)]

@@ -14,6 +14,6 @@ mod parting;
 pub(crate) use cells::{Cell, Cells};
 pub(crate) use head::{Dependency, Head, Held, Stored};
 pub(crate) use key::{KeyRef, LocalKey};
-pub(crate) use life::{Age, Life, nanoseconds};
+pub(crate) use life::{Age, EARLY, Life, nanoseconds};
 pub(crate) use map::Local;
 pub(crate) use parting::Parting;

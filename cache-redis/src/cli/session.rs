@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use cache_core::metrics::{Fleet, Minute};
 use cache_core::{Cache, Env, ErrorKind};
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, Value};
 
 use super::args::Place;
@@ -19,6 +18,7 @@ use crate::RedisConfig;
 use crate::config::Endpoint;
 use crate::dial::{Dialled, dial};
 use crate::failure::{Failure, Secrets};
+use crate::wire::Wire;
 
 /// The namespace of a cache that was given none.
 const NAMESPACE: &str = "cache";
@@ -186,7 +186,7 @@ fn late(timeout: Duration) -> Trouble {
 
 /// A connection of the program's own.
 pub(super) struct Raw {
-    connection: MultiplexedConnection,
+    connection: Wire,
     secrets: Secrets,
     timeout: Duration,
     pub(super) described: String,
@@ -208,9 +208,7 @@ impl Raw {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let asked = self
-            .connection
-            .send_packed_commands(commands, 0, commands.len());
+        let asked = self.connection.send_packed_commands(commands);
         match tokio::time::timeout(self.timeout, asked).await {
             Ok(Ok(values)) if values.len() == commands.len() => Ok(values),
             Ok(Ok(_)) => Err(Failure::strange(

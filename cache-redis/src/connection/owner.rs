@@ -23,7 +23,7 @@ impl Shared {
         if self.role != Role::Data || !self.endpoint.tracking {
             return None;
         }
-        let (coherence, blame) = (self.coherence.clone(), self.blame(state));
+        let (coherence, blame) = (self.coherence.clone(), Self::blame(state));
         Some(Arc::new(move |push| {
             if let Err(Strange) = coherence.pushed(&push) {
                 blame.distrust(Failure::strange("a push from the server makes no sense"));
@@ -44,7 +44,7 @@ impl Shared {
 
     /// Shows again and again that nothing is left to be told, from one PING's sending to the next
     /// one's. Ends when the connection is given up.
-    async fn beat(&self, live: &Live) {
+    async fn beat(&self, live: &Arc<Live>) {
         while !live.state.dead.load(Ordering::Acquire) {
             let sent = self.env.now();
             if self.check(live.clone()).await.is_ok() {
@@ -69,7 +69,7 @@ impl Shared {
         let mut streak = 0;
         loop {
             attempt += 1;
-            let state = Arc::new(LiveState::default());
+            let state = Arc::new(LiveState::new(self.coherence.clone()));
             let pushes = self.pushes(&state);
             let dialled = tokio::select! {
                 dialled = dial(&self.endpoint, &self.env, pushes.as_ref()) => dialled,
@@ -142,11 +142,11 @@ impl Shared {
             driver,
             tracking,
         } = dialled;
-        let live = Live {
+        let live = Arc::new(Live {
             connection,
             traffic: traffic.clone(),
             state: state.clone(),
-        };
+        });
         // Before the first caller gets it: nothing that was read earlier counts any more.
         self.coherence.stands(self.number, self.standing(&tracking));
         phase.send_replace(Phase::Up(live.clone()));
@@ -159,7 +159,7 @@ impl Shared {
         tokio::select! {
             // A caller that waits for an answer is told why, if there is one.
             () = driver => if !traffic.is_broken() {
-                self.blame(&state).distrust(Failure::garbage());
+                Self::blame(&state).distrust(Failure::garbage());
             },
             () = state.condemned.notified() => {}
             () = heart => {}

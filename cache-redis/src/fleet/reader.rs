@@ -10,7 +10,6 @@ use std::pin::pin;
 
 use cache_core::metrics::{Fleet, Minute};
 use cache_core::{Env, ErrorKind};
-use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value};
 
 use super::counts::{self, MOST_FIELDS};
@@ -20,6 +19,7 @@ use crate::dial::dial;
 use crate::failure::Failure;
 use crate::keys::Keys;
 use crate::traffic::Traffic;
+use crate::wire::Wire;
 
 /// Hashes that are asked for at a time: neither Redis nor the driver is busy with them for long.
 const AT_ONCE: usize = 16;
@@ -59,7 +59,7 @@ pub(crate) async fn read(
 }
 
 struct Reader<'a> {
-    connection: MultiplexedConnection,
+    connection: Wire,
     traffic: &'a Traffic,
     endpoint: &'a Endpoint,
     env: &'a Env,
@@ -141,10 +141,7 @@ impl Reader<'_> {
     /// Sends commands. It ends where Redis says nothing for as long as it may take to answer a PING.
     async fn call(&mut self, commands: &Pipeline) -> Result<Vec<Value>, Failure> {
         let timeout = self.endpoint.ping_timeout;
-        let mut answers = pin!(
-            self.connection
-                .send_packed_commands(commands, 0, commands.len())
-        );
+        let mut answers = pin!(self.connection.send_packed_commands(commands));
         let mut heard = self.traffic.heard();
         loop {
             tokio::select! {

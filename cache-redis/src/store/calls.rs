@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::keys::{ID, Keys, id_of, stamp_text, token_text};
 use crate::reply::{Replies, is_no_script};
 use crate::scripts::{self, Sending};
+use crate::wire::Packed;
 
 impl RedisStore {
     /// Sends what `build` makes; where a script turns out to be missing, sends it all once more,
@@ -39,15 +40,13 @@ impl RedisStore {
     pub(super) async fn read_now(&self, request: &Read<'_>) -> Result<Reading, Failure> {
         let attached = self.attached()?;
         let (keys, data) = (&attached.keys, attached.data(request.key));
-        let entry = keys.entry(request.key);
         if let Some(known) = request.known {
-            let mut commands = Pipeline::new();
-            range(&mut commands, &entry, ID.start, ID.end - 1);
-            commands.cmd("PTTL").arg(&entry);
-            stamps(&mut commands, keys, request.tags);
-            let mut replies = self.replies(data.call(&commands).await?);
+            let mut commands = lookup(request);
+            keys.range(&mut commands, request.key, ID.start, ID.end - 1);
+            rest(&mut commands, keys, request);
+            let mut replies = self.replies(data.ask(&commands).await?);
             let id = replies.bytes(ID.len())?.unwrap_or_default();
-            let left = replies.left()?;
+            let left = told(request, &mut replies)?;
             let stamps = replies.stamps(request.tags.len())?;
             if id == known.0 {
                 return Ok(Reading::new(Found::Known, stamps).left(left));
@@ -56,21 +55,19 @@ impl RedisStore {
 
         // One byte more than allowed tells what is too large, without any of it being sent in full.
         let limit = request.limit.min(LONGEST);
-        let mut commands = Pipeline::new();
-        range(&mut commands, &entry, 0, limit);
+        let mut commands = lookup(request);
+        keys.range(&mut commands, request.key, 0, limit);
         // Replaced in between, it has more left than what was read; but then that is told, before
         // this very answer.
-        commands.cmd("PTTL").arg(&entry);
-        // Once more, even where they were read above: stamps are only good if read after the entry.
-        stamps(&mut commands, keys, request.tags);
-        let mut replies = self.replies(data.call(&commands).await?);
+        rest(&mut commands, keys, request);
+        let mut replies = self.replies(data.ask(&commands).await?);
         let known = request.known.as_ref().map(|id| id.0.as_slice());
         let found = replies.entry(limit, known)?;
-        let left = replies.left()?;
+        let left = told(request, &mut replies)?;
         let stamps = replies.stamps(request.tags.len())?;
         let found = match found {
             Some(found) => found,
-            None => Found::TooLarge(self.size(data, &entry, limit).await?),
+            None => Found::TooLarge(self.size(data, &keys.entry(request.key), limit).await?),
         };
         let left = left.filter(|_| found != Found::Nothing);
         Ok(Reading::new(found, stamps).left(left))
@@ -355,6 +352,35 @@ impl Back {
 
 /// Redis's own bound on a string, far below where its numbers end.
 const LONGEST: usize = 512 << 20;
+
+/// Room for what a lookup asks.
+fn lookup(request: &Read<'_>) -> Packed {
+    let tags: usize = request.tags.iter().map(|tag| tag.len() + 64).sum();
+    Packed::with_capacity(2 * request.key.len() + 256 + tags)
+}
+
+/// What a lookup asks beside the entry: how long that has left, and stamps, even where they were read
+/// before: they are only good if read after the entry.
+fn rest(commands: &mut Packed, keys: &Keys, request: &Read<'_>) {
+    if request.left {
+        keys.pttl(commands, request.key);
+    }
+    if !request.tags.is_empty() {
+        commands.command("MGET", request.tags.len());
+        for tag in request.tags {
+            keys.name_stamp(commands, tag);
+        }
+    }
+}
+
+/// How long the entry has left, where that was asked.
+fn told(request: &Read<'_>, replies: &mut Replies<'_>) -> Result<Option<Duration>, Failure> {
+    if request.left {
+        replies.left()
+    } else {
+        Ok(None)
+    }
+}
 
 /// Asks for the bytes from `first` to `last`, both included.
 fn range(commands: &mut Pipeline, entry: &str, first: usize, last: usize) {

@@ -60,7 +60,7 @@ impl Store for SimStore {
                 Some((bytes, _)) if request.known.is_some() && id_of(&bytes.0) == request.known => {
                     Found::Known
                 }
-                Some((bytes, _)) => Found::Bytes(Arc::clone(&bytes.0)),
+                Some((bytes, _)) => Found::Bytes(bytes.0.to_vec()),
             };
             Ok(Reading::new(found, stamps.clone()).left(left))
         })
@@ -130,7 +130,7 @@ impl Store for SimStore {
                 Answer::Held(_) if holder.is_none() => Turn::Held(Duration::from_millis(1)),
                 Answer::Held(left) => Turn::Held(*left),
                 Answer::Another => Turn::Entry(match found {
-                    Some((bytes, _)) => Found::Bytes(Arc::clone(&bytes.0)),
+                    Some((bytes, _)) => Found::Bytes(bytes.0.to_vec()),
                     None => Found::Nothing,
                 }),
                 _ => return unexpected(&answers),

@@ -1,0 +1,123 @@
+//! What is asked, in the form in which it is sent: lookups are written straight into it, and redis-rs
+//! packs the rest.
+
+use redis::{Cmd, Pipeline};
+
+/// Commands in Redis's form.
+#[derive(Default)]
+pub(crate) struct Packed {
+    bytes: Vec<u8>,
+    commands: usize,
+}
+
+impl Packed {
+    /// With room for some bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            commands: 0,
+        }
+    }
+
+    /// How many commands there are, each of which has an answer.
+    pub(crate) fn commands(&self) -> usize {
+        self.commands
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Begins a command of this name, with so many arguments, which follow.
+    pub(crate) fn command(&mut self, name: &str, arguments: usize) -> &mut Self {
+        self.commands += 1;
+        self.head(b'*', arguments + 1);
+        self.argument(&[name])
+    }
+
+    /// An argument, in pieces.
+    pub(crate) fn argument(&mut self, pieces: &[&str]) -> &mut Self {
+        self.head(b'$', pieces.iter().map(|piece| piece.len()).sum());
+        for piece in pieces {
+            self.bytes.extend_from_slice(piece.as_bytes());
+        }
+        self.bytes.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// A number as an argument.
+    pub(crate) fn number(&mut self, number: usize) -> &mut Self {
+        let mut digits = [0; 20];
+        self.argument(&[decimal(number, &mut digits)])
+    }
+
+    fn head(&mut self, kind: u8, number: usize) {
+        let mut digits = [0; 20];
+        self.bytes.push(kind);
+        self.bytes
+            .extend_from_slice(decimal(number, &mut digits).as_bytes());
+        self.bytes.extend_from_slice(b"\r\n");
+    }
+}
+
+impl From<&Cmd> for Packed {
+    fn from(command: &Cmd) -> Self {
+        Self {
+            bytes: command.get_packed_command(),
+            commands: 1,
+        }
+    }
+}
+
+impl From<&Pipeline> for Packed {
+    fn from(commands: &Pipeline) -> Self {
+        Self {
+            bytes: commands.get_packed_pipeline(),
+            commands: commands.len(),
+        }
+    }
+}
+
+/// A number's digits, at the end of a place for them.
+fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &str {
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+        if number == 0 {
+            return std::str::from_utf8(&digits[at..]).unwrap_or_default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lookup_is_written_as_redis_rs_writes_it() {
+        let mut packed = Packed::default();
+        packed
+            .command("GETRANGE", 3)
+            .argument(&["ns:e:{", "k:f:1", "}"])
+            .number(0)
+            .number(8_388_608);
+        packed.command("PTTL", 1).argument(&["ns:e:{k:f:1}"]);
+        let mut commands = Pipeline::new();
+        commands
+            .cmd("GETRANGE")
+            .arg("ns:e:{k:f:1}")
+            .arg(0)
+            .arg(8_388_608);
+        commands.cmd("PTTL").arg("ns:e:{k:f:1}");
+        let theirs = Packed::from(&commands);
+        assert_eq!(
+            packed.bytes,
+            theirs.bytes,
+            "{}",
+            packed.bytes.escape_ascii()
+        );
+        assert_eq!(packed.commands, theirs.commands);
+    }
+}

@@ -1,0 +1,160 @@
+//! How often a call goes to Redis and back, counted between the two.
+
+// Functions are written as users write them.
+#![allow(clippy::unused_async)]
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use cache_core::{Cache, Policy, cached};
+use cache_redis::RedisStore;
+use cache_tests::impostor::Impostor;
+use cache_tests::proxy::Proxy;
+use cache_tests::server::{RedisServer, until};
+
+#[cached(kind = "profile", ttl = "10m", tags("user:{id}"))]
+async fn profile(id: u64) -> u64 {
+    id + 1
+}
+
+#[cached(kind = "remote", ttl = "10m", tags("user:{id}"))]
+async fn remote(id: u64) -> u64 {
+    id + 1
+}
+
+#[cached(kind = "name", ttl = "10m", each = ids)]
+async fn names(ids: &[u64]) -> HashMap<u64, String> {
+    ids.iter().map(|id| (*id, format!("name {id}"))).collect()
+}
+
+/// Nothing goes over the connections but what calls ask for.
+async fn scene() -> (RedisServer, Proxy, Cache) {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port()).await;
+    let store = RedisStore::builder(&proxy.url())
+        .unwrap()
+        .tracking(true)
+        .heartbeat(Duration::from_mins(5), Duration::from_mins(5))
+        .report_every(Duration::ZERO)
+        .build();
+    let node = Cache::builder()
+        .namespace("test")
+        .shared(store.unwrap())
+        .policy("remote", Policy::new().local(false))
+        .store_timeout(Duration::from_secs(20))
+        .try_build()
+        .unwrap();
+    // The connections are made, the kinds are known, and the scripts are there.
+    until("it is shared", async || {
+        node.scope(profile(0)).await;
+        node.scope(remote(0)).await;
+        node.scope(names(&[0])).await;
+        node.health().trusted
+    })
+    .await;
+    (server, proxy, node)
+}
+
+#[tokio::test]
+async fn a_miss_takes_three() {
+    let (server, proxy, node) = scene().await;
+    for id in 1..10 {
+        let before = proxy.turns();
+        assert_eq!(node.scope(profile(id)).await, id + 1);
+        // It is read, the lease is asked for, it is filled.
+        assert_eq!(proxy.turns() - before, 3);
+        assert_eq!(node.scope(remote(id)).await, id + 1);
+        assert_eq!(proxy.turns() - before, 6);
+        // A hit of the local tier, and one of the shared.
+        assert_eq!(node.scope(profile(id)).await, id + 1);
+        assert_eq!(proxy.turns() - before, 6);
+        assert_eq!(node.scope(remote(id)).await, id + 1);
+        assert_eq!(proxy.turns() - before, 7);
+    }
+    // Nor does it take more where an entry is there that is good no longer.
+    node.invalidate_tag("user:3").await.unwrap();
+    let before = proxy.turns();
+    assert_eq!(node.scope(profile(3)).await, 4);
+    assert_eq!(proxy.turns() - before, 3);
+    drop(server);
+}
+
+#[tokio::test]
+async fn what_is_known_here_is_not_asked_for() {
+    let (server, _proxy, node) = scene().await;
+    node.scope(remote(1)).await;
+    let before = server.commands();
+    for _ in 0..10 {
+        node.scope(remote(1)).await;
+    }
+    // The entry, and nothing else.
+    assert_eq!(server.commands() - before, 10);
+    // Of what was invalidated nothing is known.
+    node.invalidate_tag("user:1").await.unwrap();
+    let before = node.snapshot().kinds["remote"].loads;
+    assert_eq!(node.scope(remote(1)).await, 2);
+    assert_eq!(node.snapshot().kinds["remote"].loads, before + 1);
+}
+
+#[tokio::test]
+async fn a_batch_takes_as_many_as_one_call() {
+    let (server, proxy, node) = scene().await;
+    let cached: Vec<u64> = (0..50).collect();
+    let all: Vec<u64> = (0..100).collect();
+    node.scope(names(&cached)).await;
+    // Another node: nothing is local.
+    let store = RedisStore::builder(&proxy.url())
+        .unwrap()
+        .tracking(true)
+        .heartbeat(Duration::from_mins(5), Duration::from_mins(5))
+        .report_every(Duration::ZERO)
+        .build();
+    let other = Cache::builder()
+        .namespace("test")
+        .shared(store.unwrap())
+        .store_timeout(Duration::from_secs(20))
+        .try_build()
+        .unwrap();
+    until("it is shared", async || {
+        other.scope(names(&[0])).await;
+        other.health().trusted
+    })
+    .await;
+    // So late that whatever is asked at one time is on its way before the first answer comes.
+    proxy.delay(Duration::from_millis(150));
+    let before = proxy.turns();
+    assert_eq!(other.scope(names(&all)).await.len(), 100);
+    let turns = proxy.turns() - before;
+    assert!((3..=5).contains(&turns), "{turns}");
+    drop(server);
+}
+
+/// What a node knows may be out of date while a push is on its way: an entry that only that speaks against
+/// is not loaded once more.
+#[tokio::test]
+async fn redis_is_asked_before_what_is_known_here_makes_a_miss() {
+    let server = RedisServer::start();
+    let impostor = Impostor::start(server.port()).await;
+    let node = |url: &str| {
+        let store = RedisStore::builder(url).unwrap().tracking(true).build();
+        Cache::builder()
+            .namespace("test")
+            .shared(store.unwrap())
+            .policy("remote", Policy::new().local(false))
+            .try_build()
+            .unwrap()
+    };
+    let (late, other) = (node(&impostor.url()), node(&server.url()));
+    until("it knows the stamps", async || {
+        late.scope(remote(1)).await;
+        late.health().trusted
+    })
+    .await;
+    let loads = late.snapshot().kinds["remote"].loads;
+    impostor.withhold();
+    other.invalidate_tag("user:1").await.unwrap();
+    assert_eq!(other.scope(remote(1)).await, 2);
+    assert_eq!(other.snapshot().kinds["remote"].loads, 1);
+    assert_eq!(late.scope(remote(1)).await, 2);
+    assert_eq!(late.snapshot().kinds["remote"].loads, loads);
+}
