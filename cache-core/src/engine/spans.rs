@@ -62,7 +62,8 @@ pub(crate) fn record(span: &Span, count: Count) {
 }
 
 /// Says, at level TRACE, that a call was answered by the local tier at once.
-#[inline]
+#[allow(clippy::inline_always)]
+#[inline(always)]
 pub(super) fn hit(function: &Function, stale: bool) {
     if tracing::enabled!(target: TARGET, Level::TRACE) {
         say_hit(function, stale);

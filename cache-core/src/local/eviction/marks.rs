@@ -66,11 +66,12 @@ impl Marks {
     #[inline]
     pub(in crate::local) fn hit(&self) {
         let hits = self.hits.load(Ordering::Relaxed);
-        let more = u8::from(hits & HITS != HITS) | u8::from(hits >> 2 != HITS) << 2;
         // A byte that is full is not written again: readers of a hot entry share no written line.
-        if more != 0 {
-            self.hits.store(hits + more, Ordering::Relaxed);
+        if hits == HITS | HITS << 2 {
+            return;
         }
+        let more = u8::from(hits & HITS != HITS) | u8::from(hits >> 2 != HITS) << 2;
+        self.hits.store(hits + more, Ordering::Relaxed);
     }
 
     /// How many hits were noted since this was asked last, up to three. One that comes at the same
