@@ -266,10 +266,7 @@ outline!(OptionalFallible<true, false>, [T, E], Option<Result<T, E>> => Option<T
         Some(Ok(value)) => Ok(Some(value)),
         other => Err(other),
     },
-    join: |value| match value {
-        Some(value) => Some(Ok(value)),
-        None => None,
-    },
+    join: |value| value.map(Ok),
     error: |returned| matches!(returned, Some(Err(_))), class: |value| none_if(value.is_none()));
 outline!(OptionalFallible<false, true>, [T, E], Option<Result<T, E>> => Result<T, E>,
     split: |returned| match returned {
