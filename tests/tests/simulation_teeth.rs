@@ -22,7 +22,7 @@ const TEETH: [(Guard, &str, Range<u64>); 17] = [
     (Guard::G6, STALE, 0..500),
     (Guard::G7, STALE, 0..500),
     (Guard::G8, STALE, 0..1_000),
-    (Guard::G9, STALE, 0..200),
+    (Guard::G9, STALE, 0..1_000),
     (Guard::G10, STALE, 0..200),
     (Guard::G11, STALE, 0..3_000),
     (Guard::G12, STALE, 0..2_000),
