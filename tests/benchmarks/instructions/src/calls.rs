@@ -97,7 +97,9 @@ pub(crate) fn round_trips() -> Result<f64, String> {
     cache.scope_blocking(|| block_on(missed(1)));
     let more = requests.load(Ordering::Relaxed) - before;
     loads_were(2)?;
-    u32::try_from(more).map(f64::from).map_err(|error| error.to_string())
+    u32::try_from(more)
+        .map(f64::from)
+        .map_err(|error| error.to_string())
 }
 
 fn hit_u64(times: u64) -> Result<(), String> {

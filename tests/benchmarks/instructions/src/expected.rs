@@ -60,9 +60,15 @@ impl Expected {
             let ratio = value / known;
             println!("{name:<28} {value:>8.1}, expected {known:>8.1}: {ratio:.3}");
             if ratio > 1.0 + tolerance {
-                let _ = writeln!(wrong, "  {name} has become dearer: {known:.1} to {value:.1}");
+                let _ = writeln!(
+                    wrong,
+                    "  {name} has become dearer: {known:.1} to {value:.1}"
+                );
             } else if ratio < 1.0 - tolerance {
-                let _ = writeln!(wrong, "  {name} has become cheaper: {known:.1} to {value:.1}");
+                let _ = writeln!(
+                    wrong,
+                    "  {name} has become cheaper: {known:.1} to {value:.1}"
+                );
             }
         }
         for Figure { name, .. } in &self.0 {

@@ -1,0 +1,20 @@
+//! The cases, by the numbers that the page has them under.
+
+mod arguments;
+mod hits;
+mod threads;
+
+use crate::rows::Row;
+use crate::{Effort, Result};
+
+/// Something that is measured, in a process of its own.
+pub struct Case {
+    pub number: u8,
+    pub title: &'static str,
+    /// What is measured, exactly.
+    pub about: &'static str,
+    pub run: fn(Effort) -> Result<Vec<Row>>,
+}
+
+/// All of them.
+pub const CASES: &[Case] = &[hits::CASE, arguments::CASE, threads::CASE];
