@@ -2,12 +2,15 @@
 //! `./tests/compare` runs it; `cargo bench` has the same contestants under criterion.
 
 pub mod cases;
+pub mod entries;
 pub mod local;
 pub mod measure;
+pub mod mixed;
 pub mod page;
 pub mod redis;
 pub mod rows;
 pub mod shared;
+pub mod streams;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

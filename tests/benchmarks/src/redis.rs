@@ -60,16 +60,6 @@ impl Redis {
         self.port
     }
 
-    /// A connection of redis-rs as it comes by default: what is bare is asked over it.
-    ///
-    /// # Errors
-    ///
-    /// When it can't be made.
-    pub async fn connection(&self) -> Result<::redis::aio::MultiplexedConnection> {
-        let client = ::redis::Client::open(self.url())?;
-        Ok(client.get_multiplexed_async_connection().await?)
-    }
-
     /// Waits until this very process answers: another one may have got the port.
     fn wait(&mut self) -> Result<()> {
         let began = Instant::now();

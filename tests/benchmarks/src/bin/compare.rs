@@ -5,9 +5,8 @@ use std::process::{Command, ExitCode};
 use std::{env, fs};
 
 use cache_benchmarks::cases::{CASES, Case};
-use cache_benchmarks::page;
 use cache_benchmarks::rows::Row;
-use cache_benchmarks::{Effort, Result};
+use cache_benchmarks::{Effort, Result, mixed, page, shared};
 
 const HELP: &str = "\
 Compares ours with its peers, and writes docs/benchmarks.md.
@@ -35,6 +34,7 @@ fn main() -> ExitCode {
         }
         // What this program starts of itself.
         ["one", number, effort] => one(number, effort),
+        ["node", plan] => node(plan),
         _ => asked(&arguments).and_then(|asked| all(&asked, &arguments)),
     };
     match ended {
@@ -123,5 +123,11 @@ fn one(number: &str, effort: &str) -> Result<()> {
     };
     let rows = (case(number)?.run)(effort)?;
     println!("{}", serde_json::to_string(&rows)?);
+    Ok(())
+}
+
+fn node(plan: &str) -> Result<()> {
+    let tally = shared::runtime()?.block_on(mixed::run(serde_json::from_str(plan)?))?;
+    println!("{}", serde_json::to_string(&tally)?);
     Ok(())
 }

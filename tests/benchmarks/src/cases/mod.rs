@@ -1,7 +1,16 @@
 //! The cases, by the numbers that the page has them under.
 
 mod arguments;
+mod batches;
+mod building;
 mod hits;
+mod invalidation;
+mod memory;
+mod mixture;
+mod ratios;
+mod redis_hits;
+mod round_trips;
+mod stampede;
 mod threads;
 
 use crate::rows::Row;
@@ -17,4 +26,17 @@ pub struct Case {
 }
 
 /// All of them.
-pub const CASES: &[Case] = &[hits::CASE, arguments::CASE, threads::CASE];
+pub const CASES: &[Case] = &[
+    hits::CASE,
+    arguments::CASE,
+    threads::CASE,
+    redis_hits::CASE,
+    round_trips::CASE,
+    mixture::CASE,
+    stampede::CASE,
+    batches::CASE,
+    memory::CASE,
+    invalidation::CASE,
+    ratios::CASE,
+    building::CASE,
+];
