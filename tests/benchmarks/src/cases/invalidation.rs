@@ -35,7 +35,7 @@ fn together(id: u64) -> u64 {
 fn run(effort: Effort) -> Result<Vec<Row>> {
     Cache::builder().capacity(2 << 30).try_build()?.install()?;
     let (mut one, mut many) = (Vec::new(), Vec::new());
-    for round in 0..effort.of(3, 11) {
+    for round in 0..effort.of(2, 7) {
         let before = loads();
         alone(0);
         (0..ENTRIES).for_each(|id| {

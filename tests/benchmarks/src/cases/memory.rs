@@ -4,7 +4,7 @@ use std::env;
 use std::process::Command;
 
 use crate::cases::Case;
-use crate::entries::{FILLERS, Filler};
+use crate::entries::{ENTRIES, FILLERS, Filler};
 use crate::measure::Figure;
 use crate::rows::{Bound, Row, Section, bytes};
 use crate::{Effort, Result};
@@ -20,27 +20,40 @@ pub(super) const CASE: Case = Case {
     run,
 };
 
+/// What the entries of one cache take.
+struct Weight {
+    counted: Figure,
+    in_use: f64,
+    /// How many of them were there at the end.
+    left: u64,
+}
+
 fn run(_: Effort) -> Result<Vec<Row>> {
-    let mut figures = Vec::new();
-    for filler in FILLERS {
-        figures.push((filler.name, weighed(filler)?));
-    }
-    let (ours, first) = figures[0];
+    let ours = weighed(&FILLERS[0])?;
     let what = "bytes an entry";
-    let mut section = Section::new(what, bytes, ours, first.0).ours(Bound::AtMost(160.0));
-    section.note(&resident(first.1));
-    for (name, (counted, in_use)) in figures.into_iter().skip(1) {
-        section.beside(name, counted, None);
-        section.note(&resident(in_use));
+    let mut section =
+        Section::new(what, bytes, FILLERS[0].name, ours.counted).ours(Bound::AtMost(160.0));
+    section.note(&told(&ours));
+    for filler in &FILLERS[1..] {
+        let weight = weighed(filler)?;
+        section.beside(filler.name, weight.counted, None);
+        section.note(&told(&weight));
+    }
+    if ours.left < ENTRIES {
+        return Err(format!("only {} of {ENTRIES} entries were left", ours.left).into());
     }
     Ok(section.rows())
 }
 
-fn resident(in_use: f64) -> String {
-    format!("{} in use", bytes(in_use))
+fn told(weight: &Weight) -> String {
+    let in_use = format!("{} in use", bytes(weight.in_use));
+    match weight.left {
+        ENTRIES => in_use,
+        left => format!("{in_use}; **{left} of them left**"),
+    }
 }
 
-fn weighed(filler: &Filler) -> Result<(Figure, f64)> {
+fn weighed(filler: &Filler) -> Result<Weight> {
     let program = env::current_exe()?.with_file_name("memory");
     let output = Command::new(program).arg(filler.name).output()?;
     if !output.status.success() {
@@ -48,6 +61,13 @@ fn weighed(filler: &Filler) -> Result<(Figure, f64)> {
         return Err(format!("{}: {} {said}", filler.name, output.status).into());
     }
     let said = String::from_utf8(output.stdout)?;
-    let (counted, in_use) = said.trim().split_once(' ').ok_or("no two figures")?;
-    Ok((Figure::counted(counted.parse()?), in_use.parse()?))
+    let words: Vec<_> = said.split_whitespace().collect();
+    let [counted, in_use, left] = words[..] else {
+        return Err(format!("{}: no three figures: {said}", filler.name).into());
+    };
+    Ok(Weight {
+        counted: Figure::counted(counted.parse()?),
+        in_use: in_use.parse()?,
+        left: left.parse()?,
+    })
 }

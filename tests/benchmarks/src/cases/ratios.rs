@@ -6,7 +6,7 @@ use cached::prelude::ConcurrentCached as _;
 
 use crate::cases::Case;
 use crate::measure::Figure;
-use crate::rows::{Row, Section, percent};
+use crate::rows::{Bound, Row, Section, percent};
 use crate::streams::{Random, Zipf};
 use crate::{Effort, Result, loaded, loads};
 
@@ -72,7 +72,7 @@ fn compare(what: &str, stream: &[u64], capacity: usize, ours: fn(u64) -> u64) ->
     let others = others(stream, capacity);
     let best = others.iter().map(|(_, ratio)| *ratio).fold(0.0, f64::max);
     let mut section = Section::new(what, percent, "**`#[cached]`**", ours)
-        .ours(crate::rows::Bound::AtLeast(best - 1.0));
+        .ours(Bound::AtLeast((best - 1.0).max(0.0)));
     for (name, ratio) in others {
         section.beside(name, Figure::counted(ratio), None);
     }

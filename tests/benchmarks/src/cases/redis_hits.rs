@@ -35,7 +35,7 @@ fn run(effort: Effort) -> Result<Vec<Row>> {
         for (size, text) in [(36, "36 B"), (1 << 10, "1 KiB"), (64 << 10, "64 KiB")] {
             for (what, contestants) in [("no tags", &plain), ("two tags", &tagged)] {
                 for contestant in contestants {
-                    contestant.calls(16, KEYS, size, Duration::ZERO).await;
+                    contestant.calls(16, KEYS, size, Duration::ZERO).await?;
                 }
                 for callers in [1, 64, 256] {
                     let what = format!("{text}, {callers} callers, {what}");
@@ -60,7 +60,7 @@ async fn compare(
     let before = loads();
     for _ in 0..effort.of(3, 7) {
         for (contestant, rounds) in contestants.iter().zip(&mut rounds) {
-            rounds.push(contestant.calls(callers, KEYS, size, span).await);
+            rounds.push(contestant.calls(callers, KEYS, size, span).await?);
         }
     }
     if loads() > before {

@@ -78,7 +78,7 @@ async fn miss(contestant: &Contestant, id: u64) -> Result<f64> {
             id: id + 1,
             size: 36,
         })
-        .await;
+        .await?;
     if loads() - before == 1 {
         return Ok(took.as_secs_f64());
     }

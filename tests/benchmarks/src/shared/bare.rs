@@ -93,7 +93,7 @@ impl Bare {
         for key in &keys[1..] {
             cmd("SET")
                 .arg(key)
-                .arg([7; 8].as_slice())
+                .arg(&[7_u8; 8])
                 .query_async::<()>(&mut connection)
                 .await?;
         }

@@ -62,7 +62,7 @@ impl Asked {
     }
 }
 
-type Calling = Pin<Box<dyn Future<Output = u64> + Send>>;
+type Calling = Pin<Box<dyn Future<Output = Result<u64>> + Send>>;
 
 /// Somebody whose calls Redis answers.
 pub struct Contestant {
@@ -107,16 +107,13 @@ impl Contestant {
                             id,
                             size: round.size,
                         };
-                        let value = call(asked)
-                            .await
-                            .unwrap_or_else(|error| panic!("{name}: {error}"));
-                        assert!(
-                            value.id == id && value.text.len() + 4 == round.size,
-                            "{name}: {id}"
-                        );
+                        let value = call(asked).await?;
+                        if value.id != id || value.text.len() + 4 != round.size {
+                            return Err(format!("{name}: {id} is another's value").into());
+                        }
                         calls += 1;
                         if calls >= round.least && Instant::now() >= round.until {
-                            return calls;
+                            return Ok(calls);
                         }
                     }
                 }
@@ -127,8 +124,12 @@ impl Contestant {
 
     /// Lets so many callers make calls for so long, each for keys of its own; how many calls there
     /// were a second.
+    ///
+    /// # Errors
+    ///
+    /// When a call fails, or has another value than its own.
     #[allow(clippy::cast_precision_loss)] // Counts are far below 2^52.
-    pub async fn calls(&self, callers: u64, keys: u64, size: usize, span: Duration) -> f64 {
+    pub async fn calls(&self, callers: u64, keys: u64, size: usize, span: Duration) -> Result<f64> {
         let began = Instant::now();
         let mut running = JoinSet::new();
         for first in 0..callers {
@@ -141,14 +142,18 @@ impl Contestant {
                 least: keys / callers,
             }));
         }
-        let calls: u64 = running.join_all().await.into_iter().sum();
-        calls as f64 / began.elapsed().as_secs_f64()
+        let calls = running.join_all().await.into_iter().sum::<Result<u64>>()?;
+        Ok(calls as f64 / began.elapsed().as_secs_f64())
     }
 }
 
 impl Contestant {
     /// Makes one call; how long it took.
-    pub async fn once(&self, asked: Asked) -> Duration {
+    ///
+    /// # Errors
+    ///
+    /// As [`calls`](Self::calls).
+    pub async fn once(&self, asked: Asked) -> Result<Duration> {
         let began = Instant::now();
         (self.run)(Round {
             size: asked.size,
@@ -158,8 +163,8 @@ impl Contestant {
             until: began,
             least: 1,
         })
-        .await;
-        began.elapsed()
+        .await?;
+        Ok(began.elapsed())
     }
 }
 
