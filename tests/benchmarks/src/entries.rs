@@ -19,7 +19,7 @@ pub type Filled = Box<dyn FnOnce() -> u64>;
 /// A cache that can be filled.
 pub struct Filler {
     pub name: &'static str,
-    pub fill: fn() -> Result<Filled>,
+    pub fill: fn() -> Filled,
 }
 
 /// The one of this name.
@@ -121,50 +121,51 @@ fn locked(id: u64) -> u64 {
     loaded(id)
 }
 
-fn ours(call: fn(u64) -> u64) -> Result<Filled> {
-    Cache::builder().capacity(4 << 30).try_build()?.install()?;
+fn ours(call: fn(u64) -> u64) -> Filled {
+    let cache = Cache::builder().capacity(4 << 30).build();
+    cache.install().expect("the first of its process");
     functions(call)
 }
 
-fn functions(call: fn(u64) -> u64) -> Result<Filled> {
+fn functions(call: fn(u64) -> u64) -> Filled {
     for id in 0..ENTRIES {
         black_box(call(id));
     }
     let before = loads();
-    Ok(Box::new(move || {
+    Box::new(move || {
         for id in 0..ENTRIES {
             black_box(call(id));
         }
         ENTRIES - (loads() - before)
-    }))
+    })
 }
 
-fn moka() -> Result<Filled> {
+fn moka() -> Filled {
     let cache = moka::sync::Cache::builder()
         .max_capacity(2 * ENTRIES)
         .time_to_live(TTL)
         .build();
     (0..ENTRIES).for_each(|id| cache.insert(id, id));
     cache.run_pending_tasks();
-    Ok(Box::new(move || count(|id| cache.contains_key(&id))))
+    Box::new(move || count(|id| cache.contains_key(&id)))
 }
 
-fn foyer() -> Result<Filled> {
+fn foyer() -> Filled {
     let cache = foyer_memory::CacheBuilder::new(BOUND).build::<foyer_memory::CacheProperties>();
     (0..ENTRIES).for_each(|id| _ = cache.insert(id, id));
-    Ok(Box::new(move || count(|id| cache.contains(&id))))
+    Box::new(move || count(|id| cache.contains(&id)))
 }
 
-fn quick_cache() -> Result<Filled> {
+fn quick_cache() -> Filled {
     let cache = quick_cache::sync::Cache::new(BOUND);
     (0..ENTRIES).for_each(|id| cache.insert(id, id));
-    Ok(Box::new(move || count(|id| cache.contains_key(&id))))
+    Box::new(move || count(|id| cache.contains_key(&id)))
 }
 
-fn papaya() -> Result<Filled> {
+fn papaya() -> Filled {
     let map = papaya::HashMap::with_hasher(RandomState::default());
     (0..ENTRIES).for_each(|id| _ = map.pin().insert(id, id));
-    Ok(Box::new(move || count(|id| map.pin().contains_key(&id))))
+    Box::new(move || count(|id| map.pin().contains_key(&id)))
 }
 
 fn count(there: impl Fn(u64) -> bool) -> u64 {

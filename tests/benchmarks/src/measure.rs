@@ -197,7 +197,8 @@ pub fn alternate(contestants: &[Contestant], turns: u64, turn: Duration) -> Resu
                 contestant.run(Asked::Batch(at));
                 calls += BATCH;
             }
-            times.push((this_thread() - worked).as_nanos() as f64 / calls as f64);
+            let worked = this_thread().saturating_sub(worked);
+            times.push(worked.as_nanos() as f64 / calls as f64);
         }
     }
     match loads() - before {

@@ -14,7 +14,8 @@ pub(super) const CASE: Case = Case {
     about: "One call of a function whose value is cached in the process, one after the other on one \
             thread, going round a thousand keys. The stores are asked with a bare `get`, and what it \
             finds is cloned: a function around them, and its key, would come on top. All take turns of a \
-            few milliseconds.",
+            few milliseconds, of which the thread's own processor time counts. Stores that \
+            can be given a hasher have foldhash, unless it says otherwise.",
     run,
 };
 

@@ -19,7 +19,8 @@ pub(super) const CASE: Case = Case {
             Client and server share the machine's processors. With two tags, the bare reader asks for three \
             keys each time; ours asks for stamps that it does not know, which Redis tells it when they \
             change, and with `strict` for all of them, its kind's too. `cached` has no tags: its figure is \
-            the one without.",
+            the one without. Fewer than one call of a thousand \
+            loads, or the case fails.",
     run,
 };
 
@@ -58,13 +59,19 @@ async fn compare(
     let span = Duration::from_millis(effort.of(60, 250));
     let mut rounds = vec![Vec::new(); contestants.len()];
     let before = loads();
+    let mut calls = 0.0;
     for _ in 0..effort.of(3, 7) {
         for (contestant, rounds) in contestants.iter().zip(&mut rounds) {
-            rounds.push(contestant.calls(callers, KEYS, size, span).await?);
+            let a_second = contestant.calls(callers, KEYS, size, span).await?;
+            calls += a_second * span.as_secs_f64();
+            rounds.push(a_second);
         }
     }
-    if loads() > before {
-        return Err(format!("{what}: loads where there were to be hits only").into());
+    // Ours runs the function where Redis does not answer in time, as on a machine that stalls.
+    #[allow(clippy::cast_precision_loss)] // Counts are far below 2^52.
+    let loaded = (loads() - before) as f64 / calls;
+    if loaded > 0.001 {
+        return Err(format!("{what}: {loaded:.4} of the calls loaded").into());
     }
     let figures: Vec<_> = rounds.into_iter().map(Figure::of_rates).collect();
     let mut section = Section::new(what, rate, contestants[0].name, figures[0]);

@@ -83,9 +83,9 @@ impl Bare {
             format!("bare:size:{size}"),
         ];
         let mut connection = self.connection();
-        let (bytes, one, other): (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>) =
+        let found: [Option<Vec<u8>>; 3] =
             cmd("MGET").arg(&keys).query_async(&mut connection).await?;
-        if let (Some(bytes), Some(_), Some(_)) = (bytes, one, other) {
+        if let [Some(bytes), Some(_), Some(_)] = found {
             return Ok(Arc::new(decoded(&bytes)?));
         }
         let value = asked.load();

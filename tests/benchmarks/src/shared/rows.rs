@@ -22,11 +22,13 @@ static SLOW: AtomicBool = AtomicBool::new(false);
 type Found = HashMap<u64, Value>;
 type Finding<'a> = Pin<Box<dyn Future<Output = Result<Found>> + Send + 'a>>;
 
+type Find = Box<dyn Fn(&[u64]) -> Finding<'_> + Send + Sync>;
+
 /// Somebody who can find many at once.
 pub struct Batch {
     pub name: &'static str,
-    find: Box<dyn Fn(&[u64]) -> Finding<'_> + Send + Sync>,
-    keep: Box<dyn Fn(&[u64]) -> Finding<'_> + Send + Sync>,
+    find: Find,
+    keep: Find,
 }
 
 impl Batch {
