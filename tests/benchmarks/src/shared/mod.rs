@@ -220,7 +220,8 @@ pub async fn missing(url: &str) -> Result<Vec<Contestant>> {
     ])
 }
 
-/// Has ours use this Redis, in the whole process.
+/// Has ours use this Redis, in the whole process. A machine that stalls is no outage here: its calls
+/// are to wait, as those of the others do.
 ///
 /// # Errors
 ///
@@ -229,6 +230,7 @@ pub fn install(url: &str) -> Result<()> {
     let store = cache_redis::RedisStore::new(url)?;
     cache_core::Cache::builder()
         .shared(store)
+        .store_timeout(Duration::from_secs(5))
         .try_build()?
         .install()?;
     Ok(())
