@@ -130,6 +130,14 @@ impl Section {
         self
     }
 
+    /// Says what else ours must be, and whether it is.
+    #[must_use]
+    pub fn claim(mut self, what: &str, met: bool) -> Self {
+        self.rows[0].target = Some(what.to_owned());
+        self.rows[0].met = Some(met);
+        self
+    }
+
     /// Adds another's, and what ours must be beside it: `AtMost(0.4)` means 0.4 times as much.
     pub fn beside(&mut self, who: &str, figure: Figure, bound: Option<Bound>) {
         let ratio = self.value(self.ours) / self.value(figure);

@@ -40,7 +40,8 @@ fn run(effort: Effort) -> Result<Vec<Row>> {
         }
     }
     let figures: Vec<_> = rounds.into_iter().map(Figure::of_rates).collect();
-    let mut section = Section::new("calls a second", rate, NAMES[0], figures[0]);
+    let mut section = Section::new("calls a second", rate, NAMES[0], figures[0])
+        .claim("none late", sums[0].late == 0);
     section.note(&told(sums[0]));
     for at in 1..NAMES.len() {
         // Our own second way is beside the first one, and not against it.
