@@ -1,0 +1,102 @@
+//! Case 4: what a hit costs that Redis answers.
+
+use std::time::Duration;
+
+use cache_core::Cache;
+
+use crate::cases::Case;
+use crate::measure::Figure;
+use crate::redis::Redis;
+use crate::rows::{Bound, Row, Section, rate};
+use crate::shared::{self, Contestant, names};
+use crate::{Effort, Result, loads};
+
+pub(super) const CASE: Case = Case {
+    number: 4,
+    title: "A hit in Redis, the local tier off",
+    about: "Calls a second of so many callers at once, over 1,024 values in one Redis, each caller with keys of \
+            its own, so that no two ask for one key at a time. The process keeps no more than one value. \
+            Client and server share the machine's processors. With two tags, the bare reader asks for three \
+            keys each time; ours asks for stamps that it does not know, which Redis tells it when they \
+            change, and with `strict` for all of them, its kind's too. `cached` has no tags: its figure is \
+            the one without. Ours waits for Redis for up \
+            to 5 s, as the others do, and not its 250 ms: fewer than one call of a thousand loads, or the case fails.",
+    run,
+};
+
+const KEYS: u64 = 1_024;
+
+fn run(effort: Effort) -> Result<Vec<Row>> {
+    let redis = Redis::start()?;
+    shared::install(&redis.url())?;
+    shared::runtime()?.block_on(async {
+        let plain = shared::plain(&redis.url()).await?;
+        let tagged = shared::tagged(&redis.url()).await?;
+        let mut rows = Vec::new();
+        for (size, text) in [(36, "36 B"), (1 << 10, "1 KiB"), (64 << 10, "64 KiB")] {
+            for (what, contestants) in [("no tags", &plain), ("two tags", &tagged)] {
+                for contestant in contestants {
+                    contestant.calls(16, KEYS, size, Duration::ZERO).await?;
+                }
+                for callers in [1, 64, 256] {
+                    let what = format!("{text}, {callers} callers, {what}");
+                    rows.extend(compare(&what, contestants, callers, size, effort).await?);
+                }
+            }
+        }
+        nothing_local()?;
+        Ok(rows)
+    })
+}
+
+async fn compare(
+    what: &str,
+    contestants: &[Contestant],
+    callers: u64,
+    size: usize,
+    effort: Effort,
+) -> Result<Vec<Row>> {
+    let span = Duration::from_millis(effort.of(60, 250));
+    let mut rounds = vec![Vec::new(); contestants.len()];
+    let before = loads();
+    let mut calls = 0.0;
+    for _ in 0..effort.of(3, 7) {
+        for (contestant, rounds) in contestants.iter().zip(&mut rounds) {
+            let a_second = contestant.calls(callers, KEYS, size, span).await?;
+            calls += a_second * span.as_secs_f64();
+            rounds.push(a_second);
+        }
+    }
+    // Ours runs the function where Redis does not answer in time, as on a machine that stalls.
+    #[allow(clippy::cast_precision_loss)] // Counts are far below 2^52.
+    let loaded = (loads() - before) as f64 / calls;
+    if loaded > 0.001 {
+        return Err(format!("{what}: {loaded:.4} of the calls loaded").into());
+    }
+    let figures: Vec<_> = rounds.into_iter().map(Figure::of_rates).collect();
+    let mut section = Section::new(what, rate, contestants[0].name, figures[0]);
+    for (contestant, figure) in contestants.iter().zip(figures).skip(1) {
+        let bound = match contestant.name {
+            names::GET | names::MGET if callers == 1 => Some(0.85),
+            names::GET | names::MGET => Some(0.9),
+            names::CACHED => Some(1.1),
+            _ => None,
+        };
+        section.beside(contestant.name, figure, bound.map(Bound::AtLeast));
+    }
+    Ok(section.rows())
+}
+
+/// What the process itself had answered would be the figure of another case.
+fn nothing_local() -> Result<()> {
+    for (kind, figures) in Cache::current().snapshot().kinds {
+        if figures.hits_local * 100 > figures.hits_shared {
+            return Err(format!(
+                "{kind}: {} hits in the process beside {} in Redis",
+                figures.hits_local, figures.hits_shared
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
