@@ -15,7 +15,7 @@ pub(super) const CASE: Case = Case {
     number: 4,
     title: "A hit in Redis, the local tier off",
     about: "Calls a second of so many callers at once, over 1,024 values in one Redis, each caller with keys of \
-            its own, so that no two ask for one key at a time. The process keeps no more than one value. \
+            its own, so that no two ask for one key at a time. The process keeps no value (`local = false` in the policy). \
             Client and server share the machine's processors. With two tags, the bare reader asks for three \
             keys each time; ours asks for stamps that it does not know, which Redis tells it when they \
             change, and with `strict` for all of them, its kind's too. `cached` has no tags: its figure is \

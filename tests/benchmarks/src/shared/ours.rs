@@ -1,5 +1,4 @@
-//! Ours, with next to nothing kept in the process (a capacity of none is refused, since nobody means
-//! that): each call goes round more keys than one, so Redis answers it.
+//! Ours, of kinds whose policy keeps nothing in the process: Redis answers each call.
 
 // A cached function that has nothing to wait for is awaited all the same.
 #![allow(clippy::unused_async)]
@@ -11,17 +10,12 @@ use cache_core::cached;
 use super::names::{OURS, OURS_TAGGED};
 use super::{Asked, Contestant, Value};
 
-#[cached(kind = "plain", ttl = "1h", capacity = 1)]
+#[cached(kind = "plain", ttl = "1h")]
 async fn cached_plain(id: u64, size: usize) -> Arc<Value> {
     Asked { id, size }.load()
 }
 
-#[cached(
-    kind = "tagged",
-    ttl = "1h",
-    capacity = 1,
-    tags("row:{id}", "size:{size}")
-)]
+#[cached(kind = "tagged", ttl = "1h", tags("row:{id}", "size:{size}"))]
 async fn cached_tagged(id: u64, size: usize) -> Arc<Value> {
     Asked { id, size }.load()
 }
@@ -29,7 +23,6 @@ async fn cached_tagged(id: u64, size: usize) -> Arc<Value> {
 #[cached(
     kind = "strict",
     ttl = "1h",
-    capacity = 1,
     consistency = "strict",
     tags("row:{id}", "size:{size}")
 )]

@@ -65,7 +65,7 @@ async fn load(ids: &[u64]) -> Found {
     loaded(ids.iter().map(|id| (*id, Value::of(*id, SIZE))).collect())
 }
 
-#[cached(kind = "rows", ttl = "1h", capacity = 1, tags("row:{ids}"), each = ids)]
+#[cached(kind = "rows", ttl = "1h", tags("row:{ids}"), each = ids)]
 async fn cached_rows(ids: &[u64]) -> Found {
     load(ids).await
 }
