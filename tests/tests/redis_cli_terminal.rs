@@ -295,15 +295,15 @@ async fn colours_are_for_terminals_that_want_them() {
 #[test]
 fn what_takes_long_shows_how_far_it_is() {
     let server = RedisServer::start();
-    let fill = "for i = 1, 30000 do redis.call('SET', 'shifts:x:' .. i, 'x', 'EX', 600) end";
+    let fill = "for i = 1, 300000 do redis.call('SET', 'shifts:x:' .. i, 'x', 'EX', 600) end";
     server.command::<()>(&["EVAL", fill, "0"]);
     let mut terminal = program(&server, &["sweep"]).on_a_terminal();
-    terminal.until(" of 30000 keys, ");
+    terminal.until(" of 300000 keys, ");
     let (code, seen) = terminal.end();
     assert_eq!(code, 3);
-    assert!(seen.contains("library's: 30000"), "{seen:?}");
+    assert!(seen.contains("library's: 300000"), "{seen:?}");
     let piped = program(&server, &["sweep"]).run();
-    assert!(!piped.err.contains(" of 30000 keys"), "{piped:?}");
+    assert!(!piped.err.contains(" of 300000 keys"), "{piped:?}");
 }
 
 #[test]

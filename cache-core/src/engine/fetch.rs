@@ -102,6 +102,8 @@ pub(super) struct Search<'a> {
     /// Whether stamps are asked for that are known here, and whether how long the entry has left.
     all: bool,
     ends: bool,
+    /// Whether the last reading went by stamps that were known here.
+    relied: bool,
     /// What the call has seen before.
     seen: Option<Seen>,
     /// What the last reading has found that a load may replace.
@@ -131,6 +133,7 @@ impl<'a> Search<'a> {
             ends: call.function.settings.local
                 || !call.function.settings.grace().is_zero()
                 || call.seen == Some(Seen::More),
+            relied: matches!(call.seen, Some(Seen::Nothing(_))),
             seen: call.seen,
             spare: None,
         }
@@ -263,6 +266,7 @@ impl<'a> Search<'a> {
             .find(self.call)
             .filter(|stored| stored.head().life().lasts(asked));
         let trusted = Trusted::of(&note, !self.all && self.call.trusts());
+        self.relied = trusted.knew_any();
         let unknown = trusted.unknown(&self.tags);
         let request = Read::new(&self.key, &unknown)
             .known(local.as_ref().map(|stored| stored.head().id()))
@@ -384,8 +388,9 @@ impl<'a> Search<'a> {
         let found = match beginning.turn {
             Turn::Granted => {
                 lease.granted(settings.lease);
-                let spare = self.spare.take();
-                return Ok(match dependencies(&cells[..self.own], &beginning.stamps) {
+                let told = self.told(beginning.stamps, budgets).await?;
+                let (cells, spare) = (&self.cells[..self.own], self.spare.take());
+                return Ok(match dependencies(cells, &told) {
                     Some(deps) => Step::Done(Fetched::Granted {
                         lease,
                         deps,
@@ -434,6 +439,33 @@ impl<'a> Search<'a> {
             | Judgement::Unasked(_)
             | Judgement::Ageless => Step::Again,
         })
+    }
+
+    /// The stamps of the call's own tags, as `begin` has told them, where that is what is known now.
+    ///
+    /// A stamp that was relied on may have run out in the store: then `begin` has made another, which
+    /// gainsays what is known, and nothing is (guard G17), so that what is loaded could not be kept. Asked
+    /// once more, it is known. The load has not begun: these are stamps from before it (guard G1).
+    async fn told(
+        &mut self,
+        stamps: Vec<Option<Stamp>>,
+        budgets: &mut Budgets,
+    ) -> Result<Vec<Option<Stamp>>> {
+        let (tags, cells) = (&self.tags[..self.own], &self.cells[..self.own]);
+        let known = cells.iter().map(|cell| cell.stamp());
+        if !self.relied || known.eq(stamps.iter().take(self.own).copied()) {
+            return Ok(stamps);
+        }
+        let (note, unbroken) = self.note(cells);
+        if !unbroken {
+            // Guard G6, as before `begin`.
+            self.spare = None;
+        }
+        let answer = self.store.read(Read::new(&self.key, tags).limit(0));
+        let left = &mut budgets.store;
+        let reading = self.engine.bounded_by(left, Asking::Read, answer).await?;
+        self.engine.learn(&note, &reading.stamps, false);
+        Ok(reading.stamps)
     }
 
     /// Waits until something happened to the key, or it is time to look again.

@@ -59,6 +59,11 @@ impl Trusted {
         }));
     }
 
+    /// Whether anything was known here that was not asked for.
+    pub(super) fn knew_any(&self) -> bool {
+        self.0.iter().any(Option::is_some)
+    }
+
     /// Whether the stamps of all of these tags were known here, so that none of them was asked for.
     pub(super) fn knew_all(&self, tags: &[usize]) -> bool {
         tags.iter()

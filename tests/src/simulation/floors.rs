@@ -144,8 +144,9 @@ impl Node {
     }
 
     /// What was loaded before is void on the server. A node that trusts the events it gets knows
-    /// it once it has handled what was sent until now over the key's connection, and after the bound
-    /// B in any case; another one at once, or after the span for which it trusts what was confirmed.
+    /// it once it has handled what was sent until now over the key's connection, or, where it is told over
+    /// another one only, over that: which is where it has read a tag that the key shares with others. After
+    /// the bound B it knows in any case; another one at once, or after the span for which it trusts what was confirmed.
     /// While the server can't be reached, it may take as much longer as the kind allows, unless it
     /// was told. Where the kind is strict, all that is nothing to go by.
     pub(super) fn void(
@@ -163,8 +164,16 @@ impl Node {
             self.knows(key, floor);
             return;
         }
-        let conn = self.trusted.get(key.lane(promises.lanes));
-        let position = conn.and_then(|conn| positions.iter().find(|at| at.conn == *conn));
+        let own = self.trusted.get(key.lane(promises.lanes));
+        let position = own.and_then(|conn| positions.iter().find(|at| at.conn == *conn));
+        let elsewhere = || {
+            let told = |at: &&Position| at.told && self.trusted.contains(&at.conn);
+            positions.iter().find(told)
+        };
+        let position = position.map(|at| match elsewhere() {
+            Some(other) if !at.told => other,
+            _ => at,
+        });
         if let Some(at) = position {
             let reach = Some((at.conn, at.message));
             if at.asking && !at.told {

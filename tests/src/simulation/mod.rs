@@ -35,6 +35,7 @@ use network::Network;
 use nodes::Nodes;
 use plan::Plan;
 use random::Random;
+use settings::Settings;
 
 /// After so many steps a run is stuck in a circle.
 const MOST_STEPS: u64 = 2_000_000;
@@ -64,7 +65,11 @@ pub fn run(seed: u64, removed: Option<Guard>, recording: bool) -> Outcome {
         let _ = functions::key_of(key);
     }
     let mut random = Random::new(seed);
-    let plan = Arc::new(Plan::new(&mut random));
+    let mut plan = Plan::new(&mut random);
+    // From a stream of its own: what else a seed makes stays what it was.
+    let beside = &mut Random::new(seed ^ 0x000e_15e3_44e4_e000);
+    Settings::elsewhere(&mut plan.kinds, beside);
+    let plan = Arc::new(plan);
     let executor = Arc::new(Executor::new(random, plan.lag));
     let history = History::new(&executor, recording, &plan.promises());
     history.log(|| format!("{plan:?}"));

@@ -22,6 +22,8 @@ pub(super) struct Settings {
     pub(super) hard: Option<Duration>,
     pub(super) outage_ttl: Duration,
     pub(super) strict: bool,
+    /// Nothing is kept in the process.
+    pub(super) elsewhere: bool,
 }
 
 impl Settings {
@@ -73,6 +75,16 @@ impl Settings {
             hard,
             outage_ttl: if strict { Duration::ZERO } else { outage_ttl },
             strict,
+            elsewhere: false,
+        }
+    }
+
+    /// Has the values of some kinds not be kept in the process, in some runs.
+    pub(super) fn elsewhere(kinds: &mut [Self; KINDS.len()], random: &mut Random) {
+        if random.chance(150) {
+            for kind in kinds {
+                kind.elsewhere = random.chance(600);
+            }
         }
     }
 
@@ -92,6 +104,9 @@ impl Settings {
         }
         if let Some(hard) = self.hard {
             policy = policy.hard_timeout(hard);
+        }
+        if self.elsewhere {
+            policy = policy.local(false);
         }
         if self.strict {
             policy = policy.consistency(Consistency::Strict);
