@@ -1,6 +1,6 @@
 //! How much of a stream of calls is answered from the local tier, where it is much smaller than what is
 //! asked for: no more than a point below the best of other caches on the same stream. These are no
-//! dependencies here: what the best of moka 0.12.16, quick_cache 0.7.0, foyer 0.22.6 (S3-FIFO, LFU, SIEVE)
+//! dependencies here: what the best of moka 0.12.16, `quick_cache` 0.7.0, foyer 0.22.6 (S3-FIFO, LFU, SIEVE)
 //! and an LRU reached is written beside each stream, and more in docs/decisions/0027.
 
 use cache_core::{Cache, Policy, cached};

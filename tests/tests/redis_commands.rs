@@ -81,7 +81,7 @@ async fn a_load_is_stored_and_read_back() {
     let reading = fixture.read().await;
     assert_eq!(
         reading.entry,
-        Found::Bytes(entry(token(1), b"value").into())
+        Found::Bytes(entry(token(1), b"value"))
     );
     assert_eq!(reading.stamps, beginning.stamps);
     let text: String = fixture.server.command(&["GET", STAMP]);
@@ -106,7 +106,7 @@ async fn a_known_entry_is_not_sent_again() {
     assert!(left <= MINUTE && left > MINUTE / 2, "{left:?}");
     assert_eq!((known.entry, &known.stamps), (Found::Known, &stamps));
     let other = read(token(2)).await.unwrap();
-    assert_eq!(other.entry, Found::Bytes(entry(token(1), b"value").into()));
+    assert_eq!(other.entry, Found::Bytes(entry(token(1), b"value")));
     assert_eq!(other.stamps, stamps);
     fixture.store.remove(&names(&[KEY])).await.unwrap();
     assert_eq!(read(token(1)).await.unwrap().entry, Found::Nothing);
@@ -182,7 +182,7 @@ async fn an_entry_that_was_not_seen_is_handed_back() {
     let fixture = fixture();
     fixture.begin(1).await;
     assert!(fixture.fill(1, b"value").await);
-    let there = Turn::Entry(Found::Bytes(entry(token(1), b"value").into()));
+    let there = Turn::Entry(Found::Bytes(entry(token(1), b"value")));
     let begin = |seen| {
         fixture
             .store
@@ -362,7 +362,7 @@ async fn keys_of_another_type_are_a_miss_and_are_replaced() {
     assert_eq!(beginning.turn, Turn::Granted);
     assert!(beginning.stamps.iter().all(Option::is_some));
     assert!(fixture.fill(1, b"value").await);
-    let value = Found::Bytes(entry(token(1), b"value").into());
+    let value = Found::Bytes(entry(token(1), b"value"));
     let reading = fixture.read().await;
     assert_eq!((reading.entry, reading.stamps), (value, beginning.stamps));
 }

@@ -78,7 +78,7 @@ async fn race(connections: usize) -> Outcome {
         }
     };
     let large = begun.elapsed();
-    assert_eq!(reading.entry, Found::Bytes(bytes.into()));
+    assert_eq!(reading.entry, Found::Bytes(bytes));
     let mut all = overtook.clone();
     while let Some(call) = calls.join_next().await {
         all.extend(call.unwrap());

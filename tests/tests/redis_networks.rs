@@ -96,7 +96,7 @@ async fn a_cut_in_mid_answer_fails_the_call_and_heals() {
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
         until("the whole value comes", async || {
             match store.read(Read::new(KEY, &[])).await {
-                Ok(reading) => reading.entry == Found::Bytes(entry(token(1), &large).into()),
+                Ok(reading) => reading.entry == Found::Bytes(entry(token(1), &large)),
                 Err(_) => false,
             }
         })

@@ -45,7 +45,7 @@ async fn round(store: &RedisStore, byte: u8) -> cache_core::Result<bool> {
         .fill(Fill::new(KEY, token(byte), &bytes, MINUTE))
         .await?;
     let reading = store.read(Read::new(KEY, &tags)).await?;
-    Ok(stored && reading.entry == Found::Bytes(bytes.into()))
+    Ok(stored && reading.entry == Found::Bytes(bytes))
 }
 
 /// Clients of the server that are the store's: the question's own connection sets no name for
@@ -185,7 +185,7 @@ async fn dropped_calls_do_not_poison_the_connection() {
         let reading = store.read(Read::new(KEY, &[])).await.unwrap();
         assert_eq!(
             reading.entry,
-            Found::Bytes(entry(token(1), b"value").into())
+            Found::Bytes(entry(token(1), b"value"))
         );
     }
     assert_eq!(connections(&server), 1);

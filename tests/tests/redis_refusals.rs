@@ -352,5 +352,5 @@ async fn a_large_value_over_tls_comes_whole() {
             .unwrap()
     );
     let reading = store.read(Read::new(KEY, &[])).await.unwrap();
-    assert!(reading.entry == Found::Bytes(bytes.into()));
+    assert!(reading.entry == Found::Bytes(bytes));
 }

@@ -26,10 +26,10 @@ const TEETH: [(Guard, &str, Range<u64>); 17] = [
     (Guard::G10, STALE, 0..200),
     (Guard::G11, STALE, 0..3_000),
     (Guard::G12, STALE, 0..2_000),
-    (Guard::G13, STALE, 25_500..30_000),
+    (Guard::G13, STALE, 9_500..13_000),
     (Guard::G14, WAITS, 0..200),
     (Guard::G15, STALE, 32_000..37_000),
-    (Guard::G16, STALE, 8_500..12_000),
+    (Guard::G16, STALE, 36_500..40_000),
     (Guard::G17, STALE, 23_000..28_000),
 ];
 
