@@ -79,10 +79,7 @@ async fn a_load_is_stored_and_read_back() {
     assert!(fixture.fill(1, b"value").await);
     assert!(!fixture.exists(LEASE));
     let reading = fixture.read().await;
-    assert_eq!(
-        reading.entry,
-        Found::Bytes(entry(token(1), b"value"))
-    );
+    assert_eq!(reading.entry, Found::Bytes(entry(token(1), b"value")));
     assert_eq!(reading.stamps, beginning.stamps);
     let text: String = fixture.server.command(&["GET", STAMP]);
     assert_eq!(

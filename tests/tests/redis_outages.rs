@@ -183,10 +183,7 @@ async fn dropped_calls_do_not_poison_the_connection() {
         }
         drop(call);
         let reading = store.read(Read::new(KEY, &[])).await.unwrap();
-        assert_eq!(
-            reading.entry,
-            Found::Bytes(entry(token(1), b"value"))
-        );
+        assert_eq!(reading.entry, Found::Bytes(entry(token(1), b"value")));
     }
     assert_eq!(connections(&server), 1);
     assert_eq!(events.connections(), ["proven"]);

@@ -57,13 +57,21 @@ struct View {
 }
 
 impl View {
-    fn raise(&mut self, key: SimKey, floor: Floor) {
+    fn raise(&mut self, key: SimKey, mut floor: Floor) {
+        // What was before it was void on the server from an earlier time on, which is still to be told.
+        let same = |fence: &&Fence| fence.key == key && fence.floor.version == floor.version;
+        for fence in self.pending.iter().filter(same) {
+            floor.since = floor.since.min(fence.floor.since);
+        }
         let current = &mut self.floors[key.0];
         if floor.version > current.version {
             *current = floor;
-        } else if floor.version == current.version && floor.own.is_some() {
-            // It was known before it was told.
-            current.own = floor.own;
+        } else if floor.version == current.version {
+            current.since = current.since.min(floor.since);
+            if floor.own.is_some() {
+                // It was known before it was told.
+                current.own = floor.own;
+            }
         }
     }
 
