@@ -182,7 +182,16 @@ impl Node {
             Some(other) if !at.told => other,
             _ => at,
         });
-        if let Some(at) = position {
+        let is_there = |conn: &Conn| {
+            let it = positions.iter().find(|at| at.conn == *conn);
+            it.is_some_and(|at| at.message != u64::MAX)
+        };
+        if position.is_some_and(|at| !at.told) && !self.trusted.iter().all(is_there) {
+            // It may have been the connection that the server has lost which was to tell it.
+            self.usual.later(key, floor, None, 2 * HEARTBEAT);
+            let after = 2 * HEARTBEAT + settings.outage_ttl;
+            self.outage.later(key, floor, None, after);
+        } else if let Some(at) = position {
             let reach = Some((at.conn, at.message));
             if at.asking && !at.told {
                 // The node's own write has just ended what it was told, and its reading back is on its
