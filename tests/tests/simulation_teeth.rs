@@ -30,7 +30,7 @@ const TEETH: [(Guard, &str, Range<u64>); 17] = [
     (Guard::G14, WAITS, 0..200),
     (Guard::G15, STALE, 32_000..37_000),
     (Guard::G16, STALE, 36_500..40_000),
-    (Guard::G17, STALE, 23_000..28_000),
+    (Guard::G17, STALE, 63_500..66_500),
 ];
 
 #[test]
