@@ -13,6 +13,9 @@ use expected::{Expected, Figure};
 
 /// How much more, or less, is still the same: the seeds of hash maps differ from run to run.
 const TOLERANCE: f64 = 0.03;
+/// The same of a miss, which takes turns with the cache's own thread: whose turn it is how often, and so
+/// how often it is woken, is not the same from one build and one machine to the next.
+const TOLERANCE_OF_A_MISS: f64 = 0.15;
 /// How often each call is counted, for the same reason; the median counts.
 const ROUNDS: usize = 3;
 
@@ -53,7 +56,10 @@ fn compare() -> Result<(), String> {
     if std::env::var_os("UPDATE").is_some() {
         return expected::write(&figures);
     }
-    expected.judge(&figures, TOLERANCE)
+    expected.judge(&figures, |name| match name {
+        "miss instructions" => TOLERANCE_OF_A_MISS,
+        _ => TOLERANCE,
+    })
 }
 
 /// What one more call takes: the difference of two runs, by how many calls they differ. So whatever a
