@@ -20,7 +20,7 @@ pub(super) const CASE: Case = Case {
             keys each time; ours asks for stamps that it does not know, which Redis tells it when they \
             change, and with `strict` for all of them, its kind's too. `cached` has no tags: its figure is \
             the one without. Ours waits for Redis for up \
-            to 5 s, as the others do, and not its 250 ms: fewer than one call of a thousand loads, or the case fails.",
+            to 5 s, as the others do, and not its 250 ms: fewer than five calls of a thousand load, or the case fails.",
     run,
 };
 
@@ -70,7 +70,7 @@ async fn compare(
     // Ours runs the function where Redis does not answer in time, as on a machine that stalls.
     #[allow(clippy::cast_precision_loss)] // Counts are far below 2^52.
     let loaded = (loads() - before) as f64 / calls;
-    if loaded > 0.001 {
+    if loaded > 0.005 {
         return Err(format!("{what}: {loaded:.4} of the calls loaded").into());
     }
     let figures: Vec<_> = rounds.into_iter().map(Figure::of_rates).collect();
