@@ -27,23 +27,28 @@ async fn names(ids: &[u64]) -> HashMap<u64, String> {
     ids.iter().map(|id| (*id, format!("name {id}"))).collect()
 }
 
-/// Nothing goes over the connections but what calls ask for.
-async fn scene() -> (RedisServer, Proxy, Cache) {
-    let server = RedisServer::start();
-    let proxy = Proxy::start(server.port()).await;
+/// A node over whose connection nothing goes but what calls ask for.
+fn node(proxy: &Proxy) -> Cache {
     let store = RedisStore::builder(&proxy.url())
         .unwrap()
         .tracking(true)
         .heartbeat(Duration::from_mins(5), Duration::from_mins(5))
         .report_every(Duration::ZERO)
         .build();
-    let node = Cache::builder()
+    Cache::builder()
         .namespace("test")
         .shared(store.unwrap())
         .policy("remote", Policy::new().local(false))
         .store_timeout(Duration::from_secs(20))
         .try_build()
-        .unwrap();
+        .unwrap()
+}
+
+/// A server, and a node that knows it already.
+async fn scene() -> (RedisServer, Proxy, Cache) {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port()).await;
+    let node = node(&proxy);
     // The connections are made, the kinds are known, and the scripts are there.
     until("it is shared", async || {
         node.scope(profile(0)).await;
@@ -103,18 +108,7 @@ async fn a_batch_takes_as_many_as_one_call() {
     let all: Vec<u64> = (0..100).collect();
     node.scope(names(&cached)).await;
     // Another node: nothing is local.
-    let store = RedisStore::builder(&proxy.url())
-        .unwrap()
-        .tracking(true)
-        .heartbeat(Duration::from_mins(5), Duration::from_mins(5))
-        .report_every(Duration::ZERO)
-        .build();
-    let other = Cache::builder()
-        .namespace("test")
-        .shared(store.unwrap())
-        .store_timeout(Duration::from_secs(20))
-        .try_build()
-        .unwrap();
+    let other = self::node(&proxy);
     until("it is shared", async || {
         other.scope(names(&[0])).await;
         other.health().trusted
