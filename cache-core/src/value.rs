@@ -174,7 +174,7 @@ impl<V: CacheValue + Serialize> Value for Bytes<V> {
 
     fn store(self: Box<Self>, head: Head) -> Arc<dyn Held> {
         let value = self.0;
-        Arc::new(Stored { head, value })
+        Arc::new(Stored::new(head, value))
     }
 
     fn give(self: Box<Self>, place: &mut dyn Any) {
@@ -202,7 +202,7 @@ impl<V: CacheValue> Value for Here<V> {
 
     fn store(self: Box<Self>, head: Head) -> Arc<dyn Held> {
         let value = self.0;
-        Arc::new(Stored { head, value })
+        Arc::new(Stored::new(head, value))
     }
 
     fn give(self: Box<Self>, place: &mut dyn Any) {

@@ -10,7 +10,7 @@ use super::ticket::Way;
 use crate::cache::{Transaction, scope, with_current};
 use crate::engine::{Call, Engine, Function, Looked, Solo, Targets};
 use crate::key::Args;
-use crate::local::Held;
+use crate::local::{Held, Lent};
 use crate::metrics::Count;
 use crate::registry::{Instance, Site};
 use crate::shape::Shape;
@@ -54,59 +54,54 @@ impl<R, S: Shape<R>, T: FnMut(&mut Tags)> Described for Asked<R, S, T> {
     }
 }
 
-/// Has `take` take the value out of the local tier: what most calls come to, and nothing else. Whatever is
-/// unusual is left to [`look`].
-pub(super) fn hit(
+/// The value in the local tier: what most calls come to, and nothing else. Whatever is unusual is left to
+/// [`look`].
+pub(super) fn hit<'c>(
     site: &'static Site,
     instance: &Instance,
-    cache: Option<&Cache>,
+    cache: Option<&'c Cache>,
     args: &Args,
-    take: &mut dyn FnMut(&dyn Held) -> bool,
-) -> Looked {
+) -> Result<Lent<'c>, Looked> {
     if scope::are_used() {
-        return hit_beside_scopes(site, instance, cache, args, take);
+        return hit_beside_scopes(site, instance, cache, args);
     }
-    unscoped_hit(site, instance, cache, args, take)
+    unscoped_hit(site, instance, cache, args)
 }
 
 #[inline(never)]
-fn hit_beside_scopes(
+fn hit_beside_scopes<'c>(
     site: &'static Site,
     instance: &Instance,
-    cache: Option<&Cache>,
+    cache: Option<&'c Cache>,
     args: &Args,
-    take: &mut dyn FnMut(&dyn Held) -> bool,
-) -> Looked {
+) -> Result<Lent<'c>, Looked> {
     if scope::is_around() {
-        return Looked::Nowhere;
+        return Err(Looked::Nowhere);
     }
-    unscoped_hit(site, instance, cache, args, take)
+    unscoped_hit(site, instance, cache, args)
 }
 
 #[inline]
-fn unscoped_hit(
+fn unscoped_hit<'c>(
     site: &'static Site,
     instance: &Instance,
-    cache: Option<&Cache>,
+    cache: Option<&'c Cache>,
     args: &Args,
-    take: &mut dyn FnMut(&dyn Held) -> bool,
-) -> Looked {
+) -> Result<Lent<'c>, Looked> {
     let engine = scope::unscoped(cache);
     let known = engine.zip(site.first(instance));
     let Some((engine, function)) =
         known.and_then(|(engine, first)| Some((engine, engine.known(first)?)))
     else {
-        return Looked::Nowhere;
+        return Err(Looked::Nowhere);
     };
     if !engine.serves(function) {
-        return Looked::Nowhere;
+        return Err(Looked::Nowhere);
     }
-    // The last thing that is done, with nothing kept for afterwards: so nothing is saved for it either.
-    engine.local_hit(function, args, true, take)
+    engine.local_hit(function, args, true)
 }
 
-/// Looks for the value, for `take` to take it, unless it was looked for already. `None`: it is taken; else
-/// how the call goes on.
+/// How a call goes on that has not found its value yet. `Ok`: it has found it now.
 #[cold]
 pub(super) fn look(
     site: &'static Site,
@@ -114,17 +109,16 @@ pub(super) fn look(
     cache: Option<&Cache>,
     args: Option<&Args>,
     looked: Looked,
-    take: &mut dyn FnMut(&dyn Held) -> bool,
     asked: &mut dyn Described,
-) -> Option<Way> {
+) -> Result<Arc<dyn Held>, Way> {
     with_current(cache, |engine, _| {
         let Some(function) = served(engine, site, instance, asked) else {
-            return Some(Way::Past);
+            return Err(Way::Past);
         };
         let Some(args) = args else {
             // An argument that can't be told apart must not share a key.
             function.kind.counters.count(Count::Unkeyed);
-            return Some(Way::Past);
+            return Err(Way::Past);
         };
         if let Some(transaction) = Transaction::around(engine) {
             let way = planned(engine, function, args, asked);
@@ -132,19 +126,19 @@ pub(super) fn look(
             let touched = |call: &Call| transaction.touches(function, text.as_str(), &call.tags);
             if !matches!(&way, Way::Call(call) if !touched(call)) {
                 function.kind.counters.count(Count::Bypassed);
-                return Some(Way::Past);
+                return Err(Way::Past);
             }
-            let hit = engine.local_hit(function, args, false, take) == Looked::Hit;
-            return (!hit).then(|| way.looking());
+            let hit = engine.local_hit(function, args, false);
+            return hit.map(|lent| lent.kept()).map_err(|_| way.looking());
         }
         let looked = match looked {
-            Looked::Nowhere => engine.local_hit(function, args, true, take),
+            Looked::Nowhere => match engine.local_hit(function, args, true) {
+                Ok(lent) => return Ok(lent.kept()),
+                Err(looked) => looked,
+            },
             looked => looked,
         };
-        if looked == Looked::Hit {
-            return None;
-        }
-        Some(missed(engine, function, args, looked.early(), asked))
+        Err(missed(engine, function, args, looked.early(), asked))
     })
 }
 

@@ -21,7 +21,6 @@ use crate::cache::with_current;
 use crate::driver;
 use crate::engine::{Call, Looked, Targets};
 use crate::key::Args;
-use crate::local::Held;
 use crate::shape::Shape;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag, Warm};
 
@@ -85,23 +84,21 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
 ) -> std::result::Result<R, Ticket<R, S>> {
     let mut packed = Args::new();
     let args = packed.write(args).is_ok().then_some(&packed);
-    let mut found = None;
-    let take = &mut |held: &dyn Held| {
-        found = copy(held).map(|value| shape.join(value));
-        found.is_some()
-    };
-    let looked = match args {
-        Some(args) => asked::hit(site, instance, cache, args, take),
+    let looked = match args.map(|args| asked::hit(site, instance, cache, args)) {
+        Some(Ok(lent)) => match lent.value::<S::Value>() {
+            Some(value) => return Ok(shape.join(value.clone())),
+            None => return Err(Ticket::new(shape, Way::Past)),
+        },
+        Some(Err(looked)) => looked,
         None => Looked::Nowhere,
     };
-    if let Looked::Hit = looked {
-        return found.ok_or_else(|| Ticket::new(shape, Way::Past));
-    }
     let asked = &mut Asked::new(shape, tags);
-    let way = asked::look(site, instance, cache, args, looked, take, asked);
-    match found {
-        Some(found) => Ok(found),
-        None => Err(Ticket::new(shape, way.unwrap_or(Way::Past))),
+    match asked::look(site, instance, cache, args, looked, asked) {
+        Ok(held) => match copy(&*held) {
+            Some(value) => Ok(shape.join(value)),
+            None => Err(Ticket::new(shape, Way::Past)),
+        },
+        Err(way) => Err(Ticket::new(shape, way)),
     }
 }
 

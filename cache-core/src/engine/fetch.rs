@@ -517,7 +517,7 @@ impl Engine {
         if !call.function.settings.local {
             return None;
         }
-        let held = self.local.find(call.key.borrowed())?;
+        let held = self.local.find(&call.key.borrowed())?;
         call.function.values.are(&*held).then_some(held)
     }
 

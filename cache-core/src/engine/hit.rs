@@ -6,14 +6,12 @@ use std::time::Duration;
 use super::outage::unit;
 use super::{Engine, Function, spans};
 use crate::key::Args;
-use crate::local::{Age, Head, Held, KeyRef};
+use crate::local::{Age, Head, Held, KeyRef, Lent};
 use crate::metrics::Count;
 
-/// What came of a look at the local tier.
+/// What came of a look at the local tier that found no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Looked {
-    /// The value is taken.
-    Hit,
     /// There is none that will do.
     Missed,
     /// There is one, but it was drawn that this call refreshes it although it is fresh.
@@ -36,7 +34,7 @@ impl Looked {
     /// Whether a value is to be refreshed although it is fresh, where that was drawn.
     pub(crate) fn early(self) -> Option<bool> {
         match self {
-            Self::Hit | Self::Missed | Self::Nowhere => None,
+            Self::Missed | Self::Nowhere => None,
             Self::Early => Some(true),
             Self::NotEarly => Some(false),
         }
@@ -45,10 +43,7 @@ impl Looked {
 
 #[inline]
 fn key<'a>(function: &Function, args: &'a Args) -> KeyRef<'a> {
-    KeyRef {
-        function: function.number,
-        args: args.as_bytes(),
-    }
+    KeyRef::padded(function.number, args.as_bytes(), args.padded())
 }
 
 impl Engine {
@@ -70,36 +65,35 @@ impl Engine {
         (untold && self.outage.usable()).then_some(self.local_trust)
     }
 
-    /// Has `take` take the local tier's value, for a call that need not ask anybody. Counted, if it does.
+    /// The local tier's value, for a call that need not ask anybody. Counted, if there is one.
     /// `may_refresh`: whether the call may be the one that refreshes a value although it is fresh.
-    ///
-    /// Everything it is told, and what it returns, is a word, so that what ends in it need keep nothing for
-    /// itself.
+    #[inline]
     pub(crate) fn local_hit(
         &self,
         function: &Function,
         args: &Args,
         may_refresh: bool,
-        take: &mut dyn FnMut(&dyn Held) -> bool,
-    ) -> Looked {
+    ) -> Result<Lent<'_>, Looked> {
         // In this order: what is trusted is of the latest epoch, and what has moved is counted
         // before it is looked at (`local/moves.rs`).
         let now = self.env.coarse_nanos();
-        let mut early = (!may_refresh).then_some(false);
         if function.settings.strict || !self.trusts_local_at(now) {
-            return self.untold_hit(function, args, early, take, now);
+            return self.untold_hit(function, args, may_refresh, now);
         }
         let seen = self.cells.seen();
+        let mut early = (!may_refresh).then_some(false);
         let mut stale = false;
         let serve = |head: &Head| {
             head.stands(seen, || self.epoch())
                 && (head.is_sure(now) || self.weighs(head, now, &mut early, &mut stale))
         };
-        if self.local.hit(key(function, args), serve, take) {
-            Self::count_hit(function, stale);
-            return Looked::Hit;
+        match self.local.lend(&key(function, args), serve) {
+            Some(lent) => {
+                Self::count_hit(function, stale);
+                Ok(lent)
+            }
+            None => Err(Looked::missed(early)),
         }
-        Looked::missed(early)
     }
 
     /// The same where nobody tells of what moves, or each call is to ask.
@@ -108,25 +102,27 @@ impl Engine {
         &self,
         function: &Function,
         args: &Args,
-        mut early: Option<bool>,
-        take: &mut dyn FnMut(&dyn Held) -> bool,
+        may_refresh: bool,
         now: u64,
-    ) -> Looked {
+    ) -> Result<Lent<'_>, Looked> {
         let Some(span) = self.trusted_for().filter(|_| !function.settings.strict) else {
-            return Looked::Missed;
+            return Err(Looked::Missed);
         };
         let seen = self.cells.seen();
+        let mut early = (!may_refresh).then_some(false);
         let mut stale = false;
         let serve = |head: &Head| {
             head.stands(seen, || self.epoch())
                 && was_confirmed(head, now, span)
                 && self.weighs(head, now, &mut early, &mut stale)
         };
-        if self.local.hit(key(function, args), serve, take) {
-            Self::count_hit(function, stale);
-            return Looked::Hit;
+        match self.local.lend(&key(function, args), serve) {
+            Some(lent) => {
+                Self::count_hit(function, stale);
+                Ok(lent)
+            }
+            None => Err(Looked::missed(early)),
         }
-        Looked::missed(early)
     }
 
     /// Whether a call of a function may have a value that was found in the local tier, without asking

@@ -126,11 +126,8 @@ impl Engine {
         };
         if let Some(function) = &function {
             let args = Args::of_text(key.args());
-            let at = KeyRef {
-                function: function.number,
-                args: args.as_bytes(),
-            };
-            if let Some(held) = self.local.look(at) {
+            let at = KeyRef::new(function.number, args.as_bytes());
+            if let Some(held) = self.local.look(&at) {
                 found.local = Some(self.local_entry(&*held));
                 if with_value {
                     found.value = shown(function, &*held);

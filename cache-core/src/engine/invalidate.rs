@@ -204,7 +204,7 @@ impl Engine {
                 let local = LocalKey::new(function.number, Args::of_text(key.args()).as_bytes());
                 let lease = self
                     .flights
-                    .touch(&local, || self.local.remove(local.borrowed()));
+                    .touch(&local, || self.local.remove(&local.borrowed()));
                 if let Some(token) = lease {
                     self.release_later(format!("{}{}", function.prefix, key.args()), token);
                 }

@@ -164,7 +164,7 @@ impl Call {
         if !engine.outage.usable() || !seat.is_clean(engine.epoch()) {
             return false;
         }
-        seat.retire(|| engine.local.remove(self.key.borrowed()));
+        seat.retire(|| engine.local.remove(&self.key.borrowed()));
         let unconfirmed = Unconfirmed(self);
         let key = self.shared_key();
         let request = Fill::new(&key, lease.token, bytes, life);
@@ -209,7 +209,7 @@ impl Drop for Unconfirmed<'_> {
         let Call { engine, key, .. } = self.0;
         let lease = engine
             .flights
-            .touch(key, || engine.local.remove(key.borrowed()));
+            .touch(key, || engine.local.remove(&key.borrowed()));
         if let Some(token) = lease {
             engine.release_later(self.0.shared_key(), token);
         }

@@ -267,7 +267,7 @@ impl Call {
     async fn retire(&self) {
         let engine = &self.engine;
         engine.flights.touch(&self.key, || {
-            engine.local.remove(self.key.borrowed());
+            engine.local.remove(&self.key.borrowed());
         });
         let Some(store) = engine.store.clone() else {
             return;

@@ -14,7 +14,7 @@ impl Observer for Engine {
                 if let Some(local) = self.local_key(&key) {
                     let lease = self
                         .flights
-                        .touch(&local, || self.local.remove(local.borrowed()));
+                        .touch(&local, || self.local.remove(&local.borrowed()));
                     if let Some(token) = lease {
                         self.release_later(key, token);
                     }

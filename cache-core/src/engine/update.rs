@@ -336,7 +336,7 @@ impl Call {
         let held = unmoved.then(|| value.held(self, (epoch, EntryId([0; 16])), deps));
         let stored = held.is_some();
         let lease = engine.flights.touch(&self.key, || {
-            engine.local.remove(self.key.borrowed());
+            engine.local.remove(&self.key.borrowed());
             if let Some(held) = held.flatten() {
                 self.insert(held, epoch);
             }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::arguments::Arguments;
 use super::whole::{Whole, unpack};
-use super::{ArgsText, LONGEST};
+use super::{ArgsText, LONGEST, SHORT};
 use crate::refusal::Refusal;
 use crate::{Error, ErrorKind, Result};
 
@@ -14,6 +14,7 @@ use crate::{Error, ErrorKind, Result};
 /// Packed they are where the text has at most [`LONGEST`] bytes and so have they; else they are that text,
 /// or `#` and 128 bits of its hash.
 pub(crate) struct Args {
+    /// Zeros where nothing is.
     buf: [u8; LONGEST],
     len: usize,
     /// By how much the text may be longer than what is in `buf`. More than there is room, once there is a
@@ -87,6 +88,12 @@ impl Args {
         self.buf.get(..self.len).unwrap_or(&self.buf)
     }
 
+    /// The first of them, and zeros where there are fewer.
+    #[inline]
+    pub(crate) fn padded(&self) -> &[u8; SHORT] {
+        self.buf.first_chunk().unwrap_or(&[0; SHORT])
+    }
+
     /// The text, which names the entry everywhere else.
     pub(crate) fn text(&self) -> ArgsText {
         unpacked(self.as_bytes())
@@ -151,7 +158,7 @@ impl Args {
 
     /// Becomes what a text is packed into.
     fn pack(&mut self, text: &str) {
-        (self.len, self.slack) = (0, 0);
+        (self.buf, self.len, self.slack) = ([0; LONGEST], 0, 0);
         for (at, argument) in text.split(':').enumerate() {
             if at > 0 {
                 self.put(b":");
@@ -164,6 +171,7 @@ impl Args {
         if self.long.take().is_some() {
             // Packed it is longer than as it is.
             let len = text.len().min(LONGEST);
+            self.buf = [0; LONGEST];
             self.buf[..len].copy_from_slice(&text.as_bytes()[..len]);
             (self.len, self.slack) = (len, 0);
         }

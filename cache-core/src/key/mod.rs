@@ -25,6 +25,9 @@ pub use unordered::Argument;
 /// The longest arguments that are written out; longer ones are hashed.
 pub(crate) const LONGEST: usize = 96;
 
+/// Packed arguments of no more bytes are hashed and compared as words, in the local tier.
+pub(crate) const SHORT: usize = 22;
+
 /// The longest name of a function that is taken from a text.
 const LONGEST_TEXT: usize = 512;
 

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::head::Head;
-use super::parting::Kept;
+use super::table::{Found, Kept};
 use ghosts::Ghosts;
 pub(super) use marks::{Bound, Marks};
 use marks::{GENERATIONS, Place, State};
@@ -81,7 +81,7 @@ struct Turn<'a, 'g, F> {
     now: Duration,
     find: F,
     queues: &'a mut Queues,
-    victims: Vec<&'g Kept>,
+    victims: Vec<Found<'g>>,
     spared: usize,
     patience: usize,
 }
@@ -101,8 +101,8 @@ impl Eviction {
         newcomer: &Newcomer<'_>,
         capacity: usize,
         now: Duration,
-        find: impl Fn(u64) -> Option<&'g Kept>,
-    ) -> Vec<&'g Kept> {
+        find: impl Fn(u64) -> Option<Found<'g>>,
+    ) -> Vec<Found<'g>> {
         let mut turn = Turn {
             bound: self.bound,
             capacity,
@@ -142,7 +142,7 @@ impl Eviction {
     }
 }
 
-impl<'g, F: Fn(u64) -> Option<&'g Kept>> Turn<'_, 'g, F> {
+impl<'g, F: Fn(u64) -> Option<Found<'g>>> Turn<'_, 'g, F> {
     fn enter(&mut self, newcomer: &Newcomer<'_>) {
         let (head, bound, hash) = (newcomer.entry.head(), self.bound, newcomer.hash);
         if head.marks.state(bound).place != Place::Arriving {
@@ -377,7 +377,7 @@ impl<'g, F: Fn(u64) -> Option<&'g Kept>> Turn<'_, 'g, F> {
         (hits, state.count)
     }
 
-    fn depart(&mut self, kept: &'g Kept) {
+    fn depart(&mut self, kept: Found<'g>) {
         if self.queues.let_go(self.bound, kept.head()) {
             self.victims.push(kept);
         }
@@ -445,7 +445,7 @@ impl Queues {
 
     /// Drops the hashes of what is no longer in the map, where they are many, and those that are there
     /// twice, since what they stood for left and came again.
-    fn tidy<'g>(&mut self, bound: Bound, find: impl Fn(u64) -> Option<&'g Kept>) {
+    fn tidy<'g>(&mut self, bound: Bound, find: impl Fn(u64) -> Option<Found<'g>>) {
         let entries = self.entries();
         let hashes = self.window.hashes.len() + self.main.hashes.len();
         if hashes <= entries + entries / 4 + 64 {

@@ -28,42 +28,22 @@ impl KeyHasher {
     }
 
     #[inline]
-    pub(super) fn hash(&self, key: KeyRef<'_>) -> u64 {
+    pub(super) fn hash(&self, key: &KeyRef<'_>) -> u64 {
         let apart = self.apart.wrapping_mul(key.function.into());
-        let mut hasher = FoldHasher::with_seed(self.start.wrapping_add(apart), &self.shared);
-        hasher.write(key.args);
-        hasher.finish()
-    }
-}
-
-/// For a map whose keys are hashes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct AsItIs(u64);
-
-impl BuildHasher for AsItIs {
-    type Hasher = Self;
-
-    #[inline]
-    fn build_hasher(&self) -> Self {
-        *self
-    }
-}
-
-impl Hasher for AsItIs {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        let length = key.args.len();
+        let start = self.start.wrapping_add(apart) ^ length as u64;
+        let mut hasher = FoldHasher::with_seed(start, &self.shared);
+        match key.short() {
+            Some([first, second, last]) => {
+                hasher.write_u64(*first);
+                hasher.write_u64(*second);
+                if length > 16 {
+                    hasher.write_u64(*last);
+                }
+            }
+            None => hasher.write(key.args),
         }
-    }
-
-    #[inline]
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
+        hasher.finish()
     }
 }
 
@@ -77,16 +57,13 @@ mod tests {
     fn keys_that_differ_in_little_land_far_apart() {
         let hasher = KeyHasher::new();
         let mut all = HashSet::new();
-        // As papaya takes it apart: a place by the lowest bits, and a mark by the highest.
+        // As the table takes it apart: a place by the lowest bits, and a part by the highest.
         let (mut places, mut marks) = (vec![0_u32; 1 << 12], vec![0_u32; 1 << 7]);
         for function in 0..64 {
             for number in 0..1_024_u64 {
                 let mut args = vec![1];
                 args.extend_from_slice(&number.to_le_bytes());
-                let hash = hasher.hash(KeyRef {
-                    function,
-                    args: &args,
-                });
+                let hash = hasher.hash(&KeyRef::new(function, &args));
                 assert!(all.insert(hash), "{function} and {number} land on another");
                 places[usize::try_from(hash % (1 << 12)).expect("a place")] += 1;
                 marks[usize::try_from(hash >> 57).expect("a mark")] += 1;
@@ -103,10 +80,7 @@ mod tests {
 
     #[test]
     fn no_two_processes_hash_alike() {
-        let key = KeyRef {
-            function: 1,
-            args: b"7",
-        };
-        assert_ne!(KeyHasher::new().hash(key), KeyHasher::new().hash(key));
+        let key = KeyRef::new(1, b"7");
+        assert_ne!(KeyHasher::new().hash(&key), KeyHasher::new().hash(&key));
     }
 }

@@ -1,7 +1,6 @@
-//! What a local entry is made of: a value, and before it, in one allocation, what is known of it. A
+//! What is known of a local entry, which is before its value, in one allocation (`table/thin.rs`). A
 //! million of them are held at a time, so each word is there for a reason.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use super::eviction::Marks;
 use super::key::LocalKey;
 use super::life::{Life, nanoseconds};
 use super::moves::{Seen, Verified};
+use super::table::Held;
 use crate::entry::EntryId;
 use crate::store::Stamp;
 
@@ -205,37 +205,7 @@ impl Head {
     }
 }
 
-/// A value and its head, in one allocation.
-#[derive(Debug)]
-pub(crate) struct Stored<V> {
-    pub(crate) head: Head,
-    pub(crate) value: V,
-}
-
-/// A [`Stored`] of any type.
-pub trait Held: Any + Send + Sync {
-    fn head(&self) -> &Head;
-
-    /// The same value with another head.
-    fn with_head(&self, head: Head) -> Arc<dyn Held>;
-}
-
-impl<V: Clone + Send + Sync + 'static> Held for Stored<V> {
-    fn head(&self) -> &Head {
-        &self.head
-    }
-
-    fn with_head(&self, head: Head) -> Arc<dyn Held> {
-        let value = self.value.clone();
-        Arc::new(Self { head, value })
-    }
-}
-
 impl dyn Held {
-    pub(crate) fn typed<V: 'static>(&self) -> Option<&Stored<V>> {
-        (self as &dyn Any).downcast_ref()
-    }
-
     /// The same with another course of life.
     pub(crate) fn with_life(&self, life: Life) -> Arc<Self> {
         let head = self.head();

@@ -7,8 +7,8 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// How many bytes of arguments a key holds itself.
-const SHORT: usize = 22;
+// As many bytes of arguments as a key holds itself.
+use crate::key::SHORT;
 
 /// Which entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,47 @@ pub(crate) struct LocalKey {
 pub(crate) struct KeyRef<'a> {
     pub(crate) function: u32,
     pub(crate) args: &'a [u8],
+    /// The first bytes of the arguments, and zeros after them: what short ones are hashed and compared by.
+    words: Words,
+}
+
+/// As many bytes as a key holds itself, as words that are compared without a question about their length.
+type Words = [u64; 3];
+
+impl<'a> KeyRef<'a> {
+    pub(crate) fn new(function: u32, args: &'a [u8]) -> Self {
+        let mut padded = [0; SHORT];
+        let short = args.len().min(SHORT);
+        padded[..short].copy_from_slice(&args[..short]);
+        Self::padded(function, args, &padded)
+    }
+
+    /// The same of arguments that are followed by zeros, where there are fewer than [`SHORT`].
+    #[inline]
+    pub(crate) fn padded(function: u32, args: &'a [u8], padded: &[u8; SHORT]) -> Self {
+        Self {
+            function,
+            args,
+            words: words(padded),
+        }
+    }
+
+    /// What the key is hashed by, if it is a short one.
+    #[inline]
+    pub(super) fn short(&self) -> Option<&Words> {
+        (self.args.len() <= SHORT).then_some(&self.words)
+    }
+}
+
+/// The last one overlaps the one before it.
+#[inline]
+fn words(padded: &[u8; SHORT]) -> Words {
+    let word = |at: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&padded[at..at + 8]);
+        u64::from_le_bytes(word)
+    };
+    [word(0), word(8), word(SHORT - 8)]
 }
 
 impl LocalKey {
@@ -33,16 +74,24 @@ impl LocalKey {
     }
 
     pub(crate) fn borrowed(&self) -> KeyRef<'_> {
-        KeyRef {
-            function: self.function,
-            args: &self.args,
+        match &self.args.0 {
+            Place::Here(_, bytes) => KeyRef::padded(self.function, &self.args, bytes),
+            Place::Away(bytes) => KeyRef::new(self.function, bytes),
         }
     }
 
     /// Whether this is the key.
     #[inline]
-    pub(super) fn is(&self, key: KeyRef<'_>) -> bool {
-        self.function == key.function && same(&self.args, key.args)
+    pub(super) fn is(&self, key: &KeyRef<'_>) -> bool {
+        match &self.args.0 {
+            // No longer one begins with a short one and zeros, and is as long.
+            Place::Here(length, bytes) => {
+                usize::from(*length) == key.args.len()
+                    && self.function == key.function
+                    && words(bytes) == key.words
+            }
+            Place::Away(bytes) => self.function == key.function && **bytes == *key.args,
+        }
     }
 
     /// How many bytes it takes beside its own place in memory.
@@ -57,31 +106,8 @@ impl LocalKey {
 
 impl Hash for LocalKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.borrowed().hash(state);
-    }
-}
-
-impl Hash for KeyRef<'_> {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u32(self.function);
-        state.write(self.args);
-    }
-}
-
-/// Whether two texts are the same. Short ones are compared as words, the last of which may overlap the
-/// one before, and not by a call: every hit makes this comparison.
-#[inline]
-fn same(one: &[u8], other: &[u8]) -> bool {
-    let length = one.len();
-    if length != other.len() {
-        return false;
-    }
-    match length {
-        8..=16 => one[..8] == other[..8] && one[length - 8..] == other[length - 8..],
-        4..8 => one[..4] == other[..4] && one[length - 4..] == other[length - 4..],
-        0..4 => one.iter().eq(other),
-        _ => one == other,
+        state.write(&self.args);
     }
 }
 
@@ -122,7 +148,7 @@ impl Deref for ArgBytes {
 
 impl PartialEq for ArgBytes {
     fn eq(&self, other: &Self) -> bool {
-        same(self, other)
+        **self == **other
     }
 }
 
@@ -168,21 +194,17 @@ mod tests {
             let args: Vec<u8> = (0..70).take(length).collect();
             let key = LocalKey::new(1, &args);
             assert_eq!(&*key.args, args, "{length} bytes");
-            assert!(key.is(KeyRef {
-                function: 1,
-                args: &args
-            }));
-            assert!(!key.is(KeyRef {
-                function: 2,
-                args: &args
-            }));
+            assert!(key.is(&KeyRef::new(1, &args)) && key.is(&key.borrowed()));
+            assert!(!key.is(&KeyRef::new(2, &args)));
             for at in 0..length {
                 let mut other = args.clone();
                 other[at] ^= 1;
                 assert_ne!(key, LocalKey::new(1, &other), "byte {at} of {length}");
+                assert!(!key.is(&KeyRef::new(1, &other)), "byte {at} of {length}");
             }
             let longer = [&*args, &[0]].concat();
             assert_ne!(key, LocalKey::new(1, &longer), "{length} bytes and a zero");
+            assert!(!key.is(&KeyRef::new(1, &longer)), "{length} bytes and a zero");
         }
     }
 

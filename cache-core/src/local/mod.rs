@@ -10,10 +10,12 @@ mod life;
 mod map;
 mod moves;
 mod parting;
+mod table;
 
 pub(crate) use cells::{Cell, Cells};
-pub(crate) use head::{Dependency, Head, Held, Stored};
+pub(crate) use head::{Dependency, Head};
 pub(crate) use key::{KeyRef, LocalKey};
 pub(crate) use life::{Age, EARLY, Life, nanoseconds};
 pub(crate) use map::Local;
 pub(crate) use parting::Parting;
+pub(crate) use table::{Held, Lent, Stored};

@@ -2,10 +2,9 @@
 //! call a cached function, which would wait for the very lock it is dropped under.
 
 use std::cell::RefCell;
-use std::ops::Deref;
 use std::sync::Arc;
 
-use super::head::Held;
+use super::table::Held;
 
 #[derive(Default)]
 struct Parted {
@@ -45,31 +44,12 @@ impl Drop for Parting {
     }
 }
 
-/// An entry as the local tier holds it: while a [`Parting`] is open it is not the last reference.
-#[derive(Clone)]
-pub(super) struct Kept(Arc<dyn Held>);
-
-impl Kept {
-    pub(super) fn new(entry: Arc<dyn Held>) -> Self {
-        Self(entry)
-    }
-}
-
-impl Deref for Kept {
-    type Target = Arc<dyn Held>;
-
-    fn deref(&self) -> &Arc<dyn Held> {
-        &self.0
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        let _ = PARTED.try_with(|parted| {
-            let mut parted = parted.borrow_mut();
-            if parted.open > 0 {
-                parted.entries.push(Arc::clone(&self.0));
-            }
-        });
-    }
+/// Keeps an entry until the thread's [`Parting`]s have ended, if there are any.
+pub(super) fn keep(entry: &Arc<dyn Held>) {
+    let _ = PARTED.try_with(|parted| {
+        let mut parted = parted.borrow_mut();
+        if parted.open > 0 {
+            parted.entries.push(Arc::clone(entry));
+        }
+    });
 }

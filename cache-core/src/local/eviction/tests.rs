@@ -44,7 +44,7 @@ impl Cached {
         let key_of_it = LocalKey::new(1, key.to_le_bytes());
         let id = EntryId([0; 16]);
         let head = Head::new(key_of_it, life, 0, id, Box::default(), bytes);
-        let entry = Kept::new(Arc::new(Stored { head, value: () }));
+        let entry = Kept::new(Arc::new(Stored::new(head, ())));
         let replaced = self.map.insert(hash(key), entry.clone());
         let newcomer = Newcomer {
             entry: &entry,
@@ -52,7 +52,7 @@ impl Cached {
             replaced: replaced.as_ref(),
         };
         let now = Duration::from_secs(1);
-        let find = |hash| self.map.get(&hash);
+        let find = |hash| self.map.get(&hash).map(Kept::found);
         let victims = self.eviction.admit(&newcomer, self.capacity, now, find);
         let victims: Vec<_> = victims
             .into_iter()
@@ -218,7 +218,7 @@ fn what_was_taken_out_before_it_was_queued_is_not_queued() {
     let life = Life::new(Duration::MAX, Duration::MAX, NOW, NOW);
     let id = EntryId([0; 16]);
     let head = Head::new(LocalKey::new(1, b"a"), life, 0, id, Box::default(), 10);
-    let entry = Kept::new(Arc::new(Stored { head, value: () }));
+    let entry = Kept::new(Arc::new(Stored::new(head, ())));
     eviction.forget(&entry, 7);
     let newcomer = Newcomer {
         entry: &entry,
@@ -254,7 +254,7 @@ fn an_entry_that_another_thread_is_putting_in_is_passed_over() {
     let id = EntryId([0; 16]);
     let key = LocalKey::new(1, 99_u64.to_le_bytes());
     let head = Head::new(key, life, 0, id, Box::default(), 1);
-    let entry = Kept::new(Arc::new(Stored { head, value: () }));
+    let entry = Kept::new(Arc::new(Stored::new(head, ())));
     let newcomer = Newcomer {
         entry: &entry,
         hash: hash(99),

@@ -73,7 +73,7 @@ fn large_values_that_have_left_take_no_memory() {
         let args = number.to_string();
         let Stored { head, .. } = Arc::into_inner(entry(&args, 100_000, NEVER)).expect("just made");
         let value = Arc::clone(&large);
-        local.insert(Arc::new(Stored { head, value }), NOW, 0, None);
+        local.insert(Arc::new(Stored::new(head, value)), NOW, 0, None);
         let living = Arc::strong_count(&large) - 1;
         assert!(living <= (1 << 20) / 100_000, "{living} of {number}");
     }
@@ -96,7 +96,7 @@ fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
         });
         let (key, deps) = (LocalKey::new(1, "7"), Box::new(deps));
         let head = Head::new(key, lasting(late), 0, EntryId([0; 16]), deps, 100);
-        local.insert(Arc::new(Stored { head, value: 7_u64 }), NOW, 0, None);
+        local.insert(Arc::new(Stored::new(head, 7_u64)), NOW, 0, None);
         assert_eq!(hit(0, NOW), Some(7));
         // Not looked over again.
         assert_eq!(hit(0, NOW), Some(7));
@@ -163,7 +163,7 @@ fn a_hit_after_an_invalidation_never_gets_the_value_from_before() {
             }]);
             let (key, life) = (LocalKey::new(1, "7"), lasting(NEVER));
             let head = Head::new(key, life, 0, EntryId([0; 16]), deps, 100);
-            local.insert(Arc::new(Stored { head, value }), NOW, 0, None);
+            local.insert(Arc::new(Stored::new(head, value)), NOW, 0, None);
             cells.advance("a");
             ended.store(value, Ordering::Release);
         }
@@ -283,7 +283,7 @@ fn a_functions_own_bound_spares_what_was_hit() {
         Box::default(),
         100,
     );
-    local.insert(Arc::new(Stored { head, value: 1_u8 }), NOW, 0, Some(1));
+    local.insert(Arc::new(Stored::new(head, 1_u8)), NOW, 0, Some(1));
     assert_eq!((local.size(1).0, local.size(2).0), (3, 1));
 }
 

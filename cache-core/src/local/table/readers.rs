@@ -1,0 +1,203 @@
+//! Who is reading now, and when nobody can be reading any more what has been taken out: epochs, as K. Fraser
+//! describes them ("Practical lock-freedom", University of Cambridge 2004), with the barrier on the writers'
+//! side, as in M. Desnoyers et al., "User-Level Implementations of Read-Copy Update" (IEEE TPDS 2012).
+//!
+//! # Why what `oldest` does not protect can be dropped
+//!
+//! A reader says that it reads, by a word of its own ([`Reader::active`]), and looks at pointers after that.
+//! Whoever drops something has first taken away the pointer to it, then ended the epoch, and looks at
+//! all readers' words after that. Between the two steps of each of them is a barrier, so one of them sees
+//! what the other has done first: either the reader finds the pointer gone, or its word is seen, with
+//! an epoch not after the one that was ended. A reader that bears a later epoch has read that the
+//! epoch was ended, and with that finds the pointer gone.
+//!
+//! The reader's barrier would be most of what a look costs, so where the system has `membarrier`, which
+//! executes one on all threads of the process at once, those who drop something call that, and readers
+//! have none.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+    compiler_fence, fence,
+};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// How many epochs have ended, and one.
+static EPOCH: AtomicU64 = AtomicU64::new(1);
+
+/// Whether whoever drops something has a barrier executed on the readers' threads. Where a reader finds that
+/// it is not so, or not yet, it executes one itself.
+static AFAR: AtomicBool = AtomicBool::new(false);
+
+static READERS: Mutex<Readers> = Mutex::new(Readers {
+    all: Vec::new(),
+    idle: Vec::new(),
+});
+
+/// As many as there ever were threads that read at a time: kept for ever, and used again.
+struct Readers {
+    all: Vec<&'static Reader>,
+    idle: Vec<&'static Reader>,
+}
+
+/// A thread that reads. On cache lines of its own: it writes its word at every look.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Reader {
+    /// The epoch it began to read in; zero while it does not.
+    active: AtomicU64,
+}
+
+/// What a thread has of its own. Without a `Drop`, so that it is found without a question.
+struct Here {
+    reader: Cell<Option<&'static Reader>>,
+    /// How many readings are open.
+    depth: Cell<usize>,
+}
+
+thread_local! {
+    static HERE: Here = const {
+        Here {
+            reader: Cell::new(None),
+            depth: Cell::new(0),
+        }
+    };
+    /// Gives the thread's reader back when the thread ends.
+    static LEAVING: Leaving = const { Leaving };
+}
+
+struct Leaving;
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// While one is open on a thread, nothing is dropped that can be found there. There may be several.
+pub(crate) struct Reading {
+    /// Whether the thread's reader is to be given back with it, since the thread is ending.
+    last: bool,
+    /// It is the thread's.
+    here: PhantomData<*const ()>,
+}
+
+impl Reading {
+    #[inline]
+    pub(crate) fn begin() -> Self {
+        let last = HERE.with(|here| {
+            let depth = here.depth.get();
+            here.depth.set(depth + 1);
+            if depth > 0 {
+                return false;
+            }
+            let (reader, last) = match here.reader.get() {
+                Some(reader) => (reader, false),
+                None => enlist(here),
+            };
+            // Released, so that who sees this word, and not the zero before it, knows that the reading before
+            // has ended.
+            reader.active.store(EPOCH.load(Acquire), Release);
+            if AFAR.load(Relaxed) {
+                compiler_fence(SeqCst);
+            } else {
+                fence(SeqCst);
+            }
+            last
+        });
+        Self {
+            last,
+            here: PhantomData,
+        }
+    }
+}
+
+impl Drop for Reading {
+    #[inline]
+    fn drop(&mut self) {
+        HERE.with(|here| {
+            let depth = here.depth.get() - 1;
+            here.depth.set(depth);
+            if depth == 0
+                && let Some(reader) = here.reader.get()
+            {
+                reader.active.store(0, Release);
+            }
+        });
+        if self.last {
+            give_back();
+        }
+    }
+}
+
+/// Gives a thread a reader, and says whether it is to be given back with the reading.
+#[cold]
+fn enlist(here: &Here) -> (&'static Reader, bool) {
+    let reader = {
+        let mut readers = readers();
+        readers.idle.pop().unwrap_or_else(|| {
+            let reader: &'static Reader = Box::leak(Box::default());
+            readers.all.push(reader);
+            reader
+        })
+    };
+    here.reader.set(Some(reader));
+    (reader, LEAVING.try_with(|_| ()).is_err())
+}
+
+#[cold]
+fn give_back() {
+    if let Some(reader) = HERE.with(|here| here.reader.take()) {
+        readers().idle.push(reader);
+    }
+}
+
+fn readers() -> MutexGuard<'static, Readers> {
+    READERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends an epoch, and says which. What was taken out before belongs to it.
+pub(super) fn end_epoch() -> u64 {
+    EPOCH.fetch_add(1, AcqRel)
+}
+
+/// The oldest epoch that anybody reads in: what belongs to an earlier one can be dropped. To be asked after the
+/// epoch was ended. `None`: that can't be known.
+pub(super) fn oldest() -> Option<u64> {
+    if !barrier() {
+        return None;
+    }
+    let readers = readers();
+    let active = readers.all.iter().map(|reader| reader.active.load(Acquire));
+    Some(active.filter(|epoch| *epoch != 0).min().unwrap_or(u64::MAX))
+}
+
+/// Executes a barrier here, and on all threads that leave theirs to this. Says whether it did.
+fn barrier() -> bool {
+    /// Settled once: were readers to leave it to writers of whom one can't, they would read what is dropped.
+    static SETTLED: OnceLock<bool> = OnceLock::new();
+    let afar = *SETTLED.get_or_init(|| {
+        let afar = everywhere();
+        AFAR.store(afar, Relaxed);
+        afar
+    });
+    fence(SeqCst);
+    !afar || everywhere()
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+fn everywhere() -> bool {
+    use rustix::thread::{MembarrierCommand, membarrier};
+
+    let barrier = || membarrier(MembarrierCommand::PrivateExpedited).is_ok();
+    // A process has to ask for it once. Where it is not to be had, a sandbox forbids it, or the kernel is
+    // older.
+    barrier() || (membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok() && barrier())
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+fn everywhere() -> bool {
+    false
+}

@@ -1,0 +1,244 @@
+//! Entries, of whatever type their values are, as a pointer of one word: what is known of an entry comes
+//! first in it, and says how the whole of it is to be seen.
+
+#![expect(
+    unsafe_code,
+    reason = "a pointer to the beginning of an entry becomes one to all of it"
+)]
+
+use std::any::{Any, TypeId};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::Table;
+use super::readers::Reading;
+use crate::local::head::Head;
+use crate::local::parting;
+
+/// A value and its head, in one allocation, of which the front is the beginning.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Stored<V> {
+    front: Front,
+    pub(crate) value: V,
+}
+
+/// What all entries begin with.
+#[derive(Debug)]
+pub(super) struct Front {
+    made: &'static Made,
+    head: Head,
+}
+
+/// What the entries are of which one has the front.
+#[derive(Debug)]
+struct Made {
+    /// Of which type the value is.
+    of: TypeId,
+    /// Makes of a pointer to the front of such an entry one to the entry.
+    whole: fn(*const Front) -> *const dyn Held,
+}
+
+mod sealed {
+    /// What only entries are: a pointer to any other thing has no front.
+    pub trait Sealed {}
+}
+
+impl<V> sealed::Sealed for Stored<V> {}
+
+/// A [`Stored`] of any type.
+pub trait Held: sealed::Sealed + Any + Send + Sync {
+    /// What is known of it.
+    fn head(&self) -> &Head;
+
+    /// The same value with another head.
+    fn with_head(&self, head: Head) -> Arc<dyn Held>;
+}
+
+impl<V: Clone + Send + Sync + 'static> Stored<V> {
+    /// An entry.
+    pub(crate) fn new(head: Head, value: V) -> Self {
+        let front = Front {
+            made: Self::MADE,
+            head,
+        };
+        Self { front, value }
+    }
+
+    const MADE: &'static Made = &Made {
+        of: TypeId::of::<V>(),
+        whole: |front| front.cast::<Self>() as *const dyn Held,
+    };
+}
+
+impl<V: Clone + Send + Sync + 'static> Held for Stored<V> {
+    fn head(&self) -> &Head {
+        &self.front.head
+    }
+
+    fn with_head(&self, head: Head) -> Arc<dyn Held> {
+        Arc::new(Self::new(head, self.value.clone()))
+    }
+}
+
+impl dyn Held {
+    pub(crate) fn typed<V: 'static>(&self) -> Option<&Stored<V>> {
+        (self as &dyn Any).downcast_ref()
+    }
+}
+
+/// An entry as the local tier holds it. While a [`Parting`](parting::Parting) is open, one that is dropped is
+/// not the last reference.
+#[derive(Clone)]
+pub(crate) struct Kept(Arc<dyn Held>);
+
+impl Kept {
+    pub(crate) fn new(entry: Arc<dyn Held>) -> Self {
+        Self(entry)
+    }
+
+    /// As it is found in the table.
+    #[cfg(test)]
+    pub(crate) fn found(&self) -> Found<'_> {
+        let front = Arc::as_ptr(&self.0).cast::<Front>().cast_mut();
+        // SAFETY: it is the pointer to an entry, of which this holds a count for as long as it is borrowed.
+        unsafe { Found::at(front) }
+    }
+}
+
+impl Deref for Kept {
+    type Target = Arc<dyn Held>;
+
+    fn deref(&self) -> &Arc<dyn Held> {
+        &self.0
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        parting::keep(&self.0);
+    }
+}
+
+/// An entry of the table, for as long as it is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<'r> {
+    front: NonNull<Front>,
+    reading: PhantomData<&'r Front>,
+}
+
+impl<'r> Found<'r> {
+    /// # Safety
+    /// `front` was made by [`into_raw`], or is what that would make, and somebody holds a count of the entry
+    /// for all of `'r`.
+    #[inline]
+    pub(super) unsafe fn at(front: *mut Front) -> Self {
+        Self {
+            // SAFETY: it points to an entry.
+            front: unsafe { NonNull::new_unchecked(front) },
+            reading: PhantomData,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn head(self) -> &'r Head {
+        // SAFETY: it points to an entry that lives for all of `'r`, and is shared.
+        unsafe { &(*self.front.as_ptr()).head }
+    }
+
+    /// For longer than it is read.
+    pub(crate) fn kept(self) -> Arc<dyn Held> {
+        // SAFETY: as above, and the pointer that it was made from came from an `Arc`.
+        unsafe {
+            let whole = self.whole();
+            Arc::increment_strong_count(whole);
+            Arc::from_raw(whole)
+        }
+    }
+
+    /// Whether both are one.
+    pub(crate) fn is(self, other: Self) -> bool {
+        self.front == other.front
+    }
+
+    #[inline]
+    fn whole(self) -> *const dyn Held {
+        let front = self.front.as_ptr();
+        // SAFETY: it points to an entry that lives for all of `'r`.
+        let whole = unsafe { (*front).made.whole };
+        whole(front)
+    }
+}
+
+/// An entry of a table, and the reading that it is found in.
+pub(crate) struct Lent<'t> {
+    front: NonNull<Front>,
+    reading: Reading,
+    /// Whoever drops the table does so without a look at who reads.
+    table: PhantomData<&'t Front>,
+}
+
+impl<'t> Lent<'t> {
+    /// What `find` finds, and the reading that it is found in.
+    #[inline]
+    pub(super) fn begin(
+        table: &'t Table,
+        find: impl for<'r> FnOnce(&'r Table, &'r Reading) -> Option<Found<'r>>,
+    ) -> Option<Self> {
+        let reading = Reading::begin();
+        let front = find(table, &reading)?.front;
+        Some(Self {
+            front,
+            reading,
+            table: PhantomData,
+        })
+    }
+
+    #[inline]
+    fn found(&self) -> Found<'_> {
+        let _: &Reading = &self.reading;
+        // SAFETY: it was found during the reading, which goes on for as long as this is borrowed, and the table
+        // lives for longer.
+        unsafe { Found::at(self.front.as_ptr()) }
+    }
+
+    #[inline]
+    pub(crate) fn head(&self) -> &Head {
+        self.found().head()
+    }
+
+    /// For longer than it is read.
+    pub(crate) fn kept(&self) -> Arc<dyn Held> {
+        self.found().kept()
+    }
+
+    /// The value, if it is of that type.
+    #[inline]
+    pub(crate) fn value<V: 'static>(&self) -> Option<&V> {
+        let front = self.front.as_ptr();
+        // SAFETY: as above; and an entry that is made of such a value is a `Stored` of one.
+        unsafe { ((*front).made.of == TypeId::of::<V>()).then(|| &(*front.cast::<Stored<V>>()).value) }
+    }
+}
+
+/// The pointer that owns what `entry` did.
+pub(super) fn into_raw(entry: Kept) -> *mut Front {
+    // What is dropped here is another count.
+    let owned = Arc::clone(&entry.0);
+    // An entry begins with its front, and is nothing but a `Stored`: there is no other `Held`.
+    Arc::into_raw(owned).cast::<Front>().cast_mut()
+}
+
+/// The entry that a pointer owns.
+///
+/// # Safety
+/// The pointer was made by [`into_raw`], and this is called once for it.
+pub(super) unsafe fn from_raw(front: *mut Front) -> Kept {
+    // SAFETY: `whole` makes of it the pointer that it was made from, with the count that it owns.
+    Kept(unsafe {
+        let whole = (*front).made.whole;
+        Arc::from_raw(whole(front))
+    })
+}
