@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Tags;
 use super::ticket::Way;
 use crate::cache::{Transaction, scope, with_current};
-use crate::engine::{Call, Engine, Function, Looked, Solo, Targets};
+use crate::engine::{Call, Engine, Function, Solo, Targets};
 use crate::key::Args;
 use crate::local::{Held, Lent};
 use crate::metrics::Count;
@@ -55,60 +55,33 @@ impl<R, S: Shape<R>, T: FnMut(&mut Tags)> Described for Asked<R, S, T> {
 }
 
 /// The value in the local tier: what most calls come to, and nothing else. Whatever is unusual is left to
-/// [`look`].
+/// [`look`]. `early`: as with [`Engine::local_hit`].
 pub(super) fn hit<'c>(
     site: &'static Site,
     instance: &Instance,
     cache: Option<&'c Cache>,
     args: &Args,
-) -> Result<Lent<'c>, Looked> {
-    if scope::are_used() {
-        return hit_beside_scopes(site, instance, cache, args);
+    early: &mut Option<bool>,
+) -> Option<Lent<'c>> {
+    if scope::are_used() && scope::is_around() {
+        return None;
     }
-    unscoped_hit(site, instance, cache, args)
-}
-
-#[inline(never)]
-fn hit_beside_scopes<'c>(
-    site: &'static Site,
-    instance: &Instance,
-    cache: Option<&'c Cache>,
-    args: &Args,
-) -> Result<Lent<'c>, Looked> {
-    if scope::is_around() {
-        return Err(Looked::Nowhere);
-    }
-    unscoped_hit(site, instance, cache, args)
-}
-
-#[inline]
-fn unscoped_hit<'c>(
-    site: &'static Site,
-    instance: &Instance,
-    cache: Option<&'c Cache>,
-    args: &Args,
-) -> Result<Lent<'c>, Looked> {
-    let engine = scope::unscoped(cache);
-    let known = engine.zip(site.first(instance));
-    let Some((engine, function)) =
-        known.and_then(|(engine, first)| Some((engine, engine.known(first)?)))
-    else {
-        return Err(Looked::Nowhere);
-    };
+    let engine = scope::unscoped(cache)?;
+    let function = engine.known(site.first(instance)?)?;
     if !engine.serves(function) {
-        return Err(Looked::Nowhere);
+        return None;
     }
-    engine.local_hit(function, args, true)
+    engine.local_hit(function, args, early)
 }
 
-/// How a call goes on that has not found its value yet. `Ok`: it has found it now.
+/// How a call goes on that has not found its value so. `Ok`: it has found it now.
 #[cold]
 pub(super) fn look(
     site: &'static Site,
     instance: &Instance,
     cache: Option<&Cache>,
     args: Option<&Args>,
-    looked: Looked,
+    mut early: Option<bool>,
     asked: &mut dyn Described,
 ) -> Result<Arc<dyn Held>, Way> {
     with_current(cache, |engine, _| {
@@ -128,17 +101,13 @@ pub(super) fn look(
                 function.kind.counters.count(Count::Bypassed);
                 return Err(Way::Past);
             }
-            let hit = engine.local_hit(function, args, false);
-            return hit.map(|lent| lent.kept()).map_err(|_| way.looking());
+            let hit = engine.look_again(function, args, &mut Some(false));
+            return hit.ok_or_else(|| way.looking());
         }
-        let looked = match looked {
-            Looked::Nowhere => match engine.local_hit(function, args, true) {
-                Ok(lent) => return Ok(lent.kept()),
-                Err(looked) => looked,
-            },
-            looked => looked,
-        };
-        Err(missed(engine, function, args, looked.early(), asked))
+        // Where the first look found nothing, for whatever reason, a second one costs next to nothing of a miss.
+        engine
+            .look_again(function, args, &mut early)
+            .ok_or_else(|| missed(engine, function, args, early, asked))
     })
 }
 

@@ -19,7 +19,7 @@ use serde::Serialize;
 use self::asked::{Asked, registered_key};
 use crate::cache::with_current;
 use crate::driver;
-use crate::engine::{Call, Looked, Targets};
+use crate::engine::{Call, Targets};
 use crate::key::Args;
 use crate::shape::Shape;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag, Warm};
@@ -84,20 +84,17 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
 ) -> std::result::Result<R, Ticket<R, S>> {
     let mut packed = Args::new();
     let args = packed.write(args).is_ok().then_some(&packed);
-    let looked = match args.map(|args| asked::hit(site, instance, cache, args)) {
-        Some(Ok(lent)) => match lent.value::<S::Value>() {
-            Some(value) => return Ok(shape.join(value.clone())),
-            None => return Err(Ticket::new(shape, Way::Past)),
-        },
-        Some(Err(looked)) => looked,
-        None => Looked::Nowhere,
-    };
+    let mut early = None;
+    let lent = args.and_then(|args| asked::hit(site, instance, cache, args, &mut early));
+    if let Some(value) = lent.as_ref().and_then(|lent| lent.value::<S::Value>()) {
+        return Ok(shape.join(value.clone()));
+    }
+    drop(lent);
     let asked = &mut Asked::new(shape, tags);
-    match asked::look(site, instance, cache, args, looked, asked) {
-        Ok(held) => match copy(&*held) {
-            Some(value) => Ok(shape.join(value)),
-            None => Err(Ticket::new(shape, Way::Past)),
-        },
+    let looked = asked::look(site, instance, cache, args, early, asked);
+    match looked.map(|held| copy(&*held)) {
+        Ok(Some(value)) => Ok(shape.join(value)),
+        Ok(None) => Err(Ticket::new(shape, Way::Past)),
         Err(way) => Err(Ticket::new(shape, way)),
     }
 }

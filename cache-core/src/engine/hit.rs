@@ -1,6 +1,7 @@
 //! A local hit: a value for a call that need not ask anybody. In the common case a few words are
 //! compared, and that is all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::outage::unit;
@@ -8,43 +9,6 @@ use super::{Engine, Function, spans};
 use crate::key::Args;
 use crate::local::{Age, Head, Held, KeyRef, Lent};
 use crate::metrics::Count;
-
-/// What came of a look at the local tier that found no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Looked {
-    /// There is none that will do.
-    Missed,
-    /// There is one, but it was drawn that this call refreshes it although it is fresh.
-    Early,
-    /// There is none that will do, although it was drawn that this call need not refresh it.
-    NotEarly,
-    /// Nowhere yet: something is to be found out first.
-    Nowhere,
-}
-
-impl Looked {
-    fn missed(early: Option<bool>) -> Self {
-        match early {
-            None => Self::Missed,
-            Some(true) => Self::Early,
-            Some(false) => Self::NotEarly,
-        }
-    }
-
-    /// Whether a value is to be refreshed although it is fresh, where that was drawn.
-    pub(crate) fn early(self) -> Option<bool> {
-        match self {
-            Self::Missed | Self::Nowhere => None,
-            Self::Early => Some(true),
-            Self::NotEarly => Some(false),
-        }
-    }
-}
-
-#[inline]
-fn key<'a>(function: &Function, args: &'a Args) -> KeyRef<'a> {
-    KeyRef::padded(function.number, args.as_bytes(), args.padded())
-}
 
 impl Engine {
     /// Whether a local entry may be returned without asking the store, at this time of the coarse
@@ -65,64 +29,45 @@ impl Engine {
         (untold && self.outage.usable()).then_some(self.local_trust)
     }
 
-    /// The local tier's value, for a call that need not ask anybody. Counted, if there is one.
-    /// `may_refresh`: whether the call may be the one that refreshes a value although it is fresh.
-    #[inline]
+    /// The local tier's value, for a call that need not ask anybody. Counted, if there is one. Whatever is
+    /// unusual is left to [`look_again`](Self::look_again).
+    ///
+    /// `early`: whether the call is the one that refreshes a value although it is fresh, once that was drawn.
+    #[inline(never)]
     pub(crate) fn local_hit(
         &self,
         function: &Function,
         args: &Args,
-        may_refresh: bool,
-    ) -> Result<Lent<'_>, Looked> {
+        early: &mut Option<bool>,
+    ) -> Option<Lent<'_>> {
         // In this order: what is trusted is of the latest epoch, and what has moved is counted
         // before it is looked at (`local/moves.rs`).
         let now = self.env.coarse_nanos();
         if function.settings.strict || !self.trusts_local_at(now) {
-            return self.untold_hit(function, args, may_refresh, now);
+            return None;
         }
         let seen = self.cells.seen();
-        let mut early = (!may_refresh).then_some(false);
         let mut stale = false;
         let serve = |head: &Head| {
             head.stands(seen, || self.epoch())
-                && (head.is_sure(now) || self.weighs(head, now, &mut early, &mut stale))
+                && (head.is_sure(now) || self.weighs(head, now, early, &mut stale))
         };
-        match self.local.lend(&key(function, args), serve) {
-            Some(lent) => {
-                Self::count_hit(function, stale);
-                Ok(lent)
-            }
-            None => Err(Looked::missed(early)),
-        }
+        let key = KeyRef::padded(function.number, args.as_bytes(), args.padded());
+        let lent = self.local.lend(&key, serve)?;
+        Self::count_hit(function, stale);
+        Some(lent)
     }
 
-    /// The same where nobody tells of what moves, or each call is to ask.
-    #[cold]
-    fn untold_hit(
+    /// The same where that has found nothing, for whatever reason.
+    pub(crate) fn look_again(
         &self,
         function: &Function,
         args: &Args,
-        may_refresh: bool,
-        now: u64,
-    ) -> Result<Lent<'_>, Looked> {
-        let Some(span) = self.trusted_for().filter(|_| !function.settings.strict) else {
-            return Err(Looked::Missed);
-        };
-        let seen = self.cells.seen();
-        let mut early = (!may_refresh).then_some(false);
-        let mut stale = false;
-        let serve = |head: &Head| {
-            head.stands(seen, || self.epoch())
-                && was_confirmed(head, now, span)
-                && self.weighs(head, now, &mut early, &mut stale)
-        };
-        match self.local.lend(&key(function, args), serve) {
-            Some(lent) => {
-                Self::count_hit(function, stale);
-                Ok(lent)
-            }
-            None => Err(Looked::missed(early)),
-        }
+        early: &mut Option<bool>,
+    ) -> Option<Arc<dyn Held>> {
+        let key = KeyRef::padded(function.number, args.as_bytes(), args.padded());
+        let held = self.local.find(&key)?;
+        self.may_have(function, early, &*held).then_some(held)
     }
 
     /// Whether a call of a function may have a value that was found in the local tier, without asking

@@ -45,7 +45,6 @@ use complaints::Complaints;
 use fallback::Lapses;
 pub(crate) use function::Function;
 use function::{Carrier, KindState, Table};
-pub(crate) use hit::Looked;
 pub use inspect::{InspectedTag, Inspection, LocalEntry, SharedEntry};
 pub use invalidate::Invalidation;
 pub(crate) use invalidate::Targets;

@@ -1,11 +1,13 @@
-//! A call's arguments as the local tier knows them: the canonical text, but for whole numbers that are an
-//! argument by themselves, which are packed as they are in memory. A hit writes this and never the text.
+//! A call's arguments as the local tier knows them: the canonical text, but for whole numbers and short texts
+//! that are an argument by themselves, which are packed as they are in memory. A hit writes this and never the
+//! text.
 
 use serde::Serialize;
 
 use super::arguments::Arguments;
-use super::whole::{Whole, unpack};
-use super::{ArgsText, LONGEST, SHORT};
+use super::brief;
+use super::whole::{self, Packed, Whole};
+use super::{ArgsText, LONGEST, PADDED};
 use crate::refusal::Refusal;
 use crate::{Error, ErrorKind, Result};
 
@@ -22,6 +24,9 @@ pub(crate) struct Args {
     slack: usize,
     long: Option<Box<Long>>,
 }
+
+/// How many bytes a word has.
+const WORD: usize = 8;
 
 /// The text of arguments that are not packed.
 enum Long {
@@ -90,8 +95,8 @@ impl Args {
 
     /// The first of them, and zeros where there are fewer.
     #[inline]
-    pub(crate) fn padded(&self) -> &[u8; SHORT] {
-        self.buf.first_chunk().unwrap_or(&[0; SHORT])
+    pub(crate) fn padded(&self) -> &[u8; PADDED] {
+        self.buf.first_chunk().unwrap_or(&[0; PADDED])
     }
 
     /// The text, which names the entry everywhere else.
@@ -113,27 +118,95 @@ impl Args {
         }
     }
 
+    /// Takes what stands between two arguments.
+    #[inline(never)]
+    pub(super) fn divide(&mut self) {
+        if self.len + 2 * WORD + self.slack <= LONGEST {
+            self.append(u64::from(b':'), 1);
+        } else {
+            self.put(b":");
+        }
+    }
+
     /// Takes a number that is an argument by itself; `false` where its text is to be put instead. `bits`:
     /// as many as its type has.
     #[inline]
     pub(super) fn pack_number(&mut self, whole: Whole, bits: u64) -> bool {
         let packed = whole.pack(bits);
-        // In one store, of which the lookup reads no more than a part at a time: two that lie across what
-        // is read would have to wait for each other.
-        if self.len + Whole::LONGEST + self.slack + whole.slack() <= LONGEST
-            && let Some([word @ .., more]) = self.buf.get_mut(self.len..self.len + Whole::LONGEST)
-        {
-            word.copy_from_slice(&packed.word.to_le_bytes());
-            if packed.len == Whole::LONGEST {
-                *more = packed.more;
+        if self.len + 2 * WORD + self.slack + whole.slack() <= LONGEST {
+            if self.len == 0 && packed.len <= WORD {
+                // The first argument, as it mostly is: nothing but a word.
+                self.buf[..WORD].copy_from_slice(&packed.word.to_le_bytes());
+                self.len = packed.len;
+            } else {
+                self.append_number(packed);
             }
-            self.len += packed.len;
             self.slack += whole.slack();
             return true;
         }
         // As a text from here on: what comes next may still make it a short one.
         self.spill(b"");
         false
+    }
+
+    /// Takes so many bytes, after which there are zeros in the word. There is room for two words.
+    ///
+    /// What a lookup reads of the arguments it reads in words, and so they are written: a word that was written in
+    /// parts could only be read once all of them have left the processor's store buffer.
+    #[inline]
+    fn append(&mut self, word: u64, len: usize) {
+        let (at, shift) = (self.len / WORD * WORD, self.len % WORD * 8);
+        if let Some(place) = self.buf.get_mut(at..at + 2 * WORD)
+            && let Some((first, second)) = place.split_first_chunk_mut::<WORD>()
+        {
+            *first = (u64::from_le_bytes(*first) | word << shift).to_le_bytes();
+            // In two steps, since all may have to go.
+            second.copy_from_slice(&(word >> 8 >> (56 - shift)).to_le_bytes());
+        }
+        self.len += len;
+    }
+
+    #[inline(never)]
+    fn append_number(&mut self, packed: Packed) {
+        self.append(packed.word, packed.len.min(WORD));
+        if packed.len > WORD {
+            self.append(packed.more.into(), 1);
+        }
+    }
+
+    /// Takes a text that is an argument by itself; `false` where it is to be put as what it is in the text of all.
+    #[inline]
+    pub(super) fn pack_text(&mut self, text: &str) -> bool {
+        if text.len() > brief::LONGEST {
+            return false;
+        }
+        let slack = brief::slack(text.len());
+        // The mark, and one word more than the text may need.
+        if self.len + 2 + text.len() + 2 * WORD + self.slack + slack <= LONGEST {
+            self.append(u64::from(brief::MARK) | (text.len() as u64) << 8, 2);
+            self.append_text(text.as_bytes());
+            self.slack += slack;
+            return true;
+        }
+        self.spill(b"");
+        false
+    }
+
+    /// Takes all of a text, for which there is room, and for a word more.
+    #[inline]
+    fn append_text(&mut self, text: &[u8]) {
+        let (mut at, shift) = (self.len / WORD, self.len % WORD * 8);
+        let (places, _) = self.buf.as_chunks_mut::<WORD>();
+        let (words, rest) = brief::words(text);
+        let mut carried = u64::from_le_bytes(places[at]);
+        let all = words.iter().map(|word| u64::from_le_bytes(*word));
+        for word in all.chain([rest]) {
+            places[at] = (carried | word << shift).to_le_bytes();
+            carried = word >> 8 >> (56 - shift);
+            at += 1;
+        }
+        places[at] = carried.to_le_bytes();
+        self.len += text.len();
     }
 
     #[cold]
@@ -163,9 +236,12 @@ impl Args {
             if at > 0 {
                 self.put(b":");
             }
-            match Whole::parse(argument) {
-                Some(packed) => self.put(&packed.bytes()[..packed.len]),
-                None => self.put(argument.as_bytes()),
+            if let Some(packed) = Whole::parse(argument) {
+                self.put(&packed.bytes()[..packed.len]);
+            } else if let Some(packed) = brief::parse(argument) {
+                self.put(&packed);
+            } else {
+                self.put(argument.as_bytes());
             }
         }
         if self.long.take().is_some() {
@@ -200,7 +276,8 @@ impl Long {
 pub(crate) fn unpacked(mut packed: &[u8]) -> ArgsText {
     let mut text = ArgsText::empty();
     while !packed.is_empty() {
-        let end = unpack(packed, &mut text).unwrap_or_else(|| {
+        let known = whole::unpack(packed, &mut text).or_else(|| brief::unpack(packed, &mut text));
+        let end = known.unwrap_or_else(|| {
             let end = packed.iter().position(|byte| *byte == b':');
             let end = end.map_or(packed.len(), |end| end + 1);
             text.push(&packed[..end]);

@@ -27,7 +27,7 @@ impl SerializeTuple for Arguments<'_> {
     #[inline]
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
         if !self.first {
-            self.args.put(b":");
+            self.args.divide();
         }
         self.first = false;
         value.serialize(Text::argument(self.args))

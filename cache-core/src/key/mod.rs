@@ -12,6 +12,7 @@ use crate::{Error, ErrorKind, Result};
 
 mod args;
 mod arguments;
+mod brief;
 mod compound;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,9 @@ pub(crate) const LONGEST: usize = 96;
 
 /// Packed arguments of no more bytes are hashed and compared as words, in the local tier.
 pub(crate) const SHORT: usize = 22;
+
+/// So many bytes are whole words.
+pub(crate) const PADDED: usize = 24;
 
 /// The longest name of a function that is taken from a text.
 const LONGEST_TEXT: usize = 512;

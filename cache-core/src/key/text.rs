@@ -10,6 +10,7 @@ use std::fmt::{self, Display, Write as _};
 
 use serde::ser::{Serialize, Serializer};
 
+use super::brief;
 use super::DEPTH;
 use super::args::Args;
 use super::compound::{Close, Map, Parts, Seq};
@@ -190,6 +191,9 @@ impl<'s> Serializer for Text<'s> {
     }
 
     fn serialize_str(self, v: &str) -> Result<(), Refusal> {
+        if self.is_argument() && self.sink.pack_text(v) {
+            return Ok(());
+        }
         self.sink.put(b"'");
         put_quoted(self.sink, v);
         self.put("'");
@@ -207,6 +211,14 @@ impl<'s> Serializer for Text<'s> {
 
     /// As the text it would be, without making a `String` of it.
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Refusal> {
+        let mut brief = Brief::default();
+        // One text is packed or not, whoever writes it.
+        if self.is_argument()
+            && write!(brief, "{value}").is_ok()
+            && let Some(brief) = brief.text()
+        {
+            return self.serialize_str(brief);
+        }
         self.sink.put(b"'");
         write!(Quoted(self.sink), "{value}")
             .map_err(|_| Refusal::new("a value failed to format itself"))?;
@@ -369,6 +381,29 @@ fn put_fmt(sink: &mut Args, text: fmt::Arguments<'_>) -> Result<(), Refusal> {
         .map_err(|_| Refusal::new("a number failed to format itself"))
 }
 
+/// What is formatted, if it is short.
+#[derive(Default)]
+struct Brief {
+    buf: [u8; brief::LONGEST],
+    len: usize,
+}
+
+impl Brief {
+    fn text(&self) -> Option<&str> {
+        std::str::from_utf8(self.buf.get(..self.len)?).ok()
+    }
+}
+
+impl fmt::Write for Brief {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        let place = self.buf.get_mut(self.len..end).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
 /// Escapes what is formatted through it.
 struct Quoted<'s>(&'s mut Args);
 
@@ -395,7 +430,12 @@ const STRUCTURE: [bool; 256] = {
 /// The inside of a quote: what could be structure is percent-escaped.
 #[inline]
 fn put_quoted(sink: &mut Args, text: &str) {
-    put_escaped(sink, text, |byte| STRUCTURE[usize::from(byte)]);
+    put_escaped(sink, text, is_structure);
+}
+
+#[inline]
+pub(super) fn is_structure(byte: u8) -> bool {
+    STRUCTURE[usize::from(byte)]
 }
 
 /// A name where a value may begin: not to be taken for a number or a word of the grammar.
@@ -430,17 +470,31 @@ pub(super) fn put_ident(sink: &mut Args, name: &str, begun: bool) {
 
 #[inline]
 fn put_escaped(sink: &mut Args, text: &str, escape: impl Fn(u8) -> bool) {
-    let mut rest = text.as_bytes();
+    escaped(text.as_bytes(), escape, |piece| sink.put(piece));
+}
+
+/// Puts a text, with a percent sign and two digits in place of each byte of which `escape` says so.
+#[inline]
+pub(super) fn escaped(
+    text: &[u8],
+    escape: impl Fn(u8) -> bool,
+    mut put: impl FnMut(&[u8]),
+) {
+    let mut rest = text;
     while let Some(at) = rest.iter().position(|&byte| escape(byte)) {
-        sink.put(&rest[..at]);
-        put_percent(sink, rest[at]);
+        put(&rest[..at]);
+        put(&percent(rest[at]));
         rest = &rest[at + 1..];
     }
-    sink.put(rest);
+    put(rest);
 }
 
 fn put_percent(sink: &mut Args, byte: u8) {
-    sink.put(&[b'%', hex(byte >> 4, b'A'), hex(byte & 15, b'A')]);
+    sink.put(&percent(byte));
+}
+
+fn percent(byte: u8) -> [u8; 3] {
+    [b'%', hex(byte >> 4, b'A'), hex(byte & 15, b'A')]
 }
 
 fn hex(digit: u8, ten: u8) -> u8 {

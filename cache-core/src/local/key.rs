@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 // As many bytes of arguments as a key holds itself.
-use crate::key::SHORT;
+use crate::key::{PADDED, SHORT};
 
 /// Which entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,19 +31,20 @@ type Words = [u64; 3];
 
 impl<'a> KeyRef<'a> {
     pub(crate) fn new(function: u32, args: &'a [u8]) -> Self {
-        let mut padded = [0; SHORT];
+        let mut padded = [0; PADDED];
         let short = args.len().min(SHORT);
         padded[..short].copy_from_slice(&args[..short]);
         Self::padded(function, args, &padded)
     }
 
-    /// The same of arguments that are followed by zeros, where there are fewer than [`SHORT`].
+    /// The same of arguments that are followed by zeros, where they are no longer than [`SHORT`].
     #[inline]
-    pub(crate) fn padded(function: u32, args: &'a [u8], padded: &[u8; SHORT]) -> Self {
+    pub(crate) fn padded(function: u32, args: &'a [u8], padded: &[u8; PADDED]) -> Self {
+        let words = [word(padded, 0), word(padded, 8), word(padded, 16)];
         Self {
             function,
             args,
-            words: words(padded),
+            words,
         }
     }
 
@@ -54,15 +55,20 @@ impl<'a> KeyRef<'a> {
     }
 }
 
-/// The last one overlaps the one before it.
+/// Those that a key holds itself, as the same words.
 #[inline]
-fn words(padded: &[u8; SHORT]) -> Words {
-    let word = |at: usize| {
-        let mut word = [0; 8];
-        word.copy_from_slice(&padded[at..at + 8]);
-        u64::from_le_bytes(word)
-    };
-    [word(0), word(8), word(SHORT - 8)]
+fn words(bytes: &[u8; SHORT]) -> Words {
+    // What the last one has of the one before it is shifted out.
+    const OVERLAP: usize = PADDED - SHORT;
+    let last = word(bytes, 16 - OVERLAP) >> (8 * OVERLAP);
+    [word(bytes, 0), word(bytes, 8), last]
+}
+
+#[inline]
+fn word(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(word)
 }
 
 impl LocalKey {
@@ -75,7 +81,11 @@ impl LocalKey {
 
     pub(crate) fn borrowed(&self) -> KeyRef<'_> {
         match &self.args.0 {
-            Place::Here(_, bytes) => KeyRef::padded(self.function, &self.args, bytes),
+            Place::Here(_, bytes) => KeyRef {
+                function: self.function,
+                args: &self.args,
+                words: words(bytes),
+            },
             Place::Away(bytes) => KeyRef::new(self.function, bytes),
         }
     }
@@ -86,9 +96,14 @@ impl LocalKey {
         match &self.args.0 {
             // No longer one begins with a short one and zeros, and is as long.
             Place::Here(length, bytes) => {
-                usize::from(*length) == key.args.len()
-                    && self.function == key.function
-                    && words(bytes) == key.words
+                let words = words(bytes);
+                // In registers: an array would be written, and read before that has come through.
+                let differ = (words[0] ^ key.words[0])
+                    | (words[1] ^ key.words[1])
+                    | (words[2] ^ key.words[2])
+                    | u64::from(self.function ^ key.function)
+                    | (u64::from(*length) ^ key.args.len() as u64);
+                differ == 0
             }
             Place::Away(bytes) => self.function == key.function && **bytes == *key.args,
         }

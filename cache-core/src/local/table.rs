@@ -27,7 +27,7 @@ const PART: u32 = u64::BITS - PARTS.trailing_zeros();
 /// Entries by hash. Of two with one hash the later has the place.
 #[derive(Debug)]
 pub(super) struct Table {
-    parts: Box<[Part]>,
+    parts: Box<[Part; PARTS]>,
     limbo: Limbo,
     /// From how many bytes on an entry that has left waits for no others to leave.
     large: usize,
@@ -54,7 +54,7 @@ struct Filled {
 impl Table {
     pub(super) fn new(large: usize) -> Self {
         Self {
-            parts: (0..PARTS).map(|_| Part::default()).collect(),
+            parts: Box::default(),
             limbo: Limbo::default(),
             large,
         }

@@ -1,13 +1,12 @@
 //! Counters owned by threads and summed by readers: a hit costs one plain increment of a word that
 //! no other thread writes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{
-    AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Relaxed},
-    fence,
+    AtomicU8, AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed},
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,16 +43,62 @@ pub(crate) enum Count {
 
 const COUNTS: usize = Count::Distrusted as usize + 1;
 
+/// What one thread has counted. Used again once nobody needs it: there are no more than there ever were
+/// pairs of a thread and a set of counters at a time.
 #[derive(Debug)]
-struct Block([AtomicU64; COUNTS]);
+struct Block {
+    words: [AtomicU64; COUNTS],
+    /// Who has no more use for it: [`THREAD`], [`COUNTERS`].
+    left: AtomicU8,
+}
+
+/// The thread has ended.
+const THREAD: u8 = 1;
+/// The counters are gone.
+const COUNTERS: u8 = 2;
+
+static SPARE: Mutex<Vec<&'static Block>> = Mutex::new(Vec::new());
 
 impl Block {
-    fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; COUNTS])
+    const fn new() -> Self {
+        Self {
+            words: [const { AtomicU64::new(0) }; COUNTS],
+            left: AtomicU8::new(0),
+        }
     }
 
     fn get(&self, count: Count) -> u64 {
-        self.0[count as usize].load(Relaxed)
+        self.words[count as usize].load(Relaxed)
+    }
+
+    /// Counts, on the thread whose block it is.
+    #[inline]
+    fn add(&self, count: Count, by: u64) {
+        // Only this thread writes this word: a load and a store lose nothing.
+        let word = &self.words[count as usize];
+        word.store(word.load(Relaxed) + by, Relaxed);
+    }
+
+    /// One that nobody uses.
+    fn spare() -> &'static Self {
+        let spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| Box::leak(Box::new(Self::new())))
+    }
+
+    /// Gives up one side's use of it.
+    fn leave(&'static self, side: u8) {
+        // Released and acquired: what the thread has counted last is seen by whoever comes second.
+        if self.left.fetch_or(side, AcqRel) | side != THREAD | COUNTERS {
+            return;
+        }
+        for word in &self.words {
+            word.store(0, Relaxed);
+        }
+        self.left.store(0, Relaxed);
+        SPARE
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(self);
     }
 }
 
@@ -64,11 +109,26 @@ pub(crate) struct Counters {
     slot: usize,
     /// What threads that have ended had counted, and what is counted while a thread ends.
     base: Block,
-    blocks: Mutex<Vec<Arc<Block>>>,
+    blocks: Mutex<Vec<&'static Block>>,
 }
 
 thread_local! {
-    static OWN: RefCell<Vec<Option<Arc<Block>>>> = const { RefCell::new(Vec::new()) };
+    /// The thread's blocks, by slot.
+    static OWN: RefCell<Own> = const { RefCell::new(Own(Vec::new())) };
+    /// The one that was counted in last, and its slot. Without a `Drop`, so that it is found without a question.
+    static LAST: Cell<(usize, Option<&'static Block>)> = const { Cell::new((0, None)) };
+}
+
+struct Own(Vec<Option<&'static Block>>);
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // What is counted from here on is not the thread's any more.
+        LAST.set((0, None));
+        for block in self.0.drain(..).flatten() {
+            block.leave(THREAD);
+        }
+    }
 }
 
 impl Counters {
@@ -89,36 +149,30 @@ impl Counters {
 
     #[inline]
     pub(crate) fn add(&self, count: Count, by: u64) {
-        let owned = OWN.try_with(|own| {
-            if let Some(Some(block)) = own.borrow().get(self.slot) {
-                // Only this thread writes this word: a load and a store lose nothing.
-                let word = &block.0[count as usize];
-                word.store(word.load(Relaxed) + by, Relaxed);
-                return true;
-            }
-            false
-        });
-        if owned != Ok(true) {
-            self.add_first(count, by);
+        match LAST.get() {
+            (slot, Some(block)) if slot == self.slot => block.add(count, by),
+            _ => self.add_elsewhere(count, by),
         }
     }
 
-    /// Counts what is the first that this thread counts here.
-    #[cold]
-    fn add_first(&self, count: Count, by: u64) {
-        let owned = OWN.try_with(|own| {
-            let block = self.enlist();
-            block.0[count as usize].store(by, Relaxed);
+    /// Counts where the thread has counted in another set last.
+    fn add_elsewhere(&self, count: Count, by: u64) {
+        let known = OWN.try_with(|own| {
             // Nothing calls out while this is borrowed, so it is never borrowed twice.
             let mut own = own.borrow_mut();
-            if own.len() <= self.slot {
-                own.resize(self.slot + 1, None);
+            if own.0.len() <= self.slot {
+                own.0.resize(self.slot + 1, None);
             }
-            own[self.slot] = Some(block);
+            let block = *own.0[self.slot].get_or_insert_with(|| self.enlist());
+            LAST.set((self.slot, Some(block)));
+            block
         });
-        if owned.is_err() {
+        match known {
+            Ok(block) => block.add(count, by),
             // The thread is ending and its blocks are gone.
-            self.base.0[count as usize].fetch_add(by, Relaxed);
+            Err(_) => {
+                self.base.words[count as usize].fetch_add(by, Relaxed);
+            }
         }
     }
 
@@ -130,34 +184,41 @@ impl Counters {
         base + blocks.iter().map(|block| block.get(count)).sum::<u64>()
     }
 
-    fn enlist(&self) -> Arc<Block> {
-        let block = Arc::new(Block::new());
-        let mut blocks = self.blocks();
-        blocks.push(Arc::clone(&block));
+    fn enlist(&self) -> &'static Block {
+        let block = Block::spare();
+        self.blocks().push(block);
         block
     }
 
-    fn blocks(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Block>>> {
+    fn blocks(&self) -> MutexGuard<'_, Vec<&'static Block>> {
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        // A block only we hold belonged to a thread that has ended.
         blocks.retain(|block| {
-            if Arc::strong_count(block) > 1 {
+            if block.left.load(Acquire) & THREAD == 0 {
                 return true;
             }
-            // That the thread's handle is gone was read without an order: what it counted last must not
-            // be read from before.
-            fence(Acquire);
-            for (base, word) in self.base.0.iter().zip(&block.0) {
+            for (base, word) in self.base.words.iter().zip(&block.words) {
                 base.fetch_add(word.load(Relaxed), Relaxed);
             }
+            block.leave(COUNTERS);
             false
         });
         blocks
     }
 }
 
+impl Drop for Counters {
+    fn drop(&mut self) {
+        let blocks = self.blocks.get_mut();
+        for block in blocks.unwrap_or_else(PoisonError::into_inner).drain(..) {
+            block.leave(COUNTERS);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -187,5 +248,29 @@ mod tests {
         one.count(Count::HitLocal);
         two.add(Count::HitLocal, 5);
         assert_eq!((one.sum(Count::HitLocal), two.sum(Count::HitLocal)), (1, 5));
+    }
+
+    #[test]
+    fn many_sets_are_told_apart() {
+        let sets: Vec<_> = (0..24).map(|_| Counters::new()).collect();
+        for round in 0..10 {
+            for (number, set) in sets.iter().enumerate() {
+                set.add(Count::Miss, number as u64);
+                assert_eq!(set.sum(Count::Miss), (round + 1) * number as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_are_used_again_with_nothing_in_them() {
+        for _ in 0..100 {
+            let counters = Arc::new(Counters::new());
+            let other = Arc::clone(&counters);
+            let count = move || other.add(Count::Miss, 3);
+            std::thread::spawn(count).join().expect("it only counts");
+            assert_eq!(counters.sum(Count::Miss), 3);
+            counters.count(Count::Miss);
+            assert_eq!(counters.sum(Count::Miss), 4);
+        }
     }
 }

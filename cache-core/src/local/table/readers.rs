@@ -64,6 +64,7 @@ thread_local! {
             depth: Cell::new(0),
         }
     };
+
     /// Gives the thread's reader back when the thread ends.
     static LEAVING: Leaving = const { Leaving };
 }
@@ -72,14 +73,15 @@ struct Leaving;
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        give_back();
+        HERE.with(Here::give_back);
     }
 }
 
+/// Added to the depth of a thread that is ending: its reader is given back with its last reading.
+const ENDING: usize = 1 << 31;
+
 /// While one is open on a thread, nothing is dropped that can be found there. There may be several.
 pub(crate) struct Reading {
-    /// Whether the thread's reader is to be given back with it, since the thread is ending.
-    last: bool,
     /// It is the thread's.
     here: PhantomData<*const ()>,
 }
@@ -87,30 +89,14 @@ pub(crate) struct Reading {
 impl Reading {
     #[inline]
     pub(crate) fn begin() -> Self {
-        let last = HERE.with(|here| {
+        HERE.with(|here| {
             let depth = here.depth.get();
             here.depth.set(depth + 1);
-            if depth > 0 {
-                return false;
+            if depth == 0 {
+                here.begin();
             }
-            let (reader, last) = match here.reader.get() {
-                Some(reader) => (reader, false),
-                None => enlist(here),
-            };
-            // Released, so that who sees this word, and not the zero before it, knows that the reading before
-            // has ended.
-            reader.active.store(EPOCH.load(Acquire), Release);
-            if AFAR.load(Relaxed) {
-                compiler_fence(SeqCst);
-            } else {
-                fence(SeqCst);
-            }
-            last
         });
-        Self {
-            last,
-            here: PhantomData,
-        }
+        Self { here: PhantomData }
     }
 }
 
@@ -124,33 +110,61 @@ impl Drop for Reading {
                 && let Some(reader) = here.reader.get()
             {
                 reader.active.store(0, Release);
+            } else if depth == ENDING {
+                here.end();
             }
         });
-        if self.last {
-            give_back();
-        }
     }
 }
 
-/// Gives a thread a reader, and says whether it is to be given back with the reading.
-#[cold]
-fn enlist(here: &Here) -> (&'static Reader, bool) {
-    let reader = {
-        let mut readers = readers();
-        readers.idle.pop().unwrap_or_else(|| {
-            let reader: &'static Reader = Box::leak(Box::default());
-            readers.all.push(reader);
-            reader
-        })
-    };
-    here.reader.set(Some(reader));
-    (reader, LEAVING.try_with(|_| ()).is_err())
-}
+impl Here {
+    #[inline]
+    fn begin(&self) {
+        let reader = match self.reader.get() {
+            Some(reader) => reader,
+            None => self.enlist(),
+        };
+        // Released, so that who sees this word, and not the zero before it, knows that the reading before has
+        // ended.
+        reader.active.store(EPOCH.load(Acquire), Release);
+        if AFAR.load(Relaxed) {
+            compiler_fence(SeqCst);
+        } else {
+            fence(SeqCst);
+        }
+    }
 
-#[cold]
-fn give_back() {
-    if let Some(reader) = HERE.with(|here| here.reader.take()) {
-        readers().idle.push(reader);
+    /// Gives the thread a reader.
+    #[cold]
+    fn enlist(&self) -> &'static Reader {
+        let reader = {
+            let mut readers = readers();
+            readers.idle.pop().unwrap_or_else(|| {
+                let reader: &'static Reader = Box::leak(Box::default());
+                readers.all.push(reader);
+                reader
+            })
+        };
+        self.reader.set(Some(reader));
+        if LEAVING.try_with(|_| ()).is_err() {
+            self.depth.set(self.depth.get() + ENDING);
+        }
+        reader
+    }
+
+    /// The last reading of a thread that is ending has ended.
+    #[cold]
+    fn end(&self) {
+        self.depth.set(0);
+        self.give_back();
+    }
+
+    #[cold]
+    fn give_back(&self) {
+        if let Some(reader) = self.reader.take() {
+            reader.active.store(0, Release);
+            readers().idle.push(reader);
+        }
     }
 }
 

@@ -209,11 +209,6 @@ impl<'t> Lent<'t> {
         self.found().head()
     }
 
-    /// For longer than it is read.
-    pub(crate) fn kept(&self) -> Arc<dyn Held> {
-        self.found().kept()
-    }
-
     /// The value, if it is of that type.
     #[inline]
     pub(crate) fn value<V: 'static>(&self) -> Option<&V> {
