@@ -146,6 +146,14 @@ impl History {
         }
     }
 
+    /// The server has lost a connection of a node.
+    pub(super) fn loses(&self, node: usize, conn: Conn) {
+        let now = self.executor.now();
+        if let Some(node) = self.lock().nodes.get_mut(&node) {
+            node.loses(conn, now);
+        }
+    }
+
     /// A node has handled so many messages of a connection, and among them so many answers.
     pub(super) fn reached(&self, node: usize, conn: Conn, message: u64, answers: u64) {
         let now = self.executor.now();

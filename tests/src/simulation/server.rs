@@ -26,6 +26,18 @@ pub(super) enum Command {
     Unlink(Vec<String>),
 }
 
+impl Command {
+    /// Whether it reads this name, or anything where the name stands for all.
+    pub(super) fn reads(&self, name: &str) -> bool {
+        let is = |read: &String| name == "*" || read == name;
+        match self {
+            Self::GetEntry(read) | Self::GetLease(read) => is(read),
+            Self::GetStamps(read) => read.iter().any(is),
+            Self::Ping | Self::Script(..) | Self::Unlink(_) => false,
+        }
+    }
+}
+
 /// The scripts, each on one key or on an entry and its lease.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -177,12 +189,13 @@ impl Server {
         self.tracking.insert(conn);
     }
 
-    /// A connection has ended.
-    pub(super) fn hang_up(&mut self, conn: Conn) {
+    /// A connection has ended. Returns what it was to be told about.
+    pub(super) fn hang_up(&mut self, conn: Conn) -> BTreeSet<String> {
         self.tracking.remove(&conn);
-        for watchers in self.watchers.values_mut() {
-            watchers.remove(&conn);
-        }
+        let watched = |(name, watchers): (&String, &mut BTreeSet<Conn>)| {
+            watchers.remove(&conn).then(|| name.clone())
+        };
+        self.watchers.iter_mut().filter_map(watched).collect()
     }
 
     /// Carries a command out, in one step.
