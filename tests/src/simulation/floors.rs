@@ -9,9 +9,6 @@ use super::plan::Mode;
 use super::server::Conn;
 use super::session::HEARTBEAT;
 
-/// How long a task may take to be run once its answer is there, on a busy machine.
-const HEARD: Duration = Duration::from_millis(12);
-
 /// A connection as it was when something happened on the server, and what it has for its node of that.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
@@ -263,8 +260,9 @@ impl Node {
         }
     }
 
-    /// It has handled so many messages of a connection, and among them so many answers.
-    pub(super) fn reached(&mut self, conn: Conn, message: u64, answers: u64, now: Duration) {
+    /// It has handled so many messages of a connection, and among them so many answers; `heard`: when
+    /// whoever waited for those has had the time to look at them.
+    pub(super) fn reached(&mut self, conn: Conn, message: u64, answers: u64, heard: Duration) {
         let pushed = |fence: &Fence| {
             let there = |(on, word): &(Conn, Word)| {
                 *on == conn && matches!(word, Word::Push(number) if *number <= message)
@@ -278,9 +276,8 @@ impl Node {
                 *on == conn && matches!(word, Word::Answer(number) if *number <= answers)
             };
             if fence.words.iter().any(answered) {
-                // Whoever has asked is to be given the time to hear it.
                 fence.words.retain(|word| !answered(word));
-                fence.until = fence.until.min(now + HEARD);
+                fence.until = fence.until.min(heard);
             }
         }
     }

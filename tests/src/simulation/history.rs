@@ -156,9 +156,10 @@ impl History {
 
     /// A node has handled so many messages of a connection, and among them so many answers.
     pub(super) fn reached(&self, node: usize, conn: Conn, message: u64, answers: u64) {
-        let now = self.executor.now();
-        if let Some(node) = self.lock().nodes.get_mut(&node) {
-            node.reached(conn, message, answers, now);
+        let mut state = self.lock();
+        let heard = self.executor.now() + state.promises.heard;
+        if let Some(node) = state.nodes.get_mut(&node) {
+            node.reached(conn, message, answers, heard);
         }
     }
 

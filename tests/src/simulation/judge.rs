@@ -36,6 +36,8 @@ pub(super) struct Promises {
     pub(super) waits: Duration,
     /// How long a write may be delayed by the store.
     pub(super) store: Duration,
+    /// How long a task may take to be run once its answer is there.
+    pub(super) heard: Duration,
     /// Whether no fault, no error and no cancellation excuses a second load of a key.
     pub(super) single: bool,
     /// The settings of each kind.
