@@ -202,8 +202,8 @@ impl History {
         self.stir(&keys);
     }
 
-    /// The value of a load has been stored on the server.
-    pub(super) fn filled(&self, load: u64) {
+    /// The value of a load has been stored on the server, under stamps that were read at this time.
+    pub(super) fn filled(&self, load: u64, stamped: Option<Duration>) {
         let now = self.executor.now();
         let mut state = self.lock();
         if let Some(load) = usize::try_from(load)
@@ -211,6 +211,7 @@ impl History {
             .and_then(|at| state.loads.get_mut(at))
         {
             load.born = now;
+            load.stamped = stamped;
         }
     }
 
@@ -422,6 +423,7 @@ impl History {
                 call,
                 took: Duration::ZERO,
                 born: now,
+                stamped: None,
                 put,
                 write: what == What::Write,
             });

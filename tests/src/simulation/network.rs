@@ -287,9 +287,9 @@ impl Network {
 
     /// `by`: the node whose command it was.
     fn take_effect(&self, effects: Effects, by: Option<usize>) {
-        for bytes in &effects.filled {
+        for (bytes, stamped) in &effects.filled {
             if let Some(load) = load_of(&bytes.0) {
-                self.history.filled(load);
+                self.history.filled(load, *stamped);
             }
         }
         for (conn, push) in effects.pushes {

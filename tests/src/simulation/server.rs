@@ -149,8 +149,8 @@ pub(super) enum Push {
 pub(super) struct Effects {
     /// Who is to be told what.
     pub(super) pushes: Vec<(Conn, Push)>,
-    /// The entries that were stored.
-    pub(super) filled: Vec<Bytes>,
+    /// The entries that were stored, and when the stamps that they bear were read at the latest.
+    pub(super) filled: Vec<(Bytes, Option<Duration>)>,
     /// Stamps that went away, and entries that were unlinked together with their leases: what was
     /// loaded before is void.
     pub(super) void: Vec<String>,
@@ -178,6 +178,9 @@ pub(super) struct Server {
     watchers: BTreeMap<String, BTreeSet<Conn>>,
     tracking: BTreeSet<Conn>,
     scripts: BTreeSet<u8>,
+    /// The entry that a connection has read last, and when it read stamps right after that, by entry.
+    looked: BTreeMap<Conn, String>,
+    stamped: BTreeMap<(Conn, String), Duration>,
     /// Whether it takes writes.
     pub(super) read_only: bool,
     effects: Effects,
@@ -204,6 +207,7 @@ impl Server {
             Command::Ping => Answer::Done,
             Command::GetEntry(name) => {
                 self.watch(conn, &name, now);
+                self.looked.insert(conn, name.clone());
                 Answer::Entry(match self.items.get(&name) {
                     Some(Item {
                         value: Value::Bytes(bytes),
@@ -216,15 +220,16 @@ impl Server {
                 self.watch(conn, &name, now);
                 Answer::Lease(self.token(&name))
             }
-            Command::GetStamps(names) => Answer::Stamps(
-                names
-                    .iter()
-                    .map(|name| {
-                        self.watch(conn, name, now);
-                        self.stamp(name)
-                    })
-                    .collect(),
-            ),
+            Command::GetStamps(names) => {
+                if let Some(entry) = self.looked.remove(&conn).filter(|_| !names.is_empty()) {
+                    self.stamped.insert((conn, entry), now);
+                }
+                let read = |name: &String| {
+                    self.watch(conn, name, now);
+                    self.stamp(name)
+                };
+                Answer::Stamps(names.iter().map(read).collect())
+            }
             Command::Script(..) | Command::Unlink(_) if self.read_only => Answer::ReadOnly,
             Command::Script(script, with_source) => {
                 if with_source {
@@ -305,7 +310,8 @@ impl Server {
                 self.expire(&lease, now);
                 let ours = self.token(&lease) == Some(token);
                 if ours {
-                    self.effects.filled.push(bytes.clone());
+                    let stamped = self.stamped.get(&(conn, entry.clone())).copied();
+                    self.effects.filled.push((bytes.clone(), stamped));
                     self.set(conn, entry, Value::Bytes(bytes), now + life);
                     self.remove(Some(conn), &lease);
                 }
