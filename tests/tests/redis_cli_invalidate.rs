@@ -226,7 +226,7 @@ async fn all_is_done_where_nobody_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobodys_namespace_is_no_success() {
+async fn what_nobody_has_is_no_silent_success() {
     let server = RedisServer::start();
     let node = node(&server);
     node.scope(profile(1)).await;
@@ -245,6 +245,14 @@ async fn nobodys_namespace_is_no_success() {
             "{run:?}"
         );
     }
+    assert!(state(&node, 1).await.1);
+    // Nor is a kind that nobody has, which may be a slip.
+    let misspelt = cache(&server, &["invalidate", "--kind", "profiel", "--yes"]);
+    assert_eq!(misspelt.code, 0, "{misspelt:?}");
+    assert!(
+        misspelt.err.contains("nothing of kind profiel was stored"),
+        "{misspelt:?}"
+    );
     assert!(state(&node, 1).await.1);
     // The last key of its namespace was somebody's.
     let all = cache(&server, &["invalidate", "--all", "--yes"]);

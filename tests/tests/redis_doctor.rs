@@ -303,7 +303,7 @@ fn tls() {
     );
     assert_eq!(good.code, 0, "{good:?}");
     let tls = line(&good, "tls");
-    assert!(tls.contains("TLSv1_3, certificate for "), "{tls}");
+    assert!(tls.contains("TLS 1.3, certificate for "), "{tls}");
     assert!(tls.contains(", good until 4096-01-01"), "{tls}");
 
     let plain_to_tls = at(&url("redis", "localhost", encrypted), &[]);
@@ -331,7 +331,7 @@ fn tls() {
         "tls",
         &[
             "from an unknown authority",
-            "ca_certificate",
+            "give the authority to --ca-certificate FILE",
             "(it shows a certificate for ",
         ],
     );

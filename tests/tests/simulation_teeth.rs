@@ -11,8 +11,6 @@ const STALE: &str = "invariant 1, no stale value";
 const WAITS: &str = "invariant 5, waits are bounded";
 
 /// Each guard, the rule that is broken without it, and among which seeds that shows.
-///
-/// The searches for the rarest start near the first seed that is known to show them.
 const TEETH: [(Guard, &str, Range<u64>); 17] = [
     (Guard::G1, STALE, 0..2_000),
     (Guard::G2, STALE, 0..500),
@@ -26,11 +24,11 @@ const TEETH: [(Guard, &str, Range<u64>); 17] = [
     (Guard::G10, STALE, 0..200),
     (Guard::G11, STALE, 0..3_000),
     (Guard::G12, STALE, 0..2_000),
-    (Guard::G13, STALE, 9_500..13_000),
+    (Guard::G13, STALE, 0..10_000),
     (Guard::G14, WAITS, 0..200),
-    (Guard::G15, STALE, 32_000..37_000),
-    (Guard::G16, STALE, 36_500..40_000),
-    (Guard::G17, STALE, 63_500..66_500),
+    (Guard::G15, STALE, 0..10_000),
+    (Guard::G16, STALE, 0..10_000),
+    (Guard::G17, STALE, 0..10_000),
 ];
 
 #[test]

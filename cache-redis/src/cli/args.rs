@@ -37,8 +37,9 @@ Exit codes:
   3  something is wrong: doctor has failures, a node is missing, sweep has found something,
      nothing is in the namespace of invalidate";
 
-/// Where to look.
+/// Where to look. Under a heading of its own: else each command's options come in between.
 #[derive(clap::Args)]
+#[command(next_help_heading = "Where Redis is, with every command")]
 pub(super) struct Place {
     #[arg(
         long,

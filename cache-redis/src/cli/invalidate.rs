@@ -54,7 +54,13 @@ pub(super) async fn run(
         return Ok(Ending::Fine);
     }
 
-    let is_used = is_used(session).await;
+    let is_used = stands(session, "~").await == Some(true);
+    let mut unknown = Vec::new();
+    for kind in &kinds {
+        if stands(session, &format!("~{kind}")).await == Some(false) {
+            unknown.push(kind);
+        }
+    }
     // What was asked for comes first: looking for more may be refused, or take long.
     let mut issuer = Issuer::new(session)?;
     for tag in &tags {
@@ -102,6 +108,11 @@ pub(super) async fn run(
         return Err(Trouble::failed(format!("{failed} of {of} not done")));
     }
     if is_used {
+        for kind in unknown {
+            out.hint(&format!(
+                "nothing of kind {kind} was stored: `cache stats` shows how kinds are spelt"
+            ));
+        }
         return Ok(Ending::Fine);
     }
     match session.is_empty().await {
@@ -120,15 +131,13 @@ pub(super) async fn run(
     }
 }
 
-/// Whether the namespace is certainly used: each entry in it depends on the stamp of all of it. Asked
-/// before that is removed.
-async fn is_used(session: &Session) -> bool {
-    let Ok(mut raw) = session.raw().await else {
-        return false;
-    };
-    let stamp = Keys::new(session.namespace()).stamp("~");
-    let answer = raw.one(cmd("GET").arg(stamp)).await;
-    answer.is_ok_and(|answer| bytes(&answer).is_some())
+/// Whether a tag's stamp is there, where Redis tells: each entry in the namespace depends on that of all of
+/// it, and each of a kind on the kind's. Asked before they are removed.
+async fn stands(session: &Session, tag: &str) -> Option<bool> {
+    let mut raw = session.raw().await.ok()?;
+    let stamp = Keys::new(session.namespace()).stamp(tag);
+    let answer = raw.one(cmd("GET").arg(stamp)).await.ok()?;
+    Some(bytes(&answer).is_some())
 }
 
 /// One thing to be invalidated.

@@ -9,22 +9,29 @@ use super::plan::Mode;
 use super::server::Conn;
 use super::session::HEARTBEAT;
 
-/// How long a task may take to be run once its answer is there, on a busy machine.
-const HEARD: Duration = Duration::from_millis(12);
-
-/// How far a connection's stream had come when something happened on the server.
+/// A connection as it was when something happened on the server, and what it has for its node of that.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
     /// The connection.
     pub(super) conn: Conn,
     /// The last message that had been sent over it.
     pub(super) message: u64,
-    /// The last answer to what had been asked over it by then.
-    pub(super) answers: u64,
-    /// Whether anything asked was still to be answered.
-    pub(super) asking: bool,
-    /// Whether that tells of what happened.
-    pub(super) told: bool,
+    /// How it will tell.
+    pub(super) word: Word,
+}
+
+/// How a connection tells its node of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// By this message, which is on its way: a push, which acts as soon as it is handled.
+    Push(u64),
+    /// By this answer, to a reading that was asked for before and is still to be carried out: the node's
+    /// own write has ended what it was told of the name, and it is just being read back.
+    Answer(u64),
+    /// It would have, had the server not lost the connection.
+    Lost,
+    /// Nothing is known over it that could be told to be void.
+    Nothing,
 }
 
 /// The oldest version a call that starts now may return, and since when that is so.
@@ -38,12 +45,17 @@ pub(super) struct Floor {
     pub(super) own: Option<usize>,
 }
 
-/// A floor that will be raised: when a message of a connection is handled, or at a time.
+impl Word {
+    /// Whether it will be there, if nothing breaks.
+    fn comes(self) -> bool {
+        matches!(self, Self::Push(_) | Self::Answer(_))
+    }
+}
+
+/// A floor that will be raised: when any of these words is there, or at a time.
 #[derive(Debug)]
 struct Fence {
-    reach: Option<(Conn, u64)>,
-    /// It is an answer that is to be reached, and whoever asked has to be given the time to hear it.
-    answer: bool,
+    words: Vec<(Conn, Word)>,
     until: Duration,
     key: SimKey,
     floor: Floor,
@@ -75,15 +87,14 @@ impl View {
         }
     }
 
-    /// Raises it after so long, or when a stream has been handled up to there.
-    fn later(&mut self, key: SimKey, floor: Floor, reach: Option<(Conn, u64)>, after: Duration) {
-        if after.is_zero() {
+    /// Raises it at this time, or when it is told before.
+    fn later(&mut self, key: SimKey, floor: Floor, words: Vec<(Conn, Word)>, until: Duration) {
+        if until <= floor.since {
             self.raise(key, floor);
         } else {
             self.pending.push(Fence {
-                reach,
-                answer: false,
-                until: floor.since + after,
+                words,
+                until,
                 key,
                 floor,
             });
@@ -107,6 +118,8 @@ pub(super) struct Node {
     mode: Mode,
     /// The connections whose events it trusts, by lane; none while it trusts none.
     trusted: Vec<Conn>,
+    /// When the server lost the first of them: no heartbeat that is sent later is answered by all.
+    lost: Option<Duration>,
     usual: View,
     /// What a value may be that is served because the shared tier can't be reached (`outage_ttl`).
     outage: View,
@@ -131,6 +144,7 @@ impl Node {
         Self {
             mode,
             trusted: Vec::new(),
+            lost: None,
             usual: view(),
             outage: view(),
             stirred: [0; KEYS],
@@ -147,16 +161,17 @@ impl Node {
     /// It has been told to invalidate in the background: that holds after so long, carried out or
     /// queued.
     pub(super) fn will_know(&mut self, key: SimKey, floor: Floor, after: Duration) {
-        self.usual.later(key, floor, None, after);
-        self.outage.later(key, floor, None, after);
+        let until = floor.since + after;
+        self.usual.later(key, floor, Vec::new(), until);
+        self.outage.later(key, floor, Vec::new(), until);
     }
 
-    /// What was loaded before is void on the server. A node that trusts the events it gets knows
-    /// it once it has handled what was sent until now over the key's connection, or, where it is told over
-    /// another one only, over that: which is where it has read a tag that the key shares with others. After
-    /// the bound B it knows in any case; another one at once, or after the span for which it trusts what was confirmed.
-    /// While the server can't be reached, it may take as much longer as the kind allows, unless it
-    /// was told. Where the kind is strict, all that is nothing to go by.
+    /// What was loaded before is void on the server. A node that trusts the events it gets knows it once
+    /// any of its connections has told it: a tag that keys share is known over whichever has read it.
+    /// Where none has anything to tell, nothing is known that would be void, but for what is on its way
+    /// over the key's own. After the bound B it knows in any case; another node at once, or after the span
+    /// for which it trusts what was confirmed. While the server can't be reached, it may take as much
+    /// longer as the kind allows, unless it was told. Where the kind is strict, all that is nothing to go by.
     pub(super) fn void(
         &mut self,
         key: SimKey,
@@ -172,44 +187,26 @@ impl Node {
             self.knows(key, floor);
             return;
         }
-        let own = self.trusted.get(key.lane(promises.lanes));
-        let position = own.and_then(|conn| positions.iter().find(|at| at.conn == *conn));
-        let elsewhere = || {
-            let told = |at: &&Position| at.told && self.trusted.contains(&at.conn);
-            positions.iter().find(told)
-        };
-        let position = position.map(|at| match elsewhere() {
-            Some(other) if !at.told => other,
-            _ => at,
-        });
-        let is_there = |conn: &Conn| {
-            let it = positions.iter().find(|at| at.conn == *conn);
-            it.is_some_and(|at| at.message != u64::MAX)
-        };
-        if position.is_some_and(|at| !at.told) && !self.trusted.iter().all(is_there) {
-            // It may have been the connection that the server has lost which was to tell it.
-            self.usual.later(key, floor, None, 2 * HEARTBEAT);
-            let after = 2 * HEARTBEAT + settings.outage_ttl;
-            self.outage.later(key, floor, None, after);
-        } else if let Some(at) = position {
-            let reach = Some((at.conn, at.message));
-            if at.asking && !at.told {
-                // The node's own write has just ended what it was told, and its reading back is on its
-                // way: that tells it.
-                let reach = Some((at.conn, at.answers));
-                self.usual.later(key, floor, reach, 2 * HEARTBEAT);
-                if let Some(fence) = self.usual.pending.last_mut() {
-                    fence.answer = true;
-                }
-            } else {
-                self.usual.later(key, floor, reach, 2 * HEARTBEAT);
-            }
-            let told = reach.filter(|_| at.told);
-            let after = 2 * HEARTBEAT + settings.outage_ttl;
-            self.outage.later(key, floor, told, after);
-        } else {
+        let Some(own) = self.trusted.get(key.lane(promises.lanes)) else {
             self.untold(key, floor, promises);
+            return;
+        };
+        let ours = || {
+            let ours = |at: &&Position| self.trusted.contains(&at.conn);
+            positions.iter().filter(ours)
+        };
+        let told = ours().map(|at| (at.conn, at.word));
+        let mut words: Vec<_> = told.filter(|(_, word)| word.comes()).collect();
+        let until = self.bound(floor.since);
+        let outage = until + settings.outage_ttl;
+        let pushed = words.iter().copied();
+        let pushed = pushed.filter(|(_, word)| matches!(word, Word::Push(_)));
+        self.outage.later(key, floor, pushed.collect(), outage);
+        if words.is_empty() && !ours().any(|at| at.word == Word::Lost) {
+            let at = ours().find(|at| at.conn == *own);
+            words.extend(at.map(|at| (at.conn, Word::Push(at.message))));
         }
+        self.usual.later(key, floor, words, until);
     }
 
     /// Another node's invalidation has returned, applied.
@@ -220,10 +217,17 @@ impl Node {
         } else if self.trusted.is_empty() {
             self.untold(key, floor, promises);
         } else {
-            self.usual.later(key, floor, None, 2 * HEARTBEAT);
-            let after = 2 * HEARTBEAT + settings.outage_ttl;
-            self.outage.later(key, floor, None, after);
+            let until = self.bound(floor.since);
+            self.usual.later(key, floor, Vec::new(), until);
+            let until = until + settings.outage_ttl;
+            self.outage.later(key, floor, Vec::new(), until);
         }
+    }
+
+    /// Until when what happens now may be unknown here. A heartbeat counts from when it was sent, and only
+    /// where all connections answer it: after the loss of one, trust ends with the last one before.
+    fn bound(&self, since: Duration) -> Duration {
+        self.lost.unwrap_or(since).min(since) + 2 * HEARTBEAT
     }
 
     fn untold(&mut self, key: SimKey, floor: Floor, promises: &Promises) {
@@ -231,34 +235,51 @@ impl Node {
             Mode::Checked => promises.local_trust,
             Mode::Tracked | Mode::Embedded => Duration::ZERO,
         };
-        self.usual.later(key, floor, None, after);
+        let until = floor.since + after;
+        self.usual.later(key, floor, Vec::new(), until);
         let after = promises.kinds[key.kind()].outage_ttl.max(after);
-        self.outage.later(key, floor, None, after);
+        let until = floor.since + after;
+        self.outage.later(key, floor, Vec::new(), until);
     }
 
     /// It trusts the events of these connections from here on.
     pub(super) fn trusts(&mut self, conns: Vec<Conn>) {
         self.trusted = conns;
+        self.lost = None;
         self.usual.settle(|_| true);
     }
 
-    /// It has handled so many messages of a connection, and among them so many answers.
-    pub(super) fn reached(&mut self, conn: Conn, message: u64, answers: u64, now: Duration) {
-        for fence in self.usual.pending.iter_mut().filter(|fence| fence.answer) {
-            if fence
-                .reach
-                .is_some_and(|at| at.0 == conn && at.1 <= answers)
-            {
-                fence.reach = None;
-                fence.until = fence.until.min(now + HEARD);
+    /// The server has lost a connection.
+    pub(super) fn loses(&mut self, conn: Conn, now: Duration) {
+        if !self.trusted.contains(&conn) || self.lost.is_some() {
+            return;
+        }
+        self.lost = Some(now);
+        for fence in &mut self.usual.pending {
+            fence.until = fence.until.min(now + 2 * HEARTBEAT);
+        }
+    }
+
+    /// It has handled so many messages of a connection, and among them so many answers; `heard`: when
+    /// whoever waited for those has had the time to look at them.
+    pub(super) fn reached(&mut self, conn: Conn, message: u64, answers: u64, heard: Duration) {
+        let pushed = |fence: &Fence| {
+            let there = |(on, word): &(Conn, Word)| {
+                *on == conn && matches!(word, Word::Push(number) if *number <= message)
+            };
+            fence.words.iter().any(there)
+        };
+        self.usual.settle(pushed);
+        self.outage.settle(pushed);
+        for fence in &mut self.usual.pending {
+            let answered = |(on, word): &(Conn, Word)| {
+                *on == conn && matches!(word, Word::Answer(number) if *number <= answers)
+            };
+            if fence.words.iter().any(answered) {
+                fence.words.retain(|word| !answered(word));
+                fence.until = fence.until.min(heard);
             }
         }
-        let reached = |fence: &Fence| {
-            let at = fence.reach.filter(|_| !fence.answer);
-            at.is_some_and(|(on, number)| on == conn && number <= message)
-        };
-        self.usual.settle(reached);
-        self.outage.settle(reached);
     }
 
     /// What a call that begins now may return: as a rule, and because of an outage.

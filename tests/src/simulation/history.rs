@@ -146,11 +146,20 @@ impl History {
         }
     }
 
-    /// A node has handled so many messages of a connection, and among them so many answers.
-    pub(super) fn reached(&self, node: usize, conn: Conn, message: u64, answers: u64) {
+    /// The server has lost a connection of a node.
+    pub(super) fn loses(&self, node: usize, conn: Conn) {
         let now = self.executor.now();
         if let Some(node) = self.lock().nodes.get_mut(&node) {
-            node.reached(conn, message, answers, now);
+            node.loses(conn, now);
+        }
+    }
+
+    /// A node has handled so many messages of a connection, and among them so many answers.
+    pub(super) fn reached(&self, node: usize, conn: Conn, message: u64, answers: u64) {
+        let mut state = self.lock();
+        let heard = self.executor.now() + state.promises.heard;
+        if let Some(node) = state.nodes.get_mut(&node) {
+            node.reached(conn, message, answers, heard);
         }
     }
 
@@ -193,8 +202,8 @@ impl History {
         self.stir(&keys);
     }
 
-    /// The value of a load has been stored on the server.
-    pub(super) fn filled(&self, load: u64) {
+    /// The value of a load has been stored on the server, under stamps that were read at this time.
+    pub(super) fn filled(&self, load: u64, stamped: Option<Duration>) {
         let now = self.executor.now();
         let mut state = self.lock();
         if let Some(load) = usize::try_from(load)
@@ -202,6 +211,7 @@ impl History {
             .and_then(|at| state.loads.get_mut(at))
         {
             load.born = now;
+            load.stamped = stamped;
         }
     }
 
@@ -413,6 +423,7 @@ impl History {
                 call,
                 took: Duration::ZERO,
                 born: now,
+                stamped: None,
                 put,
                 write: what == What::Write,
             });

@@ -36,6 +36,8 @@ pub(super) struct Promises {
     pub(super) waits: Duration,
     /// How long a write may be delayed by the store.
     pub(super) store: Duration,
+    /// How long a task may take to be run once its answer is there.
+    pub(super) heard: Duration,
     /// Whether no fault, no error and no cancellation excuses a second load of a key.
     pub(super) single: bool,
     /// The settings of each kind.
@@ -59,6 +61,8 @@ pub(super) struct Load {
     pub(super) took: Duration,
     /// When it had ended, and when its value was last stored on the server.
     pub(super) born: Duration,
+    /// When the stamps were read under which its value is stored on the server, if it is.
+    pub(super) stamped: Option<Duration>,
     /// Where it is no load: the node, and from when until when it was under way.
     pub(super) put: Option<(usize, Duration, Duration)>,
     /// Whether it is a write.
@@ -176,8 +180,10 @@ impl Call {
         };
         let floor = self.floors[usize::from(outage)];
         // A put counts as a load that began at its call; but what another node invalidates between
-        // the call and the moment its lease is granted, nobody can tell it.
+        // the call and the moment its lease is granted and its stamps are read, nobody can tell it. A value
+        // that was never stored on the server is excused until its put has ended.
         let excused = of.put.is_some_and(|(node, began, ended)| {
+            let ended = of.stamped.unwrap_or(ended);
             !of.write && floor.own != Some(node) && (began..=ended).contains(&floor.since)
         });
         if version < floor.version && !excused {

@@ -69,6 +69,7 @@ pub fn run(seed: u64, removed: Option<Guard>, recording: bool) -> Outcome {
     // From a stream of its own: what else a seed makes stays what it was.
     let beside = &mut Random::new(seed ^ 0x000e_15e3_44e4_e000);
     Settings::elsewhere(&mut plan.kinds, beside);
+    plan.rush(beside);
     let plan = Arc::new(plan);
     let executor = Arc::new(Executor::new(random, plan.lag));
     let history = History::new(&executor, recording, &plan.promises());

@@ -1,12 +1,12 @@
 //! FIFO connections to the one server: what is sent arrives in order, late, or never. Pushes and
 //! answers of a connection share one stream.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::executor::Executor;
-use super::floors::Position;
+use super::floors::{Position, Word};
 use super::functions::load_of;
 use super::history::History;
 use super::keys::{concerned_by, ended_by};
@@ -46,6 +46,8 @@ struct Link {
     arrives_up: Duration,
     arrives_down: Duration,
     inbox: VecDeque<(u64, Command)>,
+    /// What it was to be told about when the server lost it.
+    lost: BTreeSet<String>,
     busy: bool,
     /// What is on its way to the client.
     stream: VecDeque<Message>,
@@ -54,6 +56,32 @@ struct Link {
     /// The same of answers alone.
     answered: u64,
     heard: u64,
+}
+
+impl Link {
+    /// How this connection tells that a name is void: which it is by now.
+    fn word(&self, name: &str) -> Word {
+        let tells = |message: &Message| match message {
+            Message::Push(Push::Null) => true,
+            Message::Push(Push::Changed(changed)) => changed == name,
+            Message::Hello | Message::Answer(..) => false,
+        };
+        if let Some(at) = self.stream.iter().position(tells) {
+            // One that was sent before says it as well.
+            return if self.cut {
+                Word::Lost
+            } else {
+                Word::Push(self.delivered + at as u64 + 1)
+            };
+        }
+        let reads = |(_, command): &(u64, Command)| command.reads(name);
+        match self.inbox.iter().position(reads) {
+            Some(at) if self.open => Word::Answer(self.answered + at as u64 + 1),
+            Some(_) => Word::Lost,
+            None if self.lost.iter().any(|lost| name == "*" || lost == name) => Word::Lost,
+            None => Word::Nothing,
+        }
+    }
 }
 
 struct State {
@@ -152,6 +180,7 @@ impl Network {
                 arrives_up: Duration::ZERO,
                 arrives_down: Duration::ZERO,
                 inbox: VecDeque::new(),
+                lost: BTreeSet::new(),
                 busy: false,
                 stream: VecDeque::new(),
                 sent: 0,
@@ -258,12 +287,11 @@ impl Network {
 
     /// `by`: the node whose command it was.
     fn take_effect(&self, effects: Effects, by: Option<usize>) {
-        for bytes in &effects.filled {
+        for (bytes, stamped) in &effects.filled {
             if let Some(load) = load_of(&bytes.0) {
-                self.history.filled(load);
+                self.history.filled(load, *stamped);
             }
         }
-        let told = effects.pushes.clone();
         for (conn, push) in effects.pushes {
             self.stream(conn, Message::Push(push));
         }
@@ -275,22 +303,8 @@ impl Network {
                     .filter(|(_, link)| link.tracks)
                     .map(|(conn, link)| Position {
                         conn,
-                        // What does not arrive is not waited for: its loss is noticed, or its
-                        // silence.
-                        message: if link.open && !link.cut {
-                            link.sent
-                        } else {
-                            u64::MAX
-                        },
-                        answers: link.answered + link.inbox.len() as u64,
-                        asking: !link.inbox.is_empty(),
-                        told: told.iter().any(|(to, push)| {
-                            *to == conn
-                                && match push {
-                                    Push::Null => true,
-                                    Push::Changed(changed) => *changed == name,
-                                }
-                        }),
+                        message: link.sent,
+                        word: link.word(&name),
                     })
                     .collect()
             };
@@ -369,10 +383,17 @@ impl Network {
     }
 
     fn hang_up(&self, conn: Conn) {
-        let mut state = self.lock();
-        let State { server, links, .. } = &mut *state;
-        links[conn].open = false;
-        server.hang_up(conn);
+        let node = {
+            let mut state = self.lock();
+            let State { server, links, .. } = &mut *state;
+            let link = &mut links[conn];
+            if !std::mem::replace(&mut link.open, false) {
+                return;
+            }
+            link.lost = server.hang_up(conn);
+            link.node
+        };
+        self.history.loses(node, conn);
     }
 
     /// The client learns that a connection is broken.

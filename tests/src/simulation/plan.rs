@@ -10,6 +10,9 @@ use super::network::Slowness;
 use super::random::Random;
 use super::settings::Settings;
 
+/// How long a task that could run is held up at most, where tasks are.
+const HEARD: Duration = Duration::from_millis(12);
+
 /// How a node keeps its local tier coherent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -238,6 +241,81 @@ impl Plan {
         }
     }
 
+    /// Makes it a rush, in some runs in which things go wrong: many are at the same few values, and one
+    /// thing goes wrong over and over. `beside`: what else a seed makes stays what it was.
+    pub(super) fn rush(&mut self, beside: &mut Random) {
+        if !self.has_faults() || !beside.chance(250) {
+            return;
+        }
+        let id = beside.index(IDS);
+        self.keys = vec![SimKey(id), SimKey(IDS + id)];
+        self.clients = 4;
+        self.operations = beside.below(150..400);
+        self.load = [1, 8][beside.index(2)];
+        self.slow_loads = 0;
+        self.pause = [2, 10][beside.index(2)];
+        self.shares = Shares {
+            invalidations: beside.below(100..400),
+            saves: 0,
+            updates: 0,
+            peeks: 0,
+            puts: [0, beside.below(0..60)][beside.index(2)],
+            refreshes: beside.below(0..200),
+        };
+        self.targets = [[55, 80, 92, 97], [25, 35, 92, 97]][beside.index(2)];
+        // One request is quick and the next one is not.
+        self.slowness.usual = [300, 2_000][beside.index(2)];
+        self.slowness.often = 200;
+        self.slowness.worst = 80_000;
+        self.modes = vec![Mode::Tracked; 2];
+        match beside.index(3) {
+            0 => {
+                // The server forgets its scripts all the time, in the middle of requests too.
+                self.modes.resize([2, 3][beside.index(2)], Mode::Tracked);
+                self.faults = Faults {
+                    script_flushes: 8,
+                    ..Faults::default()
+                };
+                self.cancels = 0;
+            }
+            1 => {
+                // Nodes are cut off again and again, while they are written to.
+                self.modes
+                    .fill([Mode::Tracked, Mode::Checked][beside.index(2)]);
+                self.faults = Faults {
+                    breaks: 6,
+                    hangs: 2,
+                    ..Faults::default()
+                };
+                self.fault_pause = [100, 400][beside.index(2)];
+            }
+            _ => {
+                // Values are replaced all the time, and not so often invalidated that there is none to be
+                // replaced; the server does something else between two commands, but no connection is
+                // so busy with it that nothing gets done.
+                self.keys.truncate([1, 2][beside.index(2)]);
+                self.load = 1;
+                self.pause = [10, 40][beside.index(2)];
+                self.shares.invalidations = beside.below(20..60);
+                self.shares.puts = beside.below(50..300);
+                self.shares.refreshes = beside.below(50..300);
+                self.targets = [[5, 10, 92, 97], [40, 60, 92, 97]][beside.index(2)];
+                self.cancels = [0, 150, 300][beside.index(3)];
+                self.hasty = true;
+                self.slowness.usual = 300;
+                self.slowness.often = 0;
+                self.slowness.gaps = (500, 2_000);
+                self.faults = Faults {
+                    breaks: 1,
+                    ..Faults::default()
+                };
+                self.fault_pause = 1_500;
+                let ttl = Duration::from_millis([100, 300, 5_000][beside.index(3)]);
+                self.kinds = KINDS.map(|_| Settings::plain(ttl));
+            }
+        }
+    }
+
     /// Whether anything goes wrong but slowness.
     pub(super) fn has_faults(&self) -> bool {
         self.faults.weights() != [0; 8]
@@ -263,6 +341,8 @@ impl Plan {
                 self.wait + self.store_timeout * 4 + Duration::from_millis(200)
             },
             store: self.store_timeout,
+            // On a machine that holds tasks up, it may do so several times.
+            heard: if self.lag == 0 { Duration::ZERO } else { HEARD },
             // Over several connections one reply overtakes another. One that gainsays what is known by
             // then makes flights dirty (guard G17): their loads can't be stored, and others may begin.
             single: self.is_calm() && quiet && self.lanes == 1,

@@ -26,6 +26,18 @@ pub(super) enum Command {
     Unlink(Vec<String>),
 }
 
+impl Command {
+    /// Whether it reads this name, or anything where the name stands for all.
+    pub(super) fn reads(&self, name: &str) -> bool {
+        let is = |read: &String| name == "*" || read == name;
+        match self {
+            Self::GetEntry(read) | Self::GetLease(read) => is(read),
+            Self::GetStamps(read) => read.iter().any(is),
+            Self::Ping | Self::Script(..) | Self::Unlink(_) => false,
+        }
+    }
+}
+
 /// The scripts, each on one key or on an entry and its lease.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -137,8 +149,8 @@ pub(super) enum Push {
 pub(super) struct Effects {
     /// Who is to be told what.
     pub(super) pushes: Vec<(Conn, Push)>,
-    /// The entries that were stored.
-    pub(super) filled: Vec<Bytes>,
+    /// The entries that were stored, and when the stamps that they bear were read at the latest.
+    pub(super) filled: Vec<(Bytes, Option<Duration>)>,
     /// Stamps that went away, and entries that were unlinked together with their leases: what was
     /// loaded before is void.
     pub(super) void: Vec<String>,
@@ -166,6 +178,9 @@ pub(super) struct Server {
     watchers: BTreeMap<String, BTreeSet<Conn>>,
     tracking: BTreeSet<Conn>,
     scripts: BTreeSet<u8>,
+    /// The entry that a connection has read last, and when it read stamps right after that, by entry.
+    looked: BTreeMap<Conn, String>,
+    stamped: BTreeMap<(Conn, String), Duration>,
     /// Whether it takes writes.
     pub(super) read_only: bool,
     effects: Effects,
@@ -177,12 +192,13 @@ impl Server {
         self.tracking.insert(conn);
     }
 
-    /// A connection has ended.
-    pub(super) fn hang_up(&mut self, conn: Conn) {
+    /// A connection has ended. Returns what it was to be told about.
+    pub(super) fn hang_up(&mut self, conn: Conn) -> BTreeSet<String> {
         self.tracking.remove(&conn);
-        for watchers in self.watchers.values_mut() {
-            watchers.remove(&conn);
-        }
+        let watched = |(name, watchers): (&String, &mut BTreeSet<Conn>)| {
+            watchers.remove(&conn).then(|| name.clone())
+        };
+        self.watchers.iter_mut().filter_map(watched).collect()
     }
 
     /// Carries a command out, in one step.
@@ -191,6 +207,7 @@ impl Server {
             Command::Ping => Answer::Done,
             Command::GetEntry(name) => {
                 self.watch(conn, &name, now);
+                self.looked.insert(conn, name.clone());
                 Answer::Entry(match self.items.get(&name) {
                     Some(Item {
                         value: Value::Bytes(bytes),
@@ -203,15 +220,16 @@ impl Server {
                 self.watch(conn, &name, now);
                 Answer::Lease(self.token(&name))
             }
-            Command::GetStamps(names) => Answer::Stamps(
-                names
-                    .iter()
-                    .map(|name| {
-                        self.watch(conn, name, now);
-                        self.stamp(name)
-                    })
-                    .collect(),
-            ),
+            Command::GetStamps(names) => {
+                if let Some(entry) = self.looked.remove(&conn).filter(|_| !names.is_empty()) {
+                    self.stamped.insert((conn, entry), now);
+                }
+                let read = |name: &String| {
+                    self.watch(conn, name, now);
+                    self.stamp(name)
+                };
+                Answer::Stamps(names.iter().map(read).collect())
+            }
             Command::Script(..) | Command::Unlink(_) if self.read_only => Answer::ReadOnly,
             Command::Script(script, with_source) => {
                 if with_source {
@@ -292,7 +310,8 @@ impl Server {
                 self.expire(&lease, now);
                 let ours = self.token(&lease) == Some(token);
                 if ours {
-                    self.effects.filled.push(bytes.clone());
+                    let stamped = self.stamped.get(&(conn, entry.clone())).copied();
+                    self.effects.filled.push((bytes.clone(), stamped));
                     self.set(conn, entry, Value::Bytes(bytes), now + life);
                     self.remove(Some(conn), &lease);
                 }

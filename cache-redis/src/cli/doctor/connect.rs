@@ -78,7 +78,12 @@ pub(super) async fn check(
 /// What went wrong. A server that speaks TLS often hangs up before its reason can be read: it is asked
 /// again, for that alone. Of a certificate that was not accepted, it is said whose it is.
 async fn explained(failure: &Failure, endpoint: &Endpoint, stage: &Stage) -> String {
+    // At a terminal the library's setting is an option.
     let text = failure.to_string();
+    let text = text.replace(
+        "to ca_certificate",
+        "to --ca-certificate FILE (ca_certificate in the program)",
+    );
     let Target::Tcp { host, .. } = &endpoint.target else {
         return text;
     };
@@ -143,7 +148,9 @@ fn passed(
             report.ok(check, format!("connected to {peer}"))
         }
         Stage::ENCRYPT => {
-            let version = facts.tls.clone().unwrap_or_default();
+            // As people write it: rustls says TLSv1_3.
+            let version = facts.tls.as_deref().unwrap_or_default();
+            let version = version.replacen("TLSv", "TLS ", 1).replace('_', ".");
             let certificate = facts.certificate.as_deref().and_then(Certificate::read);
             match certificate {
                 None => report.ok(check, version),
