@@ -12,6 +12,7 @@ mod moves;
 mod parting;
 
 pub(crate) use cells::{Cell, Cells};
+pub(crate) use hash::Mixed;
 pub(crate) use head::{Dependency, Head, Held, Stored};
 pub(crate) use key::{KeyRef, LocalKey};
 pub(crate) use life::{Age, EARLY, Life, nanoseconds};
