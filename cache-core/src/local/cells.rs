@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::hash::Mixed;
+use super::mixed::Mixed;
 use super::moves::{Moves, Seen};
 use crate::sabotage::{Guard, removed};
 use crate::store::Stamp;

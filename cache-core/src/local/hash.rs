@@ -1,8 +1,7 @@
 //! Keys are hashed once, before the map is asked, with seeds that nobody outside of the process knows:
 //! whoever chooses arguments can't choose where they land.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::LazyLock;
+use std::hash::{BuildHasher, Hasher};
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
@@ -20,7 +19,7 @@ pub(super) struct KeyHasher {
 impl KeyHasher {
     pub(super) fn new() -> Self {
         // The standard library's, which takes its keys from the operating system.
-        let random = RandomState::new();
+        let random = std::hash::RandomState::new();
         Self {
             start: random.hash_one(0),
             apart: random.hash_one(1) | 1,
@@ -34,29 +33,6 @@ impl KeyHasher {
         let mut hasher = FoldHasher::with_seed(self.start.wrapping_add(apart), &self.shared);
         hasher.write(key.args);
         hasher.finish()
-    }
-}
-
-/// For maps beside the one of entries, whose keys are a program's too: tags, and what is being loaded.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mixed(u64);
-
-/// What all of them have in common.
-static SHARED: LazyLock<SharedSeed> =
-    LazyLock::new(|| SharedSeed::from_u64(RandomState::new().hash_one(0)));
-
-impl Default for Mixed {
-    fn default() -> Self {
-        Self(RandomState::new().hash_one(0))
-    }
-}
-
-impl BuildHasher for Mixed {
-    type Hasher = FoldHasher<'static>;
-
-    #[inline]
-    fn build_hasher(&self) -> FoldHasher<'static> {
-        FoldHasher::with_seed(self.0, &SHARED)
     }
 }
 

@@ -8,13 +8,14 @@ mod head;
 mod key;
 mod life;
 mod map;
+mod mixed;
 mod moves;
 mod parting;
 
 pub(crate) use cells::{Cell, Cells};
-pub(crate) use hash::Mixed;
 pub(crate) use head::{Dependency, Head, Held, Stored};
 pub(crate) use key::{KeyRef, LocalKey};
 pub(crate) use life::{Age, EARLY, Life, nanoseconds};
 pub(crate) use map::Local;
+pub(crate) use mixed::Mixed;
 pub(crate) use parting::Parting;

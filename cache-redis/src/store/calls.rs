@@ -1,5 +1,6 @@
 //! What each call sends, and what it makes of the answers.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cache_core::store::{Found, Read, Reading, Stamp, Token, Update, Updated};
@@ -30,6 +31,10 @@ impl RedisStore {
         let mut answers = link.ask(&build(Sending::Digest).into()).await?;
         if answers.0.iter().any(is_no_script) {
             answers = link.ask(&build(Sending::Source).into()).await?;
+        }
+        if answers.0.iter().any(|v| matches!(v, Value::ServerError(_))) {
+            // Scripts may be refused by now: leases that only scripts give up are not to be taken without.
+            self.attached()?.scripted.store(false, Ordering::Relaxed);
         }
         Ok(self.replies(answers))
     }
