@@ -1,21 +1,24 @@
 //! Single-flight: calls of one key in one process share one load, where that is right. A flight is
 //! cancel-safe (its end is sent from `Drop`) and can be made dirty by an invalidation.
 
+mod landing;
 mod seat;
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::future::poll_fn;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
+pub(crate) use self::landing::Follower;
+use self::landing::Landing;
 pub(crate) use self::seat::Seat;
-use crate::local::{Cell, Held, LocalKey, Parting};
+use crate::local::{Cell, Held, LocalKey, Mixed, Parting};
 use crate::sabotage::{Guard, removed};
 
 /// What a flight knew of the world at one moment: anything that has moved since makes it dirty.
@@ -66,13 +69,25 @@ impl Sharing {
 }
 
 /// How a flight ended.
-#[derive(Clone)]
 enum Outcome {
     Value(Arc<dyn Held>, Sharing),
     /// The function returned something that is not cached.
     Uncached,
     /// The leader was cancelled, panicked, or has nothing to share.
     Abandoned,
+}
+
+impl Outcome {
+    /// What it means for a call that began then.
+    fn followed(&self, began: u64) -> Followed {
+        match self {
+            Self::Value(value, sharing) if sharing.allows(began) => {
+                Followed::Value(Arc::clone(value))
+            }
+            Self::Uncached => Followed::Uncached,
+            Self::Value(..) | Self::Abandoned => Followed::Again,
+        }
+    }
 }
 
 /// What a follower is to do.
@@ -121,10 +136,34 @@ struct State {
     standby: Option<Standby>,
 }
 
+impl State {
+    /// Whether nothing has moved since the flight's note.
+    fn is_clean(&self, epoch: u64) -> bool {
+        !self.dirty && self.note.holds(epoch)
+    }
+
+    /// What stands by, and whether a call that began then may have it.
+    ///
+    /// Guard G6: a clean flight's standby was right when it was read, and nothing has moved since,
+    /// where events would have told; else it is for the calls that came before it was read.
+    fn standby(
+        &self,
+        began: u64,
+        epoch: u64,
+        trusted: bool,
+        now: Duration,
+    ) -> Option<(&Standby, bool)> {
+        let standby = self.standby.as_ref()?;
+        let standby = Some(standby).filter(|standby| now < standby.until[1])?;
+        let allowed = self.is_clean(epoch) && (trusted || began < standby.point);
+        Some((standby, allowed || removed(Guard::G6)))
+    }
+}
+
 /// One load under way, or about to be.
 pub(crate) struct Flight {
     state: Mutex<State>,
-    outcome: watch::Sender<Option<Outcome>>,
+    landing: Landing,
     bell: Bell,
     /// The thread that runs the load of a plain function: its own calls must not wait for it.
     thread: Option<ThreadId>,
@@ -138,41 +177,19 @@ impl Flight {
     fn of(state: State, thread: Option<ThreadId>) -> Self {
         Self {
             state: Mutex::new(state),
-            outcome: watch::Sender::new(None),
+            landing: Landing::default(),
             bell: Bell::default(),
             thread,
         }
     }
 
-    /// What stands by, and whether a call that began then may have it.
-    ///
-    /// Guard G6: a clean flight's standby was right when it was read, and nothing has moved since,
-    /// where events would have told; else it is for the calls that came before it was read.
-    fn standby(
-        &self,
-        began: u64,
-        epoch: u64,
-        trusted: bool,
-        now: Duration,
-    ) -> Option<(Standby, bool)> {
-        let state = self.lock();
-        let standby = state
-            .standby
-            .clone()
-            .filter(|standby| now < standby.until[1])?;
-        let clean = !state.dirty && state.note.holds(epoch);
-        let allowed = clean && (trusted || began < standby.point);
-        Some((standby, allowed || removed(Guard::G6)))
-    }
-
     /// Whether nothing has moved since the flight's note.
     fn is_clean(&self, epoch: u64) -> bool {
-        let state = self.lock();
-        !state.dirty && state.note.holds(epoch)
+        self.lock().is_clean(epoch)
     }
 
     /// A replaced flight removes only itself; says whether it was there.
-    fn leave(self: &Arc<Self>, shard: &mut HashMap<LocalKey, Arc<Self>>, key: &LocalKey) -> bool {
+    fn leave(self: &Arc<Self>, shard: &mut Shard, key: &LocalKey) -> bool {
         let current = shard
             .get(key)
             .is_some_and(|current| Arc::ptr_eq(current, self));
@@ -222,11 +239,13 @@ impl Bell {
 
 const SHARDS: usize = 32;
 
+type Shard = HashMap<LocalKey, Arc<Flight>, Mixed>;
+
 /// The flights of a node, by key. A shard's lock is also the lock under which the local tier is
 /// changed at the keys of that shard (guard G7).
 pub(crate) struct Flights {
-    hasher: RandomState,
-    shards: [Mutex<HashMap<LocalKey, Arc<Flight>>>; SHARDS],
+    hasher: Mixed,
+    shards: [Mutex<Shard>; SHARDS],
     /// Counts the moments at which a value may have been taken from its source. A call that began
     /// before such a moment may share what was taken then.
     points: AtomicU64,
@@ -252,7 +271,7 @@ pub(crate) enum Joined {
 impl Flights {
     pub(crate) fn new() -> Self {
         Self {
-            hasher: RandomState::new(),
+            hasher: Mixed::default(),
             shards: Default::default(),
             points: AtomicU64::new(1),
         }
@@ -292,31 +311,24 @@ impl Flights {
             if blocking && flight.thread.is_none_or(in_vain) {
                 return Joined::Own;
             }
-            let (loading, too_late) = {
-                let state = flight.lock();
-                let too_late = state.bare_since.is_some_and(|point| began >= point);
-                (state.loading, too_late)
-            };
-            let follower = || Follower {
-                outcome: flight.outcome.subscribe(),
-                flight: Arc::clone(flight),
-                began,
-            };
-            let standby = flight.standby(began, epoch, trusted, now);
+            let state = flight.lock();
+            let too_late = state.bare_since.is_some_and(|point| began >= point);
+            let follower = || Follower::new(flight, began);
+            let standby = state.standby(began, epoch, trusted, now);
             let at_once =
-                |(standby, _): &(Standby, bool)| standby.at_once && now < standby.until[0];
+                |(standby, _): &(&Standby, bool)| standby.at_once && now < standby.until[0];
             if let Some((standby, allowed)) = standby.filter(at_once) {
                 if allowed {
-                    return Joined::Standby(standby.value);
+                    return Joined::Standby(Arc::clone(&standby.value));
                 }
-                if flight.is_clean(epoch) {
+                if state.is_clean(epoch) {
                     return Joined::Aside(follower());
                 }
             } else if too_late {
                 // Its value is stored nowhere and not for this call: there is nothing to be had by
                 // waiting for it to the end.
                 other = Some(follower());
-            } else if !loading || flight.is_clean(epoch) || removed(Guard::G6) {
+            } else if !state.loading || state.is_clean(epoch) || removed(Guard::G6) {
                 return Joined::Follow(follower());
             }
         }
@@ -423,29 +435,16 @@ impl Flights {
             current.bell.ring();
         }
         drop(shard);
-        flight.outcome.send_if_modified(|ended| {
-            let first = ended.is_none();
-            if first {
-                *ended = Some(outcome);
-            }
-            first
-        });
+        flight.landing.tell(outcome);
     }
 
-    fn shard(&self, key: &LocalKey) -> MutexGuard<'_, HashMap<LocalKey, Arc<Flight>>> {
+    fn shard(&self, key: &LocalKey) -> MutexGuard<'_, Shard> {
         #[allow(clippy::cast_possible_truncation)]
         let shard = self.hasher.hash_one(key) as usize % SHARDS;
         self.shards[shard]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A follower's end of a flight.
-pub(crate) struct Follower {
-    outcome: watch::Receiver<Option<Outcome>>,
-    flight: Arc<Flight>,
-    began: u64,
 }
 
 impl Follower {
@@ -456,23 +455,14 @@ impl Follower {
         trusted: bool,
         now: Duration,
     ) -> Option<Arc<dyn Held>> {
-        let (standby, allowed) = self.flight.standby(self.began, epoch, trusted, now)?;
-        allowed.then_some(standby.value)
+        let state = self.flight.lock();
+        let (standby, allowed) = state.standby(self.began, epoch, trusted, now)?;
+        allowed.then(|| Arc::clone(&standby.value))
     }
 
     /// Waits for the flight to end. The caller bounds the wait.
     pub(crate) async fn end(&mut self) -> Followed {
-        let outcome = match self.outcome.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone(),
-            Err(_) => None,
-        };
-        match outcome {
-            Some(Outcome::Value(value, sharing)) if sharing.allows(self.began) => {
-                Followed::Value(value)
-            }
-            Some(Outcome::Uncached) => Followed::Uncached,
-            Some(Outcome::Value(..) | Outcome::Abandoned) | None => Followed::Again,
-        }
+        poll_fn(|context| self.poll_end(context)).await
     }
 }
 

@@ -334,6 +334,9 @@ pub struct Begin<'a> {
     pub seen: Option<EntryId>,
     /// The tags whose stamps the load will be stored under.
     pub tags: &'a [String],
+    /// What the caller knows of their stamps, in their order; nothing where it is empty. They are read back
+    /// all the same: this is for a store that remembers until when a stamp lasts.
+    pub known: &'a [Option<Stamp>],
     /// How long the lease lasts unless it is renewed.
     pub lease: Duration,
     /// The longest life of an entry stored under these stamps. A stamp lives twice as long, and is
@@ -354,6 +357,7 @@ impl<'a> Begin<'a> {
             token,
             seen: None,
             tags,
+            known: &[],
             lease: Duration::from_secs(10),
             life: Duration::from_hours(1),
             force: false,
@@ -365,6 +369,13 @@ impl<'a> Begin<'a> {
     #[must_use]
     pub fn seen(mut self, seen: Option<EntryId>) -> Self {
         self.seen = seen;
+        self
+    }
+
+    /// Says what is known of the tags' stamps. Default: nothing.
+    #[must_use]
+    pub fn known(mut self, known: &'a [Option<Stamp>]) -> Self {
+        self.known = known;
         self
     }
 

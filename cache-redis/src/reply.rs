@@ -80,6 +80,15 @@ impl<'a> Replies<'a> {
         Ok(self.integer(0..=1)? == 1)
     }
 
+    /// Whether what was to be set only if nothing was there has been set.
+    pub(crate) fn done(&mut self) -> Result<bool, Failure> {
+        match self.next()? {
+            Value::Okay => Ok(true),
+            Value::Nil => Ok(false),
+            other => Err(self.unexpected("whether it was set", &other)),
+        }
+    }
+
     /// What a key has left, as PTTL says: nothing is known of one that does not expire.
     pub(crate) fn left(&mut self) -> Result<Option<Duration>, Failure> {
         Ok(match self.integer(-2..=i64::MAX)? {

@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 use redis::{Pipeline, Script, ToRedisArgs};
 
+use crate::wire::Packed;
+
 /// Keys: entry, lease. Arguments: token, its life, force, the id seen or nothing, limit.
 pub(crate) static LEASE: Body = Body::new(include_str!("scripts/lease.lua"), || {
     digest(include_str!("scripts/lease.lua"))
@@ -77,6 +79,24 @@ impl Body {
         }
         .arg(keys.len())
         .arg(keys)
+    }
+
+    /// The same, as it is sent: so many keys follow, and so many arguments.
+    pub(crate) fn ask<'a>(
+        &self,
+        commands: &'a mut Packed,
+        sending: Sending,
+        keys: usize,
+        arguments: usize,
+    ) -> &'a mut Packed {
+        let (name, body) = match sending {
+            Sending::Digest => ("EVALSHA", self.digest.as_str()),
+            Sending::Source => ("EVAL", self.source),
+        };
+        commands
+            .command(name, 2 + keys + arguments)
+            .argument(&[body])
+            .number(keys)
     }
 }
 

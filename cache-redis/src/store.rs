@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::RangeInclusive;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use crate::keys::Keys;
 
 mod calls;
 mod figures;
+mod lead;
 
 /// How many may read the fleet's figures at a time.
 const READERS: usize = 4;
@@ -65,6 +66,9 @@ struct Attached {
     /// How many reports in a row a read-only server has refused.
     refusals: AtomicU32,
     readers: Arc<Semaphore>,
+    /// Whether the server has run a script.
+    scripted: AtomicBool,
+    lasting: lead::Lasting,
 }
 
 impl Attached {
@@ -169,6 +173,8 @@ impl Store for RedisStore {
                 invalidation: link(Role::Invalidation, connections),
                 refusals: AtomicU32::new(0),
                 readers: Arc::new(Semaphore::new(READERS)),
+                scripted: AtomicBool::new(false),
+                lasting: lead::Lasting::default(),
             })
             .map_err(|_| {
                 Error::new(

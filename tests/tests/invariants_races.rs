@@ -4,13 +4,14 @@
 // Functions are written as users write them, and both sides of a choice one under the other.
 #![allow(clippy::match_bool, clippy::unused_async, clippy::unused_self)]
 
+use std::pin::pin;
 use std::time::Duration;
 
 use cache_core::memory::MemoryServer;
 use cache_core::{Cache, Env, ErrorKind, Invalidation, ManualClock, cached};
 use cache_tests::gate::{Gates, Op, gated};
 use cache_tests::source::Source;
-use cache_tests::world::{Here, settle};
+use cache_tests::world::{Here, polled, settle};
 use tokio::task::JoinHandle;
 
 #[cached(
@@ -399,4 +400,29 @@ async fn a_waiting_flight_that_is_replaced_is_not_left_behind() {
     assert_eq!(waited.expect("it is woken").expect("no panic"), 1);
     assert_eq!(refreshing.await.expect("no panic"), 1);
     assert_eq!(loading.await.expect("no panic"), 1);
+}
+
+/// Guard G17: an answer to `begin` is heard though the caller that asked is held up.
+#[tokio::test]
+async fn the_answer_to_begin_is_heard_though_its_caller_is_not_polled() {
+    let pair = Pair::new(true);
+    let source = Source::new(1);
+    pair.gates.hold_requests(Op::Begin);
+    let mut asking = pin!(pair.held.scope(raced(&source, 1)));
+    while pair.gates.held_so_far(Op::Begin) == 0 {
+        assert_eq!(polled(1, asking.as_mut()).await, None);
+        settle().await;
+    }
+    pair.gates.open(Op::Begin);
+    // From here on nobody polls it.
+    settle().await;
+    pair.clock.advance(Duration::from_millis(100));
+    settle().await;
+    // The lease is taken: whoever else asks waits for it.
+    let other = call(&pair.other, &source);
+    settle().await;
+    assert_eq!(source.loads(), 0);
+    assert_eq!(asking.await, 1);
+    assert_eq!(other.await.expect("it is there"), 1);
+    assert_eq!(source.loads(), 1);
 }

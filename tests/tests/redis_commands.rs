@@ -23,7 +23,17 @@ struct Fixture {
     _events: Arc<Events>,
 }
 
-fn fixture() -> Fixture {
+/// With a store that knows its server: what it asks for first, it asks by scripts.
+async fn fixture() -> Fixture {
+    let fixture = new_fixture();
+    let (key, tags) = ("another:key:1", names(&["another"]));
+    let begin = Begin::new(key, token(1), &tags);
+    fixture.store.begin(begin).await.unwrap();
+    fixture.store.release(key, token(1)).await.unwrap();
+    fixture
+}
+
+fn new_fixture() -> Fixture {
     let server = RedisServer::start();
     let store = RedisStore::new(&server.url()).unwrap();
     let events = attach(&store);
@@ -64,7 +74,7 @@ impl Fixture {
 
 #[tokio::test]
 async fn a_load_is_stored_and_read_back() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     let empty = fixture.read().await;
     assert_eq!(empty, Reading::new(Found::Nothing, vec![None, None]));
 
@@ -90,7 +100,7 @@ async fn a_load_is_stored_and_read_back() {
 
 #[tokio::test]
 async fn a_known_entry_is_not_sent_again() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     let stamps = fixture.begin(1).await.stamps;
     assert!(fixture.fill(1, b"value").await);
     let read = |known| {
@@ -111,7 +121,7 @@ async fn a_known_entry_is_not_sent_again() {
 
 #[tokio::test]
 async fn what_is_too_large_is_not_sent() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     fixture.begin(1).await;
     assert!(fixture.fill(1, &[7; 1000]).await);
     let read = |limit| {
@@ -138,7 +148,7 @@ async fn what_is_too_large_is_not_sent() {
 
 #[tokio::test]
 async fn one_leads_and_the_others_are_told_for_how_long() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     assert_eq!(fixture.begin(1).await.turn, Turn::Granted);
     let Turn::Held(left) = fixture.begin(2).await.turn else {
         panic!("it is held");
@@ -176,7 +186,7 @@ async fn one_leads_and_the_others_are_told_for_how_long() {
 
 #[tokio::test]
 async fn an_entry_that_was_not_seen_is_handed_back() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     fixture.begin(1).await;
     assert!(fixture.fill(1, b"value").await);
     let there = Turn::Entry(Found::Bytes(entry(token(1), b"value")));
@@ -198,7 +208,7 @@ async fn an_entry_that_was_not_seen_is_handed_back() {
 
 #[tokio::test]
 async fn removal_takes_the_lease_too_and_a_late_fill_is_refused() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     fixture.begin(1).await;
     assert!(fixture.fill(1, b"old").await);
     let seen = Begin::new(KEY, token(2), &fixture.tags).seen(Some(token(1)));
@@ -214,7 +224,7 @@ async fn removal_takes_the_lease_too_and_a_late_fill_is_refused() {
 
 #[tokio::test]
 async fn stamps_are_kept_until_they_are_removed_and_never_come_back() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     let first = fixture.begin(1).await.stamps;
     fixture.store.release(KEY, token(1)).await.unwrap();
     let second = fixture.begin(2).await.stamps;
@@ -229,7 +239,7 @@ async fn stamps_are_kept_until_they_are_removed_and_never_come_back() {
 
 #[tokio::test]
 async fn a_stamp_is_prolonged_only_when_less_than_one_life_is_left() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     let begin = |byte, life| {
         let request = Begin::new("k", token(byte), &fixture.tags)
             .force(true)
@@ -250,8 +260,40 @@ async fn a_stamp_is_prolonged_only_when_less_than_one_life_is_left() {
 }
 
 #[tokio::test]
+async fn what_lasts_is_not_asked_for_its_end_and_is_made_where_it_has_gone() {
+    let fixture = fixture().await;
+    let begin = async |byte, known: &[Option<u64>]| {
+        let request = Begin::new(KEY, token(byte), &fixture.tags)
+            .force(true)
+            .life(MINUTE)
+            .known(known);
+        let before = fixture.server.commands();
+        let beginning = fixture.store.begin(request).await.unwrap();
+        (beginning.stamps, fixture.server.commands() - before)
+    };
+    let (made, all) = begin(1, &[]).await;
+    // It was made by the begin before: from here on its end is known.
+    let (seen, _) = begin(2, &[]).await;
+    assert_eq!(seen, made);
+    let (kept, few) = begin(3, &made).await;
+    assert_eq!(kept, made);
+    assert_eq!(few, all - 4, "neither made nor asked for, each of the two");
+    // It is another's, or gone: what the caller knows is not what is told.
+    fixture
+        .server
+        .command::<()>(&["SET", STAMP, "00000000000000ff"]);
+    let (told, _) = begin(4, &made).await;
+    assert_eq!(told, [Some(0xff), made[1]]);
+    assert!(fixture.pttl(STAMP) > 0);
+    let _: i64 = fixture.server.command(&["DEL", STAMP]);
+    let (told, _) = begin(5, &made).await;
+    assert!(told[0].is_some_and(|stamp| stamp != 0xff) && told[0] != made[0]);
+    assert_eq!(told[1], made[1]);
+}
+
+#[tokio::test]
 async fn every_key_carries_an_expiry() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     for (byte, life) in [Duration::ZERO, MINUTE, Duration::MAX]
         .into_iter()
         .enumerate()
@@ -288,7 +330,7 @@ async fn every_key_carries_an_expiry() {
 
 #[tokio::test]
 async fn garbage_is_a_miss_and_is_replaced() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     let write = |key: &str, text: &str| fixture.server.command::<()>(&["SET", key, text]);
     for garbage in ["x", "twelve bytes", "0000000000000000", "zzzzzzzzzzzzzzzz"] {
         write(ENTRY, garbage);
@@ -324,7 +366,7 @@ async fn garbage_is_a_miss_and_is_replaced() {
 
 #[tokio::test]
 async fn garbage_in_the_place_of_a_lease_holds_nobody_up() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     let long = "g".repeat(32);
     let truncated = &"0123456789abcdef".repeat(2)[..31];
     for (byte, garbage) in [(1, "x"), (2, &long), (3, truncated), (4, "")] {
@@ -340,7 +382,7 @@ async fn garbage_in_the_place_of_a_lease_holds_nobody_up() {
 
 #[tokio::test]
 async fn keys_of_another_type_are_a_miss_and_are_replaced() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     for key in [ENTRY, LEASE, STAMP] {
         let _: i64 = fixture.server.command(&["RPUSH", key, "a", "b"]);
     }
@@ -366,7 +408,7 @@ async fn keys_of_another_type_are_a_miss_and_are_replaced() {
 
 #[tokio::test]
 async fn scripts_that_went_missing_are_sent_again() {
-    let fixture = fixture();
+    let fixture = new_fixture();
     let flush = || fixture.server.command::<()>(&["SCRIPT", "FLUSH"]);
     for byte in 1..4 {
         flush();
@@ -399,11 +441,12 @@ async fn what_is_sent_again_is_sent_with_new_random_numbers() {
         include_str!("../../cache-redis/src/scripts/stamp.lua"),
     ];
     let server = RedisServer::start();
-    let store = RedisStore::new(&server.url()).unwrap();
     let drawn = Arc::new(AtomicU64::new(0));
-    let _events = attach_in(&store, Env::system().with_entropy(Counting(drawn.clone())));
     let tags = names(&["user:1"]);
     let begin = async |byte| {
+        // Only one that knows nothing of its server yet asks by scripts.
+        let store = RedisStore::new(&server.url()).unwrap();
+        let _events = attach_in(&store, Env::system().with_entropy(Counting(drawn.clone())));
         let before = drawn.load(Ordering::Relaxed);
         let request = Begin::new(KEY, token(byte), &tags);
         let beginning = store.begin(request).await.unwrap();
@@ -437,7 +480,7 @@ async fn what_is_sent_again_is_sent_with_new_random_numbers() {
 
 #[tokio::test]
 async fn one_leads_while_scripts_keep_going_missing() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     for number in 0..20 {
         let key = format!("key{number}");
         let begin = async |byte| {
@@ -464,7 +507,7 @@ async fn one_leads_while_scripts_keep_going_missing() {
 
 #[tokio::test]
 async fn nothing_asked_is_nothing_done() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     fixture.store.remove(&[]).await.unwrap();
     fixture.store.invalidate(&[]).await.unwrap();
     let reading = fixture.store.read(Read::new(KEY, &[])).await.unwrap();
@@ -479,7 +522,7 @@ async fn nothing_asked_is_nothing_done() {
 
 #[tokio::test]
 async fn a_store_belongs_to_one_cache() {
-    let fixture = fixture();
+    let fixture = fixture().await;
     let other = RedisStore::new(&fixture.server.url()).unwrap();
     let error = other.probe().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);

@@ -399,7 +399,13 @@ struct Nudge {
 
 impl Wake for Nudge {
     fn wake(self: Arc<Self>) {
-        self.ready.lock().push(self.index);
+        let mut indices = self.ready.lock();
+        indices.push(self.index);
+        // Whoever was the first has woken the batch, which takes all of them when it comes.
+        if indices.len() > 1 {
+            return;
+        }
+        drop(indices);
         let waker = self.ready.lock_waker().clone();
         waker.wake();
     }

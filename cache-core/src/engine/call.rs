@@ -146,7 +146,8 @@ impl Call {
                 }
                 Err(value) => return Prepared::Value(value),
             };
-            match self.plan(&seat, &mut budgets).await {
+            // Apart, like whatever only some calls come to: who only follows needs no room for it.
+            match Box::pin(self.plan(&seat, &mut budgets)).await {
                 Ok((Plan::Elsewhere, _)) => {}
                 Ok((plan, spare)) => {
                     let lead = self.take_off(seat, (plan, spare), budgets.store);
@@ -200,7 +201,7 @@ impl Call {
             let mut other = match turn {
                 Joined::Lead(seat, other) => {
                     if let Some(other) = other {
-                        self.gather(other, budgets).await;
+                        Box::pin(self.gather(other, budgets)).await;
                     }
                     // Another flight may have ended since this call looked.
                     let Some(value) = self.look_again() else {
@@ -218,25 +219,33 @@ impl Call {
                     return Ok(None);
                 }
                 Joined::Aside(other) => {
-                    if let Some(value) = self.look_aside(Worth::Refresh).await {
+                    if let Some(value) = Box::pin(self.look_aside(Worth::Refresh)).await {
                         return Err(value);
                     }
                     other
                 }
             };
             let followed = loop {
-                let before = engine.env.now();
-                let pause = soft.map_or(budgets.waits, |soft| soft.min(budgets.waits));
+                // Only the soft timeout is to the millisecond.
+                let clock = || match soft {
+                    Some(_) => engine.env.now(),
+                    None => engine.env.coarse(),
+                };
+                let before = clock();
+                let late = match soft {
+                    Some(soft) => engine.env.sleep(soft.min(budgets.waits)),
+                    None => engine.env.timeout(budgets.waits),
+                };
                 let ended = self
                     .waits(async {
                         tokio::select! {
                             biased;
                             end = other.end() => Some(end),
-                            () = engine.env.sleep(pause) => None,
+                            () = late => None,
                         }
                     })
                     .await;
-                let waited = engine.env.now().saturating_sub(before);
+                let waited = clock().saturating_sub(before);
                 budgets.waits = budgets.waits.saturating_sub(waited);
                 soft = soft.map(|soft| soft.saturating_sub(waited));
                 if let Some(followed) = ended {
@@ -250,7 +259,7 @@ impl Call {
                     }
                     // Where nobody would have told, this call has to ask for itself.
                     if !self.trusts()
-                        && let Some(value) = self.look_aside(Worth::Fallback).await
+                        && let Some(value) = Box::pin(self.look_aside(Worth::Fallback)).await
                     {
                         return Err(value);
                     }

@@ -87,7 +87,7 @@ pub(super) struct Search<'a> {
     call: &'a Call,
     seat: &'a Seat,
     store: &'a Arc<dyn Store>,
-    key: String,
+    key: Arc<str>,
     /// The call's own tags, and then those that only an entry's header named; a cell for each.
     tags: Vec<String>,
     cells: Vec<Arc<Cell>>,
@@ -119,7 +119,7 @@ impl<'a> Search<'a> {
             call,
             seat,
             store,
-            key,
+            key: key.into(),
             own: tags.len(),
             tags,
             cells,
@@ -364,13 +364,15 @@ impl<'a> Search<'a> {
         let token = EntryId(self.engine.env.draw_wide());
         let settings = &self.call.function.settings;
         let unshared = self.call.function.carrier == Carrier::None;
-        let lease = LeaseGuard::new(self.engine, &self.key, token);
-        let (store, key, wanted) = (Arc::clone(self.store), self.key.clone(), tags.to_vec());
+        let lease = LeaseGuard::new(self.engine, Arc::clone(&self.key), token);
+        let (store, key, wanted) = (Arc::clone(self.store), Arc::clone(&self.key), tags.to_vec());
+        let known: Vec<_> = cells.iter().map(|cell| cell.stamp()).collect();
         let (lasts, life) = (settings.lease, settings.longest());
         let (force, limit) = (self.call.refresh || unshared, self.limit());
         let answer = Box::pin(async move {
             let request = Begin::new(&key, token, &wanted)
                 .seen(seen)
+                .known(&known)
                 .lease(lasts)
                 .life(life)
                 .force(force)

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use super::lease::LeaseGuard;
 use super::outage::Asking;
 use super::{Engine, Step};
+use crate::Result;
 use crate::driver::BoxFuture;
 use crate::flight::Note;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Beginning, Stamp};
-use crate::{Error, ErrorKind, Result};
 
 /// The answer to `begin`: what is asked, and what hangs on it.
 pub(super) struct Hearing {
@@ -28,8 +26,8 @@ impl Hearing {
     ///
     /// Guard G17: `begin` may prolong a stamp, and a node's own write ends what it was told about the
     /// key until it has been read back. What that finds must reach the cell: if another node has
-    /// removed the stamp in between, nothing else ever tells. So it is heard in a task, whatever
-    /// becomes of the caller, and however late its future is polled. Nor is the lease given up before:
+    /// removed the stamp in between, nothing else ever tells. So it is heard whatever becomes of the
+    /// caller, and however late its future is polled: `overhear.rs` sees to that. Nor is the lease given up before:
     /// a release that overtakes the request would leave it to nobody.
     pub(super) async fn heard(self, left: &mut Duration) -> Result<(LeaseGuard, Beginning)> {
         let engine = Arc::clone(&self.engine);
@@ -37,19 +35,7 @@ impl Hearing {
         let outcome = if removed(Guard::G17) {
             self.listen(limit).await
         } else {
-            let (tell, told) = oneshot::channel();
-            engine.env.spawn(async move {
-                let engine = Arc::clone(&self.engine);
-                if tell.send(self.listen(limit).await).is_err() {
-                    engine.sweep_flights();
-                }
-            });
-            told.await.unwrap_or_else(|_| {
-                Err(Error::new(
-                    ErrorKind::Unavailable,
-                    "the cache's driver has ended with its process",
-                ))
-            })
+            engine.overhear(Box::pin(self.listen(limit))).await
         };
         *left = left.saturating_sub(engine.env.now().saturating_sub(before));
         outcome

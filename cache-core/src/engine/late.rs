@@ -113,7 +113,7 @@ impl Engine {
         let settings = function.settings;
         let note = self.note(cells);
         let asked = self.env.coarse();
-        let lease = LeaseGuard::new(&engine, &key, token);
+        let lease = LeaseGuard::new(&engine, key.as_str().into(), token);
         let answer = Box::pin(async move {
             let request = Begin::new(&key, token, &tags)
                 .lease(settings.lease)

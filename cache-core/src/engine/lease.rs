@@ -32,7 +32,7 @@ struct Held {
 
 #[derive(Clone, Debug)]
 struct Lease {
-    key: String,
+    key: Arc<str>,
     lasts: Duration,
     renew_at: Duration,
     renewals: u32,
@@ -54,13 +54,13 @@ impl Engine {
     ///
     /// One task for all leases of the node, so that the load of a plain function, which blocks its
     /// thread, is kept as well.
-    pub(crate) fn keep_lease(&self, key: &str, token: Token, lasts: Duration) {
+    pub(crate) fn keep_lease(&self, key: &Arc<str>, token: Token, lasts: Duration) {
         let start = {
             let mut held = self.leases.lock();
             held.leases.insert(
                 token,
                 Lease {
-                    key: key.to_owned(),
+                    key: Arc::clone(key),
                     lasts,
                     renew_at: self.env.now() + lasts / 3,
                     renewals: 0,
@@ -96,17 +96,18 @@ impl Engine {
     /// Gives a lease up, in the background: at once, or as soon as the store can be reached again,
     /// since everybody else waits for it in vain until then. One task for each; while the store is
     /// out of reach no lease is asked for, so that there are no more than calls were under way.
-    pub(crate) fn release_later(&self, key: String, token: Token) {
+    pub(crate) fn release_later(&self, key: impl Into<Arc<str>>, token: Token) {
         self.leases.forget(token);
         if self.store.is_some() {
             let ends = self.env.now() + LONGEST;
-            self.env.spawn(release(self.me.clone(), key, token, ends));
+            self.env
+                .spawn(release(self.me.clone(), key.into(), token, ends));
         }
     }
 }
 
 /// Asks for the release of a lease until that was done, or the lease has run out by itself.
-async fn release(engine: Weak<Engine>, key: String, token: Token, ends: Duration) {
+async fn release(engine: Weak<Engine>, key: Arc<str>, token: Token, ends: Duration) {
     let mut pause = RELEASES.0;
     loop {
         let Some(engine) = engine.upgrade() else {
@@ -161,7 +162,7 @@ async fn keep(engine: Weak<Engine>, pause: Duration) {
 /// Gives a lease up when it is dropped, unless that was seen to.
 pub(super) struct LeaseGuard {
     engine: Arc<Engine>,
-    key: String,
+    key: Arc<str>,
     pub(super) token: Token,
     armed: bool,
 }
@@ -169,10 +170,10 @@ pub(super) struct LeaseGuard {
 impl LeaseGuard {
     /// Guards a lease that is about to be asked for: a caller that is cancelled before the answer
     /// is there may have been granted it all the same.
-    pub(super) fn new(engine: &Arc<Engine>, key: &str, token: Token) -> Self {
+    pub(super) fn new(engine: &Arc<Engine>, key: Arc<str>, token: Token) -> Self {
         Self {
             engine: Arc::clone(engine),
-            key: key.to_owned(),
+            key,
             token,
             armed: true,
         }
@@ -192,8 +193,7 @@ impl LeaseGuard {
 impl Drop for LeaseGuard {
     fn drop(&mut self) {
         if self.armed {
-            self.engine
-                .release_later(std::mem::take(&mut self.key), self.token);
+            self.engine.release_later(Arc::clone(&self.key), self.token);
         } else {
             self.engine.leases.forget(self.token);
         }

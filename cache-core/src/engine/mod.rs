@@ -20,6 +20,7 @@ mod lead;
 mod lease;
 mod observe;
 mod outage;
+mod overhear;
 mod plan;
 mod queue;
 mod recent;
@@ -53,6 +54,7 @@ pub(crate) use keep::Fate;
 pub(crate) use lead::{Lead, Running};
 use lease::Leases;
 use outage::{Asking, Outage};
+use overhear::Ears;
 pub(crate) use queue::Queue;
 use recent::Recent;
 use report::Reports;
@@ -103,6 +105,7 @@ pub(crate) struct Engine {
     /// What is counted for the cache as a whole.
     pub(crate) totals: Counters,
     leases: Leases,
+    ears: Ears,
     /// About the store, and about values that it can't be given: neither is to drown the other.
     store_complaints: Complaints,
     value_complaints: Complaints,
@@ -153,6 +156,7 @@ impl Engine {
             journal,
             totals: Counters::new(),
             leases: Leases::default(),
+            ears: Ears::default(),
             store_complaints: Complaints::default(),
             value_complaints: Complaints::default(),
             trust: Trust::default(),

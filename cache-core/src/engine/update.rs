@@ -211,7 +211,7 @@ async fn claim(call: &Call, store: &Arc<dyn Store>, left: &mut Duration) -> Clai
         engine: Arc::clone(engine),
         note: engine.note(&cells),
         asked: engine.env.coarse(),
-        lease: LeaseGuard::new(engine, &key, token),
+        lease: LeaseGuard::new(engine, key.as_str().into(), token),
         answer: Box::pin({
             let (store, key) = (Arc::clone(store), key.clone());
             async move {

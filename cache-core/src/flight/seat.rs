@@ -86,8 +86,8 @@ impl Seat {
             Sharing::CallsBefore(standby.point)
         };
         searched
-            .outcome
-            .send_replace(Some(Outcome::Value(standby.value, sharing)));
+            .landing
+            .tell(Outcome::Value(standby.value, sharing));
     }
 
     /// The load is about to be stored: what there was before is served no longer, and `remove` takes

@@ -1,12 +1,12 @@
 //! Tag cells: what this node knows of a tag. All local entries that carry a tag share its cell, so
 //! that invalidating it is one store, however many they are.
 
-use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::mixed::Mixed;
 use super::moves::{Moves, Seen};
 use crate::sabotage::{Guard, removed};
 use crate::store::Stamp;
@@ -223,11 +223,13 @@ impl Cell {
 
 const SHARDS: usize = 16;
 
+type Shard = HashMap<Box<str>, Arc<Cell>, Mixed>;
+
 /// The cells by tag: bounded, so that a flood of tags costs hits, not memory.
 #[derive(Debug)]
 pub(crate) struct Cells {
-    hasher: RandomState,
-    shards: [Mutex<HashMap<Box<str>, Arc<Cell>>>; SHARDS],
+    hasher: Mixed,
+    shards: [Mutex<Shard>; SHARDS],
     most_in_shard: usize,
     ended: Mutex<Ended>,
     moves: Arc<Moves>,
@@ -248,7 +250,7 @@ impl Cells {
     /// A registry for about `most` cells.
     pub(crate) fn new(most: usize) -> Self {
         Self {
-            hasher: RandomState::new(),
+            hasher: Mixed::default(),
             shards: Default::default(),
             most_in_shard: most.div_ceil(SHARDS).max(1),
             ended: Mutex::default(),
@@ -326,7 +328,7 @@ impl Cells {
     }
 
     /// Drops the cells that nothing depends on; if that is not enough, kills some of the others.
-    fn make_room(shard: &mut HashMap<Box<str>, Arc<Cell>>, most: usize) {
+    fn make_room(shard: &mut Shard, most: usize) {
         // Nobody can take a cell out while the shard is locked: a count of one stays one.
         shard.retain(|_, cell| Arc::strong_count(cell) > 1);
         let mut excess = (shard.len() + 1).saturating_sub(most - most / 4);
@@ -344,7 +346,7 @@ impl Cells {
         });
     }
 
-    fn shard(&self, tag: &str) -> MutexGuard<'_, HashMap<Box<str>, Arc<Cell>>> {
+    fn shard(&self, tag: &str) -> MutexGuard<'_, Shard> {
         let hash = self.hasher.hash_one(tag);
         #[allow(clippy::cast_possible_truncation)]
         let shard = hash as usize % SHARDS;

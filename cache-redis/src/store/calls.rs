@@ -1,17 +1,16 @@
 //! What each call sends, and what it makes of the answers.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cache_core::store::{
-    Begin, Beginning, Fill, Found, Read, Reading, Stamp, Token, Turn, Update, Updated,
-};
+use cache_core::store::{Found, Read, Reading, Stamp, Token, Update, Updated};
 use redis::{Pipeline, Value};
 
 use super::{Attached, RedisStore};
 use crate::config::Replicas;
 use crate::connection::{Blame, Link};
 use crate::failure::Failure;
-use crate::keys::{ID, Keys, id_of, stamp_text, token_text};
+use crate::keys::{ID, Keys, stamp_text, token_text};
 use crate::reply::{Replies, is_no_script};
 use crate::scripts::{self, Sending};
 use crate::wire::Packed;
@@ -21,14 +20,21 @@ impl RedisStore {
     /// with the scripts in full and with new random numbers (guard G15). Every part bears that: it
     /// reads, or makes a stamp where none is, or asks for a lease that is the caller's already. `update`
     /// does not, and needs not: it is one script, which has run or has not.
-    async fn run(
+    pub(super) async fn run<C>(
         &self,
         link: &Link,
-        mut build: impl FnMut(Sending) -> Pipeline,
-    ) -> Result<Replies<'_>, Failure> {
-        let mut answers = link.call(&build(Sending::Digest)).await?;
+        mut build: impl FnMut(Sending) -> C,
+    ) -> Result<Replies<'_>, Failure>
+    where
+        C: Into<Packed>,
+    {
+        let mut answers = link.ask(&build(Sending::Digest).into()).await?;
         if answers.0.iter().any(is_no_script) {
-            answers = link.call(&build(Sending::Source)).await?;
+            answers = link.ask(&build(Sending::Source).into()).await?;
+        }
+        if answers.0.iter().any(|v| matches!(v, Value::ServerError(_))) {
+            // Scripts may be refused by now: leases that only scripts give up are not to be taken without.
+            self.attached()?.scripted.store(false, Ordering::Relaxed);
         }
         Ok(self.replies(answers))
     }
@@ -84,96 +90,6 @@ impl RedisStore {
         Ok(usize::try_from(size)
             .unwrap_or_default()
             .max(limit.saturating_add(1)))
-    }
-
-    pub(super) async fn begin_now(&self, request: &Begin<'_>) -> Result<Beginning, Failure> {
-        let attached = self.attached()?;
-        let Attached { keys, env, .. } = attached;
-        let data = attached.data(request.key);
-        let (entry, lease) = (keys.entry(request.key), keys.lease(request.key));
-        let token = token_text(request.token);
-        let seen = request.seen.as_ref().map_or(&[][..], |id| &id.0);
-        let life = millis(request.life);
-        let mut replies = self
-            .run(data, |sending| {
-                let mut commands = Pipeline::new();
-                scripts::LEASE
-                    .start(&mut commands, sending, &[&*entry, &*lease])
-                    .arg(&token)
-                    .arg(millis(request.lease))
-                    .arg(u8::from(request.force))
-                    .arg(seen)
-                    .arg(request.limit.min(LONGEST));
-                for tag in request.tags {
-                    let fresh = env.draw().max(1);
-                    scripts::STAMP
-                        .start(&mut commands, sending, &[keys.stamp(tag)])
-                        .arg(stamp_text(fresh))
-                        .arg(life.saturating_mul(2))
-                        .arg(life);
-                }
-                // Read back, in this order (guard G2): only what a command has read is told of, and
-                // a script that writes has not.
-                range(&mut commands, &entry, ID.start, ID.end - 1);
-                commands.cmd("PTTL").arg(&entry);
-                commands.cmd("GET").arg(&lease);
-                stamps(&mut commands, keys, request.tags);
-                commands
-            })
-            .await?;
-        let turn = replies.turn(request.limit.min(LONGEST))?;
-        let rest = (|| {
-            for _ in request.tags {
-                replies.flag()?;
-            }
-            let back = Back {
-                id: replies.bytes(ID.len())?.unwrap_or_default(),
-                left: replies.left()?,
-                // Whatever somebody has put there.
-                holder: replies.bytes(LONGEST)?,
-            };
-            Ok((back, replies.stamps(request.tags.len())?))
-        })();
-        match rest {
-            // It has changed again at once: what holds now is best asked anew, soon.
-            Ok((back, stamps)) if !back.confirms(&turn, &token) => {
-                Ok(Beginning::new(Turn::Held(Duration::from_millis(1)), stamps))
-            }
-            Ok((back, stamps)) => {
-                let left = back.left.filter(|_| matches!(turn, Turn::Entry(_)));
-                Ok(Beginning::new(turn, stamps).left(left))
-            }
-            Err(failure) => {
-                if turn == Turn::Granted {
-                    // Nobody will load under it: others need not wait for its end.
-                    let _ = self.release_now(request.key, request.token).await;
-                }
-                Err(failure)
-            }
-        }
-    }
-
-    pub(super) async fn fill_now(&self, request: &Fill<'_>) -> Result<bool, Failure> {
-        let attached = self.attached()?;
-        let (keys, data) = (&attached.keys, attached.data(request.key));
-        let (entry, lease) = (keys.entry(request.key), keys.lease(request.key));
-        let token = token_text(request.token);
-        let mut replies = self
-            .run(data, |sending| {
-                let mut commands = Pipeline::new();
-                scripts::FILL
-                    .start(&mut commands, sending, &[&*entry, &*lease])
-                    .arg(&token)
-                    .arg(request.bytes)
-                    .arg(millis(request.life));
-                // Read back (guard G3).
-                range(&mut commands, &entry, ID.start, ID.end - 1);
-                commands
-            })
-            .await?;
-        let stored = replies.flag()?;
-        let id = replies.bytes(ID.len())?.unwrap_or_default();
-        Ok(stored && Some(&*id) == id_of(request.bytes))
     }
 
     pub(super) async fn update_now(&self, request: &Update<'_>) -> Result<Updated, Failure> {
@@ -330,28 +246,8 @@ impl RedisStore {
     }
 }
 
-/// What `begin` has read back.
-struct Back {
-    id: Vec<u8>,
-    left: Option<Duration>,
-    holder: Option<Vec<u8>>,
-}
-
-impl Back {
-    /// Whether it is still as the script said.
-    fn confirms(&self, turn: &Turn, token: &str) -> bool {
-        match turn {
-            Turn::Granted => self.holder.as_deref() == Some(token.as_bytes()),
-            Turn::Entry(Found::Bytes(bytes)) => id_of(bytes) == Some(&*self.id),
-            // Gone or filled in between, it would be waited for in vain.
-            Turn::Held(_) => self.holder.is_some(),
-            _ => true,
-        }
-    }
-}
-
 /// Redis's own bound on a string, far below where its numbers end.
-const LONGEST: usize = 512 << 20;
+pub(super) const LONGEST: usize = 512 << 20;
 
 /// Room for what a lookup asks.
 fn lookup(request: &Read<'_>) -> Packed {
@@ -383,12 +279,12 @@ fn told(request: &Read<'_>, replies: &mut Replies<'_>) -> Result<Option<Duration
 }
 
 /// Asks for the bytes from `first` to `last`, both included.
-fn range(commands: &mut Pipeline, entry: &str, first: usize, last: usize) {
+pub(super) fn range(commands: &mut Pipeline, entry: &str, first: usize, last: usize) {
     commands.cmd("GETRANGE").arg(entry).arg(first).arg(last);
 }
 
 /// Asks for stamps. Missing ones, and keys of another type, are nil.
-fn stamps(commands: &mut Pipeline, keys: &Keys, tags: &[String]) {
+pub(super) fn stamps(commands: &mut Pipeline, keys: &Keys, tags: &[String]) {
     if tags.is_empty() {
         return;
     }
@@ -400,7 +296,7 @@ fn stamps(commands: &mut Pipeline, keys: &Keys, tags: &[String]) {
 
 /// An expiry in Redis's words: at least one millisecond, and at most a century, beyond which Redis
 /// refuses it.
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     const CENTURY: u128 = 100 * 365 * 24 * 60 * 60 * 1000;
     u64::try_from(duration.as_millis().clamp(1, CENTURY)).unwrap_or(1)
 }

@@ -45,6 +45,14 @@ impl Packed {
         self
     }
 
+    /// Bytes as an argument.
+    pub(crate) fn bytes_argument(&mut self, bytes: &[u8]) -> &mut Self {
+        self.head(b'$', bytes.len());
+        self.bytes.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(b"\r\n");
+        self
+    }
+
     /// A number as an argument.
     pub(crate) fn number(&mut self, number: usize) -> &mut Self {
         let mut digits = [0; 20];
@@ -66,6 +74,12 @@ impl From<&Cmd> for Packed {
             bytes: command.get_packed_command(),
             commands: 1,
         }
+    }
+}
+
+impl From<Pipeline> for Packed {
+    fn from(commands: Pipeline) -> Self {
+        Self::from(&commands)
     }
 }
 
