@@ -44,7 +44,7 @@ impl RedisStore {
             let mut commands = lookup(request);
             keys.range(&mut commands, request.key, ID.start, ID.end - 1);
             rest(&mut commands, keys, request);
-            let mut replies = self.replies(data.ask(&commands).await?);
+            let mut replies = self.replies(data.ask(commands).await?);
             let id = replies.bytes(ID.len())?.unwrap_or_default();
             let left = told(request, &mut replies)?;
             let stamps = replies.stamps(request.tags.len())?;
@@ -60,14 +60,18 @@ impl RedisStore {
         // Replaced in between, it has more left than what was read; but then that is told, before
         // this very answer.
         rest(&mut commands, keys, request);
-        let mut replies = self.replies(data.ask(&commands).await?);
+        let mut replies = self.replies(data.ask(commands).await?);
         let known = request.known.as_ref().map(|id| id.0.as_slice());
         let found = replies.entry(limit, known)?;
         let left = told(request, &mut replies)?;
         let stamps = replies.stamps(request.tags.len())?;
         let found = match found {
             Some(found) => found,
-            None => Found::TooLarge(self.size(data, &keys.entry(request.key), limit).await?),
+            // On the heap, so that it takes no room in every reading.
+            None => {
+                let entry = keys.entry(request.key);
+                Found::TooLarge(Box::pin(self.size(data, &entry, limit)).await?)
+            }
         };
         let left = left.filter(|_| found != Found::Nothing);
         Ok(Reading::new(found, stamps).left(left))
