@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -18,16 +19,25 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// Those that are still to come, by their numbers.
-static MOMENTS: LazyLock<Mutex<HashMap<u64, Arc<Moment>>>> = LazyLock::new(Mutex::default);
+static MOMENTS: LazyLock<Mutex<HashMap<Number, Arc<Moment>>>> = LazyLock::new(Mutex::default);
+/// How many threads there were.
+static THREADS: AtomicU64 = AtomicU64::new(0);
+/// How many moments there are at one time: threads that share none don't get into each other's way.
+const AT_ONCE: u64 = 8;
+
+/// A moment's number, and which of those at one time it is.
+type Number = (u64, u64);
 
 thread_local! {
+    /// Which of those at one time this thread's deadlines are given.
+    static OURS: u64 = THREADS.fetch_add(1, Ordering::Relaxed) % AT_ONCE;
     /// The last one that a deadline of this thread was given: the next one's is mostly the same.
     static LAST: RefCell<Option<Arc<Moment>>> = const { RefCell::new(None) };
 }
 
 /// A moment at which deadlines end.
 struct Moment {
-    number: u64,
+    number: Number,
     sleepers: Mutex<Sleepers>,
 }
 
@@ -43,7 +53,7 @@ struct Sleepers {
 
 /// Ends at a moment.
 pub(crate) struct Deadline {
-    number: u64,
+    number: Number,
     place: Option<(Arc<Moment>, usize)>,
 }
 
@@ -51,10 +61,11 @@ impl Deadline {
     /// After so long, or up to two moments later.
     pub(crate) fn new(duration: Duration) -> Self {
         let ends = ORIGIN.elapsed() + duration;
+        let number = ends.as_secs() * IN_A_SECOND
+            + u64::from(ends.subsec_nanos() / APART.subsec_nanos())
+            + 1;
         Self {
-            number: ends.as_secs() * IN_A_SECOND
-                + u64::from(ends.subsec_nanos() / APART.subsec_nanos())
-                + 1,
+            number: (number, OURS.try_with(|ours| *ours).unwrap_or_default()),
             place: None,
         }
     }
@@ -111,7 +122,7 @@ impl Drop for Deadline {
 
 impl Moment {
     /// The one of this number. Its timer is set when somebody first asks for it.
-    fn numbered(number: u64) -> Arc<Self> {
+    fn numbered(number: Number) -> Arc<Self> {
         let find = |last: &RefCell<Option<Arc<Self>>>| {
             // Nothing that is called here comes back here.
             let mut last = last.try_borrow_mut().ok()?;
@@ -127,10 +138,10 @@ impl Moment {
         found.unwrap_or_else(|| Self::among_all(number))
     }
 
-    fn among_all(number: u64) -> Arc<Self> {
+    fn among_all(number: Number) -> Arc<Self> {
         let mut moments = all();
         let moment = moments.entry(number).or_insert_with(|| {
-            let ends = *ORIGIN + APART * u32::try_from(number).unwrap_or(u32::MAX);
+            let ends = *ORIGIN + APART * u32::try_from(number.0).unwrap_or(u32::MAX);
             driver::handle().spawn(end(number, ends));
             Arc::new(Self {
                 number,
@@ -156,7 +167,7 @@ impl Moment {
 }
 
 /// Ends a moment.
-async fn end(number: u64, ends: Instant) {
+async fn end(number: Number, ends: Instant) {
     tokio::time::sleep_until(ends.into()).await;
     let ended = all().remove(&number);
     if let Some(moment) = ended {
@@ -164,7 +175,7 @@ async fn end(number: u64, ends: Instant) {
     }
 }
 
-fn all() -> MutexGuard<'static, HashMap<u64, Arc<Moment>>> {
+fn all() -> MutexGuard<'static, HashMap<Number, Arc<Moment>>> {
     MOMENTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -67,11 +67,7 @@ impl RedisStore {
         let stamps = replies.stamps(request.tags.len())?;
         let found = match found {
             Some(found) => found,
-            // On the heap, so that it takes no room in every reading.
-            None => {
-                let entry = keys.entry(request.key);
-                Found::TooLarge(Box::pin(self.size(data, &entry, limit)).await?)
-            }
+            None => Found::TooLarge(self.size(data, &keys.entry(request.key), limit).await?),
         };
         let left = left.filter(|_| found != Found::Nothing);
         Ok(Reading::new(found, stamps).left(left))

@@ -17,7 +17,7 @@ pub(super) type Answer = RedisResult<Vec<Value>>;
 pub(super) struct Told(Arc<Mutex<Slot>>);
 
 /// Gives it. Dropped without having done so, it says that there will be none.
-pub(super) struct Tell(Arc<Mutex<Slot>>);
+pub(super) struct Tell(Option<Arc<Mutex<Slot>>>);
 
 /// Who is to be woken, and by whom.
 pub(super) struct Waiter {
@@ -34,30 +34,25 @@ struct Slot {
 /// The two ends of a way.
 pub(super) fn way() -> (Tell, Told) {
     let slot = Arc::default();
-    (Tell(Arc::clone(&slot)), Told(slot))
+    (Tell(Some(Arc::clone(&slot))), Told(slot))
 }
 
 impl Tell {
     /// Gives the answer. Who waits for it is to be woken by whoever gave it.
-    pub(super) fn tell(self, answer: Answer) -> Option<Waiter> {
+    pub(super) fn tell(mut self, answer: Answer) -> Option<Waiter> {
         self.put(answer)
     }
 
-    fn put(&self, answer: Answer) -> Option<Waiter> {
-        let mut slot = lock(&self.0);
-        if slot.answer.is_none() {
-            slot.answer = Some(answer);
-        }
+    fn put(&mut self, answer: Answer) -> Option<Waiter> {
+        let slot = self.0.take()?;
+        let mut slot = lock(&slot);
+        slot.answer = Some(answer);
         slot.waiter.take()
     }
 }
 
 impl Drop for Tell {
     fn drop(&mut self) {
-        // Of an answer that was given nobody is left to be told.
-        if Arc::strong_count(&self.0) == 1 {
-            return;
-        }
         if let Some(waiter) = self.put(Err(closed())) {
             waiter.waker.wake();
         }
@@ -97,7 +92,9 @@ pub(super) fn wake(waiters: &mut Vec<Waiter>) {
             relays.push(relay);
         }
     }
-    relays.iter().for_each(|relay| relay.ring());
+    for relay in relays {
+        relay.ring();
+    }
 }
 
 fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {

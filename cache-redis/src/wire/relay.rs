@@ -17,7 +17,7 @@ static RELAYS: LazyLock<Mutex<HashMap<Id, Weak<Relay>>>> = LazyLock::new(Mutex::
 
 thread_local! {
     /// The last one that was asked for on this thread.
-    static LAST: RefCell<Option<(Id, Weak<Relay>)>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<(Id, Arc<Relay>)>> = const { RefCell::new(None) };
 }
 
 /// A runtime's.
@@ -46,21 +46,20 @@ impl Relay {
     /// nobody has lost anything.
     pub(super) fn of(waker: &Waker) -> Option<Arc<Self>> {
         let runtime = Handle::try_current().ok()?;
-        let relay = LAST
-            .try_with(|last| {
-                let mut last = last.try_borrow_mut().ok()?;
-                let known = last.as_ref().filter(|(id, _)| *id == runtime.id());
-                if let Some(relay) = known.and_then(|(_, relay)| relay.upgrade()) {
-                    return Some(relay);
-                }
-                let relay = Self::at(&runtime);
-                *last = Some((runtime.id(), Arc::downgrade(&relay)));
-                Some(relay)
-            })
-            .ok()
-            .flatten()?;
-        let is_task = |task: &&RawWakerVTable| ptr::eq(*task, waker.vtable());
-        relay.task.get().is_some_and(is_task).then_some(relay)
+        let of_last = |last: &RefCell<Option<(Id, Arc<Self>)>>| {
+            let mut last = last.try_borrow_mut().ok()?;
+            if last.as_ref().is_none_or(|(id, _)| *id != runtime.id()) {
+                *last = Some((runtime.id(), Self::at(&runtime)));
+            }
+            let (_, relay) = last.as_ref()?;
+            let is_task = |task: &&RawWakerVTable| ptr::eq(*task, waker.vtable());
+            relay
+                .task
+                .get()
+                .is_some_and(is_task)
+                .then(|| Arc::clone(relay))
+        };
+        LAST.try_with(of_last).ok().flatten()
     }
 
     fn at(runtime: &Handle) -> Arc<Self> {
