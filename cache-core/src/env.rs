@@ -2,10 +2,13 @@
 //! simulation can drive the code that production runs.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::deadlines::{self, Deadline};
 use crate::driver::{self, BoxFuture};
 use crate::local::nanoseconds;
 
@@ -103,6 +106,16 @@ impl Env {
         self.clock.get().timeout(duration)
     }
 
+    /// The same, without an allocation where the clock is the machine's.
+    pub(crate) fn bound(&self, duration: Duration) -> Bound {
+        match &self.clock {
+            Time::System(_) if duration <= deadlines::LONGEST => {
+                Bound::Shared(Deadline::new(duration))
+            }
+            _ => Bound::Own(self.timeout(duration)),
+        }
+    }
+
     /// 64 random bits.
     pub fn draw(&self) -> u64 {
         self.entropy.draw()
@@ -140,6 +153,24 @@ impl Time {
         match self {
             Self::System(clock) => clock,
             Self::Other(clock) => &**clock,
+        }
+    }
+}
+
+/// The end of a span of time.
+pub(crate) enum Bound {
+    /// With a timer that others share.
+    Shared(Deadline),
+    Own(BoxFuture<'static, ()>),
+}
+
+impl Future for Bound {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        match &mut *self {
+            Self::Shared(deadline) => Pin::new(deadline).poll(context),
+            Self::Own(timeout) => timeout.as_mut().poll(context),
         }
     }
 }

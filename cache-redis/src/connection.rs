@@ -157,11 +157,11 @@ impl Link {
     ///
     /// Dropped before the answers came, it leaves the connection as it is, but has it checked.
     pub(crate) async fn call(&self, commands: &Pipeline) -> Result<(Vec<Value>, Blame), Failure> {
-        self.ask(&commands.into()).await
+        self.ask(commands.into()).await
     }
 
     /// The same with commands that are packed already.
-    pub(crate) async fn ask(&self, commands: &Packed) -> Result<(Vec<Value>, Blame), Failure> {
+    pub(crate) async fn ask(&self, commands: Packed) -> Result<(Vec<Value>, Blame), Failure> {
         let (values, blame) = self.exchange(commands).await?;
         // After a failover the old primary's connections stay open: only a new one finds the new
         // primary.
@@ -172,18 +172,19 @@ impl Link {
     }
 
     /// The same, where a server that takes no writes is no reason to end the connection.
-    pub(crate) async fn exchange(&self, commands: &Packed) -> Result<(Vec<Value>, Blame), Failure> {
+    pub(crate) async fn exchange(&self, commands: Packed) -> Result<(Vec<Value>, Blame), Failure> {
         let mut call = Unanswered {
             live: self.live().await?,
             shared: &self.shared,
             answered: false,
         };
+        let asked = commands.commands();
         let outcome = call.live.connection.ask(commands).await;
         call.answered = true;
         let blame = Shared::blame(&call.live.state);
         match outcome {
             Ok(values) => {
-                if values.len() == commands.commands() {
+                if values.len() == asked {
                     Ok((values, blame))
                 } else {
                     let failure = Failure::strange("the server's answers don't match the commands");

@@ -3,13 +3,14 @@
 //! there, and pushes act where they stand between them.
 //!
 //! The driver, a task of the store's own, reads, and writes what can't be written at once. Who asks while
-//! nothing is under way writes by itself; who asks while something is first lets its executor come round
-//! once, and then writes what all who came meanwhile have left beside its own request
+//! nothing is under way writes by itself. Who asks while something is, and is the first to do so, lets its
+//! executor come round once, and then writes what all who came meanwhile have left beside its own request
 //! (docs/decisions/0025-gathering.md).
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,12 +18,14 @@ use std::task::{Context, Poll, Waker};
 
 use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::sync::oneshot;
 
+use self::answer::{Tell, Waiter, wake, way};
 use self::frame::{Framed, Garbage, Scan};
 use crate::coherence::PushHandler;
 
+mod answer;
 mod frame;
+mod relay;
 mod request;
 
 pub(crate) use request::Packed;
@@ -33,8 +36,8 @@ const MOST_WAITING: usize = 64 << 20;
 const ROOM: usize = 64 << 10;
 /// A string longer than this is read into a place of its own.
 const LARGE: usize = 8 << 10;
-/// Up to how many requests under way, its own among them, a caller writes by itself.
-const IDLE: usize = 1;
+/// How many requests wait for company: the server is to answer some while others are still being asked.
+const MOST_GATHERED: usize = 16;
 
 /// What a connection runs over.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -56,8 +59,8 @@ pub(crate) struct Driver {
 struct Shared {
     desk: Mutex<Desk>,
     line: Mutex<Line>,
-    /// How many wait for answers.
-    open: AtomicUsize,
+    /// How long the last string was that was an answer, up to `LARGE`.
+    usual: AtomicUsize,
     /// The driver's; none before it was polled.
     waker: Mutex<Option<Waker>>,
 }
@@ -69,6 +72,10 @@ struct Desk {
     asked: Vec<Asked>,
     /// How often it was cleared.
     cleared: u64,
+    /// Something was asked and not answered: when the answer comes, the driver sends what lies here. It
+    /// says that there is nothing with the desk in its hands, so that nothing is left there that
+    /// nobody comes for.
+    busy: bool,
     /// Nothing can be asked any more.
     closed: bool,
 }
@@ -77,7 +84,10 @@ struct Desk {
 struct Asked {
     answers: usize,
     got: Vec<Value>,
-    tell: oneshot::Sender<RedisResult<Vec<Value>>>,
+    /// Where its first string is put, mostly the request's own: made and freed by one thread, which costs the
+    /// allocator far less than what goes from one to another.
+    place: Vec<u8>,
+    tell: Tell,
 }
 
 /// The connection's two directions.
@@ -96,6 +106,8 @@ struct Line {
     taken: usize,
     scan: Scan,
     long: Option<Long>,
+    /// Who is to be woken for what was read.
+    told: Vec<Waiter>,
 }
 
 /// A long string that is being read.
@@ -147,8 +159,9 @@ pub(crate) fn wire(stream: impl Stream + 'static, pushes: Option<PushHandler>) -
             taken: 0,
             scan: Scan::default(),
             long: None,
+            told: Vec::new(),
         }),
-        open: AtomicUsize::new(0),
+        usual: AtomicUsize::new(0),
         waker: Mutex::new(None),
     });
     let wire = Wire {
@@ -159,13 +172,17 @@ pub(crate) fn wire(stream: impl Stream + 'static, pushes: Option<PushHandler>) -
 
 impl Wire {
     /// Asks, and waits for an answer to each command; errors of the server are among them.
-    pub(crate) async fn ask(&self, request: &Packed) -> RedisResult<Vec<Value>> {
+    pub(crate) async fn ask(&self, request: Packed) -> RedisResult<Vec<Value>> {
         let answers = request.commands();
         if answers == 0 {
             return Ok(Vec::new());
         }
-        let (tell, told) = oneshot::channel();
-        let round = {
+        let (tell, told) = way();
+        let mut bytes = request.into_bytes();
+        // Room for what is likely to come.
+        let usual = self.shared.usual.load(Ordering::Relaxed);
+        let larger = (bytes.capacity() < usual).then(|| Vec::with_capacity(usual));
+        let (turn, round) = {
             let mut desk = lock(&self.shared.desk);
             if desk.closed {
                 return Err(closed());
@@ -174,26 +191,42 @@ impl Wire {
                 let what = "the server takes nothing: too much waits to be sent to it";
                 return Err(io::Error::other(what).into());
             }
-            desk.bytes.extend_from_slice(request.bytes());
+            let is_full = desk.asked.len() + 1 == MOST_GATHERED;
+            let turn = if !mem::replace(&mut desk.busy, true) || is_full {
+                Turn::Now
+            } else if desk.asked.is_empty() {
+                Turn::Round
+            } else {
+                Turn::Others
+            };
+            desk.bytes.extend_from_slice(&bytes);
+            bytes.clear();
             desk.asked.push(Asked {
                 answers,
                 got: Vec::with_capacity(answers),
+                place: larger.unwrap_or(bytes),
                 tell,
             });
-            desk.cleared
+            (turn, desk.cleared)
         };
         let unsent = Unsent {
             shared: &self.shared,
             round,
         };
-        let open = Open::new(&self.shared.open);
-        if self.shared.open.load(Ordering::Relaxed) > IDLE {
-            once_round().await;
+        match turn {
+            Turn::Now => drop(unsent),
+            Turn::Round => {
+                once_round().await;
+                drop(unsent);
+            }
+            Turn::Others => {
+                let answer = told.await;
+                // Whatever is answered was sent.
+                mem::forget(unsent);
+                return answer;
+            }
         }
-        drop(unsent);
-        let told = told.await;
-        drop(open);
-        told.unwrap_or_else(|_| Err(closed()))
+        told.await
     }
 
     /// An answer to each of these commands.
@@ -201,22 +234,33 @@ impl Wire {
         &self,
         commands: &Pipeline,
     ) -> RedisResult<Vec<Value>> {
-        self.ask(&commands.into()).await
+        self.ask(commands.into()).await
     }
 
     /// The answer to one command.
     pub(crate) async fn send_packed_command(&self, command: &Cmd) -> RedisResult<Value> {
-        let answer = self.ask(&command.into()).await?.pop();
+        let answer = self.ask(command.into()).await?.pop();
         answer.ok_or_else(closed)
     }
 }
 
-/// Lets whatever else is ready on this executor run. Nobody relies on anybody else's coming round: an
-/// executor that is held up, by a function that blocks its thread, holds up its own requests only.
+/// Who sends a request.
+enum Turn {
+    /// Who asked, at once: nothing is under way, or enough has been gathered.
+    Now,
+    /// Who asked, as the first while something is under way, once its executor has come round.
+    Round,
+    /// The first one, or the driver: when there is an answer to what is under way, which is before there can be
+    /// one to this request. So an executor that is held up, and the first one's request with it, holds
+    /// up nobody else.
+    Others,
+}
+
+/// Lets whatever else is ready on this executor run.
 fn once_round() -> impl Future<Output = ()> {
     let mut is_back = false;
     poll_fn(move |context| {
-        if std::mem::replace(&mut is_back, true) {
+        if mem::replace(&mut is_back, true) {
             return Poll::Ready(());
         }
         // Not `yield_now` of tokio: that waits for the thread's own runtime to come round, which it does
@@ -238,22 +282,6 @@ impl Drop for Unsent<'_> {
         if lock(&self.shared.desk).cleared == self.round {
             self.shared.send();
         }
-    }
-}
-
-/// Somebody waits for answers, for as long as this lives.
-struct Open<'a>(&'a AtomicUsize);
-
-impl<'a> Open<'a> {
-    fn new(open: &'a AtomicUsize) -> Self {
-        open.fetch_add(1, Ordering::Relaxed);
-        Self(open)
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -289,7 +317,7 @@ impl Future for Driver {
             }
         }
         let mut line = lock(&shared.line);
-        match line.turn(&shared.desk, context) {
+        match line.turn(shared, context) {
             Ok(()) => Poll::Pending,
             Err(end) => {
                 line.close(&shared.desk, &end);
@@ -309,11 +337,19 @@ impl Drop for Driver {
 impl Line {
     /// Reads and writes whatever can be. Both are tried each time: a server that waits for its answers
     /// to be read takes no more requests.
-    fn turn(&mut self, desk: &Mutex<Desk>, context: &mut Context<'_>) -> Result<(), End> {
+    fn turn(&mut self, shared: &Shared, context: &mut Context<'_>) -> Result<(), End> {
         loop {
-            let read = self.read(context)?;
-            let written = self.write(desk, context)?;
-            if read.is_pending() && (written.is_pending() || lock(desk).asked.is_empty()) {
+            let read = self.read(&shared.usual, context)?;
+            let written = self.write(&shared.desk, context)?;
+            if !read.is_pending() {
+                continue;
+            }
+            if written.is_pending() {
+                return Ok(());
+            }
+            let mut desk = lock(&shared.desk);
+            if desk.asked.is_empty() {
+                desk.busy = !self.waiting.is_empty();
                 return Ok(());
             }
         }
@@ -331,7 +367,7 @@ impl Line {
                 self.sent = 0;
                 let mut desk = lock(desk);
                 // In one step: what is sent first is answered first.
-                std::mem::swap(&mut self.sending, &mut desk.bytes);
+                mem::swap(&mut self.sending, &mut desk.bytes);
                 self.waiting.extend(desk.asked.drain(..));
                 desk.cleared += 1;
                 if desk.bytes.capacity() > 16 * ROOM {
@@ -366,7 +402,7 @@ impl Line {
     }
 
     /// Reads what is there, and gives each answer to who waits for it.
-    fn read(&mut self, context: &mut Context<'_>) -> Result<Poll<()>, End> {
+    fn read(&mut self, usual: &AtomicUsize, context: &mut Context<'_>) -> Result<Poll<()>, End> {
         let Some(stream) = &mut self.stream else {
             return Ok(Poll::Pending);
         };
@@ -389,12 +425,14 @@ impl Line {
         if count == 0 {
             return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
         }
-        self.hear()?;
+        let heard = self.hear(usual);
+        wake(&mut self.told);
+        heard?;
         Ok(Poll::Ready(()))
     }
 
     /// Takes the answers that are there in full.
-    fn hear(&mut self) -> Result<(), End> {
+    fn hear(&mut self, usual: &AtomicUsize) -> Result<(), End> {
         if let Some(long) = self
             .long
             .take_if(|long| long.bytes.len() >= long.length + 2)
@@ -413,6 +451,19 @@ impl Line {
                 Framed::Whole(value, end) => {
                     self.taken += end;
                     self.answer(value);
+                }
+                Framed::String(range) => {
+                    let (start, end) = (self.taken + range.start, self.taken + range.end);
+                    let first = self.waiting.front_mut();
+                    let mut bytes =
+                        first.map_or_else(Vec::new, |first| mem::take(&mut first.place));
+                    bytes.extend_from_slice(&self.heard[start..end]);
+                    self.taken = end + 2;
+                    let length = bytes.len().min(LARGE);
+                    if usual.load(Ordering::Relaxed) != length {
+                        usual.store(length, Ordering::Relaxed);
+                    }
+                    self.answer(Value::BulkString(bytes));
                 }
                 Framed::Long(length, before) if length > LARGE => {
                     let mut bytes = Vec::with_capacity((length + 2).min(4 * ROOM));
@@ -456,8 +507,7 @@ impl Line {
         if first.got.len() == first.answers
             && let Some(asked) = self.waiting.pop_front()
         {
-            // Whoever no longer waits does not want it.
-            let _ = asked.tell.send(Ok(asked.got));
+            self.told.extend(asked.tell.tell(Ok(asked.got)));
         }
     }
 
@@ -467,12 +517,13 @@ impl Line {
             let mut desk = lock(desk);
             desk.closed = true;
             desk.bytes = Vec::new();
-            std::mem::take(&mut desk.asked)
+            mem::take(&mut desk.asked)
         };
         self.stream = None;
         for asked in self.waiting.drain(..).chain(unsent) {
-            let _ = asked.tell.send(Err(end.error()));
+            self.told.extend(asked.tell.tell(Err(end.error())));
         }
+        wake(&mut self.told);
     }
 }
 

@@ -339,7 +339,7 @@ impl Engine {
         let answered = tokio::select! {
             biased;
             answer = asked => Some(answer),
-            () = self.env.timeout(*left) => None,
+            () = self.env.bound(*left) => None,
         };
         let budget = *left;
         *left = match answered {

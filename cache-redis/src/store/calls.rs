@@ -50,7 +50,7 @@ impl RedisStore {
             let mut commands = lookup(request);
             keys.range(&mut commands, request.key, ID.start, ID.end - 1);
             rest(&mut commands, keys, request);
-            let mut replies = self.replies(data.ask(&commands).await?);
+            let mut replies = self.replies(data.ask(commands).await?);
             let id = replies.bytes(ID.len())?.unwrap_or_default();
             let left = told(request, &mut replies)?;
             let stamps = replies.stamps(request.tags.len())?;
@@ -66,7 +66,7 @@ impl RedisStore {
         // Replaced in between, it has more left than what was read; but then that is told, before
         // this very answer.
         rest(&mut commands, keys, request);
-        let mut replies = self.replies(data.ask(&commands).await?);
+        let mut replies = self.replies(data.ask(commands).await?);
         let known = request.known.as_ref().map(|id| id.0.as_slice());
         let found = replies.entry(limit, known)?;
         let left = told(request, &mut replies)?;

@@ -24,10 +24,10 @@ impl RedisStore {
         let attached = self.attached()?;
         let link = &attached.invalidation;
         let build = |sending| fleet::commands(report, &attached.keys, sending);
-        let mut answers = link.exchange(&(&build(Sending::Digest)).into()).await?;
+        let mut answers = link.exchange((&build(Sending::Digest)).into()).await?;
         if answers.0.iter().any(is_no_script) {
             // All of it once more: the parts that were added are known by the report's sequence.
-            answers = link.exchange(&(&build(Sending::Source)).into()).await?;
+            answers = link.exchange((&build(Sending::Source)).into()).await?;
         }
         let read_only = answers.0.iter().find(|answer| is_read_only(answer));
         if let Some(Value::ServerError(error)) = read_only {

@@ -1,6 +1,8 @@
 //! Where an answer of Redis ends, found as its bytes come: what is not yet all there is never looked at
 //! twice, and what can't be Redis's protocol is refused before room is made for it.
 
+use std::ops::Range;
+
 use redis::Value;
 
 /// The most bytes of one answer: a string of Redis's longest, and what is around it.
@@ -19,6 +21,8 @@ pub(super) struct Garbage;
 pub(super) enum Framed {
     /// An answer, in this many bytes.
     Whole(Value, usize),
+    /// A string, which is in these bytes; its line's end follows.
+    String(Range<usize>),
     /// A string of this many bytes, after so many for its length; not all of it is there.
     Long(usize, usize),
     /// More is needed.
@@ -97,10 +101,7 @@ fn simple(bytes: &[u8]) -> Result<Option<Framed>, Garbage> {
     };
     let end = after + length;
     Ok(Some(match bytes.get(end..end + 2) {
-        Some(b"\r\n") => {
-            let value = Value::BulkString(bytes[after..end].to_vec());
-            Framed::Whole(value, end + 2)
-        }
+        Some(b"\r\n") => Framed::String(after..end),
         Some(_) => return Err(Garbage),
         None => Framed::Long(length, after),
     }))
@@ -150,12 +151,20 @@ mod tests {
         let mut scan = Scan::default();
         for end in 0..bytes.len() {
             let framed = scan.next(&bytes[..end]).unwrap();
-            assert!(!matches!(framed, Framed::Whole(..)), "{framed:?} at {end}");
+            assert!(
+                matches!(framed, Framed::Part | Framed::Long(..)),
+                "{framed:?} at {end}"
+            );
         }
         // And what follows belongs to the next one.
         let more = [bytes, b"+more\r\n"].concat();
-        let Framed::Whole(value, end) = scan.next(&more).unwrap() else {
-            panic!("no answer in {bytes:?}");
+        let (value, end) = match scan.next(&more).unwrap() {
+            Framed::Whole(value, end) => (value, end),
+            Framed::String(range) => (
+                Value::BulkString(more[range.clone()].to_vec()),
+                range.end + 2,
+            ),
+            other => panic!("no answer in {bytes:?}: {other:?}"),
         };
         assert_eq!(end, bytes.len());
         assert_eq!(value, redis::parse_redis_value(bytes).unwrap());

@@ -4,7 +4,7 @@
 use redis::{Cmd, Pipeline};
 
 /// Commands in Redis's form.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Packed {
     bytes: Vec<u8>,
     commands: usize,
@@ -24,8 +24,8 @@ impl Packed {
         self.commands
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// Begins a command of this name, with so many arguments, which follow.

@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
@@ -24,7 +24,7 @@ type Answer<'a> = Pin<Box<dyn Future<Output = RedisResult<Vec<Value>>> + 'a>>;
 
 /// Asks, as a caller that waits from here on.
 fn asked<'a>(wire: &'a Wire, what: &'a Packed) -> Answer<'a> {
-    let mut answer: Answer<'a> = Box::pin(wire.ask(what));
+    let mut answer: Answer<'a> = Box::pin(wire.ask(what.clone()));
     assert!(poll(&mut answer).is_pending());
     answer
 }
@@ -70,10 +70,11 @@ async fn who_asks_while_nothing_is_under_way_is_sent_at_once_and_the_others_toge
         answers.push(asked(&wire, &ping));
     }
     assert_eq!(arrived(&mut server), "");
-    // The first whose executor comes round, whoever that is.
-    assert!(poll(&mut answers[2]).is_pending());
+    // The first of them, once its executor has come round.
+    assert!(poll(&mut answers[3]).is_pending());
+    assert_eq!(arrived(&mut server), "");
+    assert!(poll(&mut answers[1]).is_pending());
     assert_eq!(arrived(&mut server).matches("PING").count(), 4);
-    // The others find that they need not.
     assert!(answers.iter_mut().all(|answer| poll(answer).is_pending()));
     assert_eq!(arrived(&mut server), "");
 
@@ -86,6 +87,53 @@ async fn who_asks_while_nothing_is_under_way_is_sent_at_once_and_the_others_toge
     // Nothing is under way any more.
     let _answer = asked(&wire, &ping);
     assert_eq!(arrived(&mut server).matches("PING").count(), 1);
+}
+
+#[tokio::test]
+async fn who_waits_for_company_does_not_wait_for_all_of_it() {
+    let (client, mut server) = duplex(WIDE);
+    let (wire, mut driver) = wire(client, None);
+    assert!(poll(&mut driver).is_pending());
+    let ping = ping();
+    let mut answers = vec![asked(&wire, &ping)];
+    assert_eq!(arrived(&mut server).matches("PING").count(), 1);
+    for _ in 1..MOST_GATHERED {
+        answers.push(asked(&wire, &ping));
+        assert_eq!(arrived(&mut server), "");
+    }
+    answers.push(asked(&wire, &ping));
+    let sent = arrived(&mut server).matches("PING").count();
+    assert_eq!(sent, MOST_GATHERED);
+}
+
+#[tokio::test]
+async fn whoever_is_held_up_or_given_up_holds_up_nobody_who_relies_on_it() {
+    let (client, mut server) = duplex(WIDE);
+    let (wire, mut driver) = wire(client, None);
+    assert!(poll(&mut driver).is_pending());
+    let ping = ping();
+    // Of those that wait for company the first is to send, whose executor does not come round.
+    let mut answers: Vec<_> = (0..3).map(|_| asked(&wire, &ping)).collect();
+    assert_eq!(arrived(&mut server).matches("PING").count(), 1);
+    says(&mut server, b":0\r\n").await;
+    assert!(poll(&mut driver).is_pending());
+    assert_eq!(arrived(&mut server).matches("PING").count(), 2);
+    // Here it is given up.
+    let first = asked(&wire, &ping);
+    answers.push(asked(&wire, &ping));
+    assert_eq!(arrived(&mut server), "");
+    drop(first);
+    assert_eq!(arrived(&mut server).matches("PING").count(), 2);
+    // And here one of the others is: it is sent, and not at any later time.
+    answers.push(asked(&wire, &ping));
+    drop(asked(&wire, &ping));
+    assert_eq!(arrived(&mut server).matches("PING").count(), 2);
+
+    says(&mut server, b":1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n").await;
+    assert!(poll(&mut driver).is_pending());
+    for (number, answer) in [0, 1, 2, 4, 5].into_iter().zip(&mut answers) {
+        assert_eq!(ready(answer).unwrap(), Value::Int(number));
+    }
 }
 
 #[tokio::test]
@@ -112,7 +160,7 @@ async fn many_callers_have_their_own_answers_in_order() {
             tokio::spawn(async move {
                 let (mut last, ping) = (0, ping());
                 for _ in 0..100 {
-                    let Value::Int(number) = wire.ask(&ping).await.unwrap().remove(0) else {
+                    let Value::Int(number) = wire.ask(ping.clone()).await.unwrap().remove(0) else {
                         panic!("no number");
                     };
                     assert!(number > last);
@@ -225,7 +273,7 @@ async fn ended(ends: impl AsyncFnOnce(DuplexStream, Driver)) -> Vec<RedisError> 
         .map(|answer| ready(answer).unwrap_err())
         .collect();
     // At once.
-    errors.push(ready(&mut (Box::pin(wire.ask(&ping)) as Answer<'_>)).unwrap_err());
+    errors.push(ready(&mut (Box::pin(wire.ask(ping.clone())) as Answer<'_>)).unwrap_err());
     errors
 }
 
@@ -265,7 +313,7 @@ async fn what_a_server_does_not_take_waits_for_it_and_too_much_is_refused() {
     let large = echo(10 << 20);
     let mut answers: Vec<_> = Vec::new();
     let refused = loop {
-        let mut answer: Answer<'_> = Box::pin(wire.ask(&large));
+        let mut answer: Answer<'_> = Box::pin(wire.ask(large.clone()));
         if let Poll::Ready(refused) = poll(&mut answer) {
             break refused.unwrap_err();
         }
@@ -277,7 +325,7 @@ async fn what_a_server_does_not_take_waits_for_it_and_too_much_is_refused() {
     // It goes on where it stopped.
     let driver = tokio::spawn(driver);
     let mut taken = 0;
-    let whole = answers.len() * large.bytes().len();
+    let whole = answers.len() * large.clone().into_bytes().len();
     let mut bytes = Vec::new();
     while taken < whole {
         bytes.clear();
