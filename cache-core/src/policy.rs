@@ -79,35 +79,53 @@ pub enum Consistency {
 impl Policy {
     /// A policy that decides nothing.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self {
+            ttl: None,
+            none_ttl: None,
+            err_ttl: None,
+            enabled: None,
+            codec: None,
+            wait: None,
+            max_bytes: None,
+            capacity: None,
+            stale_while_revalidate: None,
+            stale_if_error: None,
+            early: None,
+            jitter: None,
+            soft_timeout: None,
+            hard_timeout: None,
+            outage_ttl: None,
+            local: None,
+            consistency: None,
+        }
     }
 
     /// How long a value is fresh. Default: the attribute's `ttl`, else five minutes. Where a function
     /// has `ttl_with`, it is the longest that may come of it; left out, a day is.
     #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
     /// How long a `None` is fresh, for functions with `cache_none`. Default: as long as a value.
     #[must_use]
-    pub fn none_ttl(mut self, ttl: Duration) -> Self {
+    pub const fn none_ttl(mut self, ttl: Duration) -> Self {
         self.none_ttl = Some(ttl);
         self
     }
 
     /// How long an `Err` is fresh, for functions with `cache_err`. Default: as long as a value.
     #[must_use]
-    pub fn err_ttl(mut self, ttl: Duration) -> Self {
+    pub const fn err_ttl(mut self, ttl: Duration) -> Self {
         self.err_ttl = Some(ttl);
         self
     }
 
     /// Whether the kind is cached at all. Default: `true`.
     #[must_use]
-    pub fn enabled(mut self, enabled: bool) -> Self {
+    pub const fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
         self
     }
@@ -115,7 +133,7 @@ impl Policy {
     /// How values are written in the shared tier. Default: bincode, or MessagePack for types that
     /// bincode cannot carry. Entries in any codec can be read while changing over.
     #[must_use]
-    pub fn codec(mut self, codec: Codec) -> Self {
+    pub const fn codec(mut self, codec: Codec) -> Self {
         self.codec = Some(codec);
         self
     }
@@ -123,14 +141,14 @@ impl Policy {
     /// How long a call waits for another's load, in all, before it runs the function itself.
     /// Default: 30 s.
     #[must_use]
-    pub fn wait(mut self, wait: Duration) -> Self {
+    pub const fn wait(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
         self
     }
 
     /// The most bytes an encoded value may have to be stored or read. Default: 8 MiB.
     #[must_use]
-    pub fn max_bytes(mut self, bytes: usize) -> Self {
+    pub const fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = Some(bytes);
         self
     }
@@ -139,7 +157,7 @@ impl Policy {
     /// asked for lately make room. All entries together are bounded in bytes besides
     /// ([`CacheBuilder::capacity`](crate::CacheBuilder::capacity)). Default: no bound but that one.
     #[must_use]
-    pub fn capacity(mut self, entries: usize) -> Self {
+    pub const fn capacity(mut self, entries: usize) -> Self {
         self.capacity = Some(entries);
         self
     }
@@ -148,7 +166,7 @@ impl Policy {
     /// new one. That call waits for its load, since the function may borrow its arguments; the others
     /// don't. Default: zero.
     #[must_use]
-    pub fn stale_while_revalidate(mut self, span: Duration) -> Self {
+    pub const fn stale_while_revalidate(mut self, span: Duration) -> Self {
         self.stale_while_revalidate = Some(span);
         self
     }
@@ -157,7 +175,7 @@ impl Policy {
     /// into a timeout. For a second after that it is served without running the function again.
     /// Default: zero.
     #[must_use]
-    pub fn stale_if_error(mut self, span: Duration) -> Self {
+    pub const fn stale_if_error(mut self, span: Duration) -> Self {
         self.stale_if_error = Some(span);
         self
     }
@@ -166,7 +184,7 @@ impl Policy {
     /// grows with the cost of a load, so that callers of a value that is much asked for never all miss
     /// at once (`XFetch`). Default: `true`.
     #[must_use]
-    pub fn early(mut self, early: bool) -> Self {
+    pub const fn early(mut self, early: bool) -> Self {
         self.early = Some(early);
         self
     }
@@ -174,7 +192,7 @@ impl Policy {
     /// The part of the ttl, from 0 to 0.9, up to which it is shortened by chance, so that what was
     /// stored at one time does not end at one time. Default: 0.
     #[must_use]
-    pub fn jitter(mut self, fraction: f64) -> Self {
+    pub const fn jitter(mut self, fraction: f64) -> Self {
         self.jitter = Some(fraction);
         self
     }
@@ -183,7 +201,7 @@ impl Policy {
     /// [`stale_if_error`](Self::stale_if_error) has one. The call that loads waits for its load.
     /// Default: none.
     #[must_use]
-    pub fn soft_timeout(mut self, timeout: Duration) -> Self {
+    pub const fn soft_timeout(mut self, timeout: Duration) -> Self {
         self.soft_timeout = Some(timeout);
         self
     }
@@ -193,7 +211,7 @@ impl Policy {
     /// [`stale_if_error`](Self::stale_if_error) has a value, that value at once, and the load of an
     /// `async fn` is dropped. Default: none.
     #[must_use]
-    pub fn hard_timeout(mut self, timeout: Duration) -> Self {
+    pub const fn hard_timeout(mut self, timeout: Duration) -> Self {
         self.hard_timeout = Some(timeout);
         self
     }
@@ -202,7 +220,7 @@ impl Policy {
     /// cannot be reached: for that long another node's invalidation may go unnoticed. This node's own
     /// are obeyed at once. Default: zero; functions run.
     #[must_use]
-    pub fn outage_ttl(mut self, span: Duration) -> Self {
+    pub const fn outage_ttl(mut self, span: Duration) -> Self {
         self.outage_ttl = Some(span);
         self
     }
@@ -211,7 +229,7 @@ impl Policy {
     /// that are large, and seldom asked for twice by one process. Where there is no shared tier, nothing
     /// is kept. Default: `true`.
     #[must_use]
-    pub fn local(mut self, local: bool) -> Self {
+    pub const fn local(mut self, local: bool) -> Self {
         self.local = Some(local);
         self
     }
@@ -219,7 +237,7 @@ impl Policy {
     /// How late a node may notice what another one has invalidated. Default:
     /// [`Consistency::Bounded`].
     #[must_use]
-    pub fn consistency(mut self, consistency: Consistency) -> Self {
+    pub const fn consistency(mut self, consistency: Consistency) -> Self {
         self.consistency = Some(consistency);
         self
     }

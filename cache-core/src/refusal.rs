@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 
 /// Why a value could not be written or read.
 #[derive(Debug)]
-pub(crate) struct Refusal(Box<str>);
+pub struct Refusal(Box<str>);
 
 impl Refusal {
     /// The refusal that says `message`.

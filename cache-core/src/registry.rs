@@ -22,7 +22,7 @@ pub struct Spec {
     /// `type_name` of an item declared inside the function, or of its companion.
     pub path: fn() -> &'static str,
     /// What the attribute decides of the function's policy.
-    pub policy: fn() -> Policy,
+    pub policy: Given,
     pub schema: Option<u64>,
     /// Entries of another version are a miss.
     pub version: u64,
@@ -33,6 +33,16 @@ pub struct Spec {
     /// The tags as they are written, with `{}` for each value: what a batch over the same entries is
     /// compared with.
     pub tags: &'static [&'static str],
+}
+
+/// A policy that an attribute gives.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Given {
+    /// All of it is written there.
+    Known(Policy),
+    /// Some of it is an expression, evaluated when the function registers.
+    Asked(fn() -> Policy),
 }
 
 /// One instantiation of a site: the types its static cannot tell apart.
@@ -182,7 +192,10 @@ struct Known {
 fn register(spec: &Spec, instance: &Instance) -> &'static Registered {
     static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
     // The user's own code, which may call a cached function that registers itself: before the lock.
-    let policy = (spec.policy)();
+    let policy = match &spec.policy {
+        Given::Known(policy) => policy.clone(),
+        Given::Asked(ask) => ask(),
+    };
     let mut known: MutexGuard<'_, Known> = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let identity = identity(spec, (instance.name)());
     let place = format!("{}:{}:{}", spec.file, spec.line, spec.column);
@@ -367,7 +380,7 @@ mod tests {
             line,
             column: 1,
             path: || "nested::somewhere::get",
-            policy: || Policy::new().ttl(Duration::from_secs(1)),
+            policy: Given::Asked(|| Policy::new().ttl(Duration::from_secs(1))),
             schema: None,
             version: 0,
             own_ttl: false,
@@ -438,7 +451,7 @@ mod tests {
     #[test]
     fn a_ttl_of_zero_is_refused() {
         static SITE: Site = Site::new(Spec {
-            policy: || Policy::new().ttl(Duration::ZERO),
+            policy: Given::Known(Policy::new().ttl(Duration::ZERO)),
             ..spec("registry_zero", "zero", 1)
         });
         assert!(SITE.registered(&Instance::of::<()>()).fault.is_some());

@@ -4,9 +4,9 @@
 //! The probe is method resolution with one reference more for each more special case, as dtolnay's
 //! autoref specialization describes it.
 
+use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use crate::value::{CacheValue, Carries, Carry, Value, Values};
 
@@ -21,6 +21,10 @@ pub trait Outline<R>: Copy + Send + Sync + fmt::Debug + 'static {
     type Value;
     /// Whether it travels: a `Carry`.
     type Carry;
+    /// The shape.
+    const SHAPE: Self;
+    /// Whether this shape takes everything for a value, because nothing else was seen in the type.
+    const PLAIN: bool = false;
 
     /// The value, where the function returned one that is cached; else what it returned.
     fn split(self, returned: R) -> Result<Self::Value, R>;
@@ -37,11 +41,6 @@ pub trait Outline<R>: Copy + Send + Sync + fmt::Debug + 'static {
     fn class(self, _value: &Self::Value) -> Class {
         Class::Value
     }
-
-    /// Whether this shape takes everything for a value, because nothing else was seen in the type.
-    fn plain(self) -> bool {
-        false
-    }
 }
 
 /// What a cached value stands for: each has a time to live of its own.
@@ -57,8 +56,9 @@ pub enum Class {
 
 /// An [`Outline`] whose value can be cached.
 pub trait Shape<R>: Outline<R, Value: CacheValue> {
-    /// What the engine does with such values.
-    fn values(self) -> Arc<dyn Values>;
+    /// What the engine does with such values, and the name of the type that is returned, where nothing but a
+    /// value was seen in it.
+    fn values() -> (&'static dyn Values, Option<&'static str>);
 
     /// One of them, for the engine.
     fn wrap(self, value: Self::Value) -> Box<dyn Value>;
@@ -70,8 +70,13 @@ where
     S::Value: CacheValue,
     S::Carry: Carries<S::Value>,
 {
-    fn values(self) -> Arc<dyn Values> {
-        S::Carry::values()
+    fn values() -> (&'static dyn Values, Option<&'static str>) {
+        let returned = if S::PLAIN {
+            Some(type_name::<R>())
+        } else {
+            None
+        };
+        (S::Carry::values(), returned)
     }
 
     fn wrap(self, value: S::Value) -> Box<dyn Value> {
@@ -120,6 +125,18 @@ impl<R, const NONE: bool, const ERR: bool, const LOCAL: bool> fmt::Debug
     }
 }
 
+/// The probe of a type without any of the options. The macros' output names this one: each `false` that they
+/// wrote as an argument would be a constant of its own to the compiler, to be checked and evaluated.
+pub type Bare<R> = Probe<R, false, false, false>;
+
+/// The traits that a probe is resolved by.
+pub mod probing {
+    pub use super::{
+        ViaFallible as _, ViaFallibleOptional as _, ViaOptional as _, ViaOptionalFallible as _,
+        ViaPlain as _,
+    };
+}
+
 /// Neither an `Option` nor a `Result`: every value is cached.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain<const NONE: bool, const ERR: bool, const LOCAL: bool>;
@@ -146,6 +163,8 @@ pub struct UnlessErr;
 impl<T, const LOCAL: bool> Outline<T> for Plain<false, false, LOCAL> {
     type Value = T;
     type Carry = Carry<LOCAL>;
+    const SHAPE: Self = Self;
+    const PLAIN: bool = true;
 
     fn split(self, returned: T) -> Result<T, T> {
         Ok(returned)
@@ -153,10 +172,6 @@ impl<T, const LOCAL: bool> Outline<T> for Plain<false, false, LOCAL> {
 
     fn join(self, value: T) -> T {
         value
-    }
-
-    fn plain(self) -> bool {
-        true
     }
 }
 
@@ -172,6 +187,7 @@ macro_rules! outline {
         impl<$($generic,)* const LOCAL: bool> Outline<$returned> for $shape<$none, $err, LOCAL> {
             type Value = $value;
             type Carry = Carry<LOCAL>;
+            const SHAPE: Self = Self;
 
             fn split(self, $split: $returned) -> Result<$value, $returned> {
                 $splits
@@ -353,15 +369,14 @@ impl<R> ViaAnything for Probe<R, false, false, false> {}
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __shape {
-    ($returned:ty) => {
-        $crate::__shape!($returned, false, false, false)
-    };
+    ($returned:ty) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::shape::probing::*;
+        (&&&$crate::__private::shape::Bare::<$returned>::new()).shape()
+    }};
     ($returned:ty, $none:literal, $err:literal, $local:literal) => {{
         #[allow(unused_imports)]
-        use $crate::__private::shape::{
-            ViaFallible as _, ViaFallibleOptional as _, ViaOptional as _, ViaOptionalFallible as _,
-            ViaPlain as _,
-        };
+        use $crate::__private::shape::probing::*;
         (&&&$crate::__private::shape::Probe::<$returned, $none, $err, $local>::new()).shape()
     }};
 }
@@ -373,7 +388,7 @@ macro_rules! __success {
     ($returned:ty) => {{
         #[allow(unused_imports)]
         use $crate::__private::shape::{ViaAnything as _, ViaResult as _};
-        (&&$crate::__private::shape::Probe::<$returned, false, false, false>::new()).success()
+        (&&$crate::__private::shape::Bare::<$returned>::new()).success()
     }};
 }
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, Reader, Writer};
 use crate::local::{Head, Held, Stored};
+use crate::refusal::Refusal;
 use crate::schema::{self, Schema};
 use crate::{Error, ErrorKind, Result};
 
@@ -19,16 +20,16 @@ pub trait CacheValue: Clone + Send + Sync + 'static {}
 
 impl<T: Clone + Send + Sync + 'static> CacheValue for T {}
 
-/// The values of a function.
-pub trait Values: Send + Sync + fmt::Debug {
+/// The values of a function. Compiled for each type of them, so what more there is to say stands below.
+pub trait Values: Send + Sync {
     /// Their type's name.
     fn name(&self) -> &'static str;
 
-    /// Whether they leave this process at all, and what is known of their form.
-    fn schema(&self) -> Option<Schema>;
+    /// Whether they leave this process at all.
+    fn are_carried(&self) -> bool;
 
-    /// The value that bytes hold.
-    fn decode(&self, codec: Codec, bytes: &[u8], limit: usize) -> Result<Box<dyn Value>>;
+    /// The value that is read there.
+    fn read(&self, reader: Reader<'_, '_>) -> std::result::Result<Box<dyn Value>, Refusal>;
 
     /// Whether a local entry is of this type.
     fn are(&self, held: &dyn Held) -> bool;
@@ -37,13 +38,43 @@ pub trait Values: Send + Sync + fmt::Debug {
     fn copy(&self, held: &dyn Held) -> Option<Box<dyn Value>>;
 }
 
+impl dyn Values {
+    /// What is known of their form; `None` where they don't leave this process.
+    pub(crate) fn schema(&self) -> Option<Schema> {
+        let run = &mut |reader: Reader<'_, '_>| self.read(reader).map(drop);
+        self.are_carried().then(|| schema::run_through(run))
+    }
+
+    /// The value that bytes hold.
+    pub(crate) fn decode(
+        &self,
+        codec: Codec,
+        bytes: &[u8],
+        limit: usize,
+    ) -> Result<Box<dyn Value>> {
+        let mut value = None;
+        codec.read(bytes, limit, &mut |reader| {
+            value = Some(self.read(reader)?);
+            Ok(())
+        })?;
+        value.ok_or_else(|| Error::new(ErrorKind::Decode, "no value was read".to_owned()))
+    }
+}
+
+impl fmt::Debug for dyn Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "values of type {}", self.name())
+    }
+}
+
+/// What a function's types say of them: what the engine does with its values, and the name of the type it
+/// returns, where nothing but a value was seen in it.
+pub(crate) type Described = fn() -> (&'static dyn Values, Option<&'static str>);
+
 /// A value that was loaded.
 pub trait Value: Send {
-    /// Its bytes.
-    fn encode(&self, codec: Codec, limit: usize) -> Result<Vec<u8>>;
-
-    /// What it takes beside its own place in memory: estimated by the size of its encoding.
-    fn weigh(&self) -> usize;
+    /// Writes it.
+    fn write(&self, writer: Writer<'_>) -> std::result::Result<(), Refusal>;
 
     /// What its entry takes in memory.
     fn size(&self) -> usize;
@@ -53,6 +84,19 @@ pub trait Value: Send {
 
     /// Puts itself into an `Option` of its type, if `place` is one.
     fn give(self: Box<Self>, place: &mut dyn Any);
+}
+
+impl dyn Value + '_ {
+    /// Its bytes.
+    pub(crate) fn encode(&self, codec: Codec, limit: usize) -> Result<Vec<u8>> {
+        codec.write(limit, &mut |writer| self.write(writer))
+    }
+
+    /// What it takes beside its own place in memory: estimated by the size of its encoding; nothing where it
+    /// has none.
+    pub(crate) fn weigh(&self) -> usize {
+        Codec::Bincode.count(&mut |writer| self.write(writer))
+    }
 }
 
 /// Whether values stay in this process (`local_only`), or travel as bytes.
@@ -67,15 +111,15 @@ pub struct Carry<const LOCAL: bool>;
 )]
 pub trait Carries<V> {
     /// What the engine does with them.
-    fn values() -> Arc<dyn Values>;
+    fn values() -> &'static dyn Values;
 
     /// One of them, for the engine.
     fn wrap(value: V) -> Box<dyn Value>;
 }
 
 impl<V: CacheValue + Serialize + DeserializeOwned> Carries<V> for Carry<false> {
-    fn values() -> Arc<dyn Values> {
-        Arc::new(Portable::<V>(PhantomData))
+    fn values() -> &'static dyn Values {
+        &Portable::<V>(PhantomData)
     }
 
     fn wrap(value: V) -> Box<dyn Value> {
@@ -84,8 +128,8 @@ impl<V: CacheValue + Serialize + DeserializeOwned> Carries<V> for Carry<false> {
 }
 
 impl<V: CacheValue> Carries<V> for Carry<true> {
-    fn values() -> Arc<dyn Values> {
-        Arc::new(Local::<V>(PhantomData))
+    fn values() -> &'static dyn Values {
+        &Local::<V>(PhantomData)
     }
 
     fn wrap(value: V) -> Box<dyn Value> {
@@ -98,39 +142,31 @@ struct Local<V>(PhantomData<fn() -> V>);
 struct Bytes<V>(V);
 struct Here<V>(V);
 
-impl<V> fmt::Debug for Portable<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "values of type {}", type_name::<V>())
-    }
-}
-
-impl<V> fmt::Debug for Local<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "local values of type {}", type_name::<V>())
-    }
-}
-
 impl<V: CacheValue + Serialize + DeserializeOwned> Values for Portable<V> {
     fn name(&self) -> &'static str {
         type_name::<V>()
     }
 
-    fn schema(&self) -> Option<Schema> {
-        Some(schema::trace::<V>())
+    fn are_carried(&self) -> bool {
+        true
     }
 
-    fn decode(&self, codec: Codec, bytes: &[u8], limit: usize) -> Result<Box<dyn Value>> {
-        let value: V = codec.decode(bytes, limit)?;
-        Ok(Box::new(Bytes(value)))
+    fn read(&self, reader: Reader<'_, '_>) -> std::result::Result<Box<dyn Value>, Refusal> {
+        match V::deserialize(reader) {
+            Ok(value) => Ok(Box::new(Bytes(value))),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     fn are(&self, held: &dyn Held) -> bool {
-        held.typed::<V>().is_some()
+        held.is::<V>()
     }
 
     fn copy(&self, held: &dyn Held) -> Option<Box<dyn Value>> {
-        let value = held.typed::<V>()?.value.clone();
-        Some(Box::new(Bytes(value)))
+        match held.typed::<V>() {
+            Some(stored) => Some(Box::new(Bytes(stored.value.clone()))),
+            None => None,
+        }
     }
 }
 
@@ -139,19 +175,16 @@ impl<V: CacheValue> Values for Local<V> {
         type_name::<V>()
     }
 
-    fn schema(&self) -> Option<Schema> {
-        None
+    fn are_carried(&self) -> bool {
+        false
     }
 
-    fn decode(&self, _: Codec, _: &[u8], _: usize) -> Result<Box<dyn Value>> {
-        Err(Error::new(
-            ErrorKind::Decode,
-            format!("values of type {} stay in this process", self.name()),
-        ))
+    fn read(&self, _: Reader<'_, '_>) -> std::result::Result<Box<dyn Value>, Refusal> {
+        Err(stays(type_name::<V>()))
     }
 
     fn are(&self, held: &dyn Held) -> bool {
-        held.typed::<V>().is_some()
+        held.is::<V>()
     }
 
     fn copy(&self, _: &dyn Held) -> Option<Box<dyn Value>> {
@@ -159,13 +192,13 @@ impl<V: CacheValue> Values for Local<V> {
     }
 }
 
-impl<V: CacheValue + Serialize> Value for Bytes<V> {
-    fn encode(&self, codec: Codec, limit: usize) -> Result<Vec<u8>> {
-        codec.encode(&self.0, limit)
-    }
+fn stays(name: &str) -> Refusal {
+    Refusal::new(format_args!("values of type {name} stay in this process"))
+}
 
-    fn weigh(&self) -> usize {
-        Codec::Bincode.len_of(&self.0)
+impl<V: CacheValue + Serialize> Value for Bytes<V> {
+    fn write(&self, writer: Writer<'_>) -> std::result::Result<(), Refusal> {
+        self.0.serialize(writer)
     }
 
     fn size(&self) -> usize {
@@ -178,22 +211,15 @@ impl<V: CacheValue + Serialize> Value for Bytes<V> {
     }
 
     fn give(self: Box<Self>, place: &mut dyn Any) {
-        if let Some(place) = place.downcast_mut::<Option<V>>() {
+        if let Some(place) = place.downcast_mut() {
             *place = Some(self.0);
         }
     }
 }
 
 impl<V: CacheValue> Value for Here<V> {
-    fn encode(&self, _: Codec, _: usize) -> Result<Vec<u8>> {
-        Err(Error::new(
-            ErrorKind::Encode,
-            format!("a value of type {} stays in this process", type_name::<V>()),
-        ))
-    }
-
-    fn weigh(&self) -> usize {
-        0
+    fn write(&self, _: Writer<'_>) -> std::result::Result<(), Refusal> {
+        Err(stays(type_name::<V>()))
     }
 
     fn size(&self) -> usize {
@@ -206,7 +232,7 @@ impl<V: CacheValue> Value for Here<V> {
     }
 
     fn give(self: Box<Self>, place: &mut dyn Any) {
-        if let Some(place) = place.downcast_mut::<Option<V>>() {
+        if let Some(place) = place.downcast_mut() {
             *place = Some(self.0);
         }
     }

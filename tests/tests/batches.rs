@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cache_core::__private::{
-    Instance, Site, Spec, Ticket, batch, element, elements, load, lookup, shape,
+    Given, Instance, Site, Spec, Ticket, batch, element, elements, load, lookup, shape,
 };
 use cache_core::memory::MemoryServer;
 use cache_core::{Cache, Env, Policy, Tag, cached};
@@ -31,7 +31,7 @@ static SITE: Site = Site::new(Spec {
     line: 1,
     column: 1,
     path: || "batches::user",
-    policy: Policy::new,
+    policy: Given::Known(Policy::new()),
     schema: None,
     version: 0,
     own_ttl: false,

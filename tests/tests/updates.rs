@@ -63,7 +63,7 @@ async fn loose(source: &Source, id: u64) -> Result<Loose, String> {
 /// What `#[updates(function(id))]` makes of a write.
 macro_rules! write {
     ($name:ident, $begun:ident, $ended:ident, $function:ident: $read:ty, [$($tag:expr),*]) => {
-        fn $begun(id: u64) -> Updating {
+        fn $begun(id: u64) -> Updating<$read> {
             updating::<$read, _, _>(
                 $function::__site(),
                 Instance::SOLE,
@@ -74,7 +74,7 @@ macro_rules! write {
             )
         }
 
-        async fn $ended(updating: Updating, outcome: Outcome<$read>) {
+        async fn $ended(updating: Updating<$read>, outcome: Outcome<$read>) {
             let shape = checked::<$read, _, _, _, _>(shape!($read));
             updated(updating, shape, outcome, |ticket| ticket).await;
         }
@@ -102,7 +102,7 @@ write!(write_profile, profile_begun, profile_ended, profile: Read, ["user:"]);
 write!(write_plain, plain_begun, plain_ended, plain: Read, []);
 write!(write_loose, loose_begun, loose_ended, loose: Result<Loose, String>, ["user:"]);
 
-fn badge_begun(id: u64) -> Updating {
+fn badge_begun(id: u64) -> Updating<Read> {
     let shape = checked::<Read, _, _, _, _>(shape!(Read));
     let args = (argument(&id),);
     updating::<Read, _, _>(
@@ -117,7 +117,7 @@ fn badge_begun(id: u64) -> Updating {
     )
 }
 
-async fn badge_ended(updating: Updating, outcome: Outcome<Read>) {
+async fn badge_ended(updating: Updating<Read>, outcome: Outcome<Read>) {
     let shape = checked::<Read, _, _, _, _>(shape!(Read));
     updated(updating, shape, outcome, |ticket| ticket).await;
 }

@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use cache_core::__private::{Instance, Site, Spec, load, lookup, shape};
+use cache_core::__private::{Given, Instance, Site, Spec, load, lookup, shape};
 use cache_core::{Cache, Policy};
 use cache_redis::RedisStore;
 use cache_tests::server::RedisServer;
@@ -22,7 +22,7 @@ const fn spec(version: u64) -> Spec {
         line: 1,
         column: 1,
         path: || "versions::get",
-        policy: || Policy::new().ttl(Duration::from_hours(1)),
+        policy: Given::Known(Policy::new().ttl(Duration::from_hours(1))),
         schema: None,
         version,
         own_ttl: false,

@@ -1,8 +1,6 @@
 //! A call as it begins: which function, which key, what the local tier has. Compiled once: of a call's
 //! types it knows what a [`Described`] tells.
 
-use std::any::type_name;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Tags;
@@ -14,43 +12,46 @@ use crate::local::{Held, Lent};
 use crate::metrics::Count;
 use crate::registry::{Instance, Site};
 use crate::shape::Shape;
-use crate::value::Values;
+use crate::value::Described;
 use crate::{Cache, Key};
 
 /// What a call's types are needed for.
-pub(super) trait Described {
+pub(super) struct Asked<'t> {
     /// What the engine does with the function's values, and the name of the type it returns, where
     /// nothing but a value was seen in it.
-    fn values(&self) -> (Arc<dyn Values>, Option<&'static str>);
-
-    /// Adds its tags.
-    fn tags(&mut self, tags: &mut Tags);
+    values: Described,
+    tags: &'t mut dyn Tagging,
 }
 
-/// A call with its types.
-pub(super) struct Asked<R, S, T> {
-    shape: S,
-    tags: T,
-    returned: PhantomData<fn() -> R>,
+/// Who says the tags of a call.
+pub(super) trait Tagging {
+    /// Adds them.
+    fn add(&mut self, tags: &mut Tags);
 }
 
-impl<R, S, T> Asked<R, S, T> {
-    pub(super) fn new(shape: S, tags: T) -> Self {
-        Self {
-            shape,
-            tags,
-            returned: PhantomData,
-        }
+/// What the macros' output says them with.
+pub(super) struct Said<T>(pub(super) T);
+
+/// Where there is nothing to be said of them.
+pub(super) struct Untold;
+
+impl<T: FnMut(&mut Tags)> Tagging for Said<T> {
+    fn add(&mut self, tags: &mut Tags) {
+        (self.0)(tags);
     }
 }
 
-impl<R, S: Shape<R>, T: FnMut(&mut Tags)> Described for Asked<R, S, T> {
-    fn values(&self) -> (Arc<dyn Values>, Option<&'static str>) {
-        (self.shape.values(), self.shape.plain().then(type_name::<R>))
+impl Tagging for Untold {
+    fn add(&mut self, _: &mut Tags) {}
+}
+
+impl<'t> Asked<'t> {
+    pub(super) fn new<R, S: Shape<R>>(_: S, tags: &'t mut dyn Tagging) -> Self {
+        Self::of(S::values, tags)
     }
 
-    fn tags(&mut self, tags: &mut Tags) {
-        (self.tags)(tags);
+    pub(super) fn of(values: Described, tags: &'t mut dyn Tagging) -> Self {
+        Self { values, tags }
     }
 }
 
@@ -82,7 +83,7 @@ pub(super) fn look(
     cache: Option<&Cache>,
     args: Option<&Args>,
     mut early: Option<bool>,
-    asked: &mut dyn Described,
+    asked: &mut Asked<'_>,
 ) -> Result<Arc<dyn Held>, Way> {
     with_current(cache, |engine, _| {
         let Some(function) = served(engine, site, instance, asked) else {
@@ -117,7 +118,7 @@ pub(super) fn refresh(
     instance: &Instance,
     cache: Option<&Cache>,
     args: Option<&Args>,
-    asked: &mut dyn Described,
+    asked: &mut Asked<'_>,
 ) -> Way {
     with_current(cache, |engine, _| {
         let Some(function) = served(engine, site, instance, asked) else {
@@ -145,10 +146,10 @@ pub(super) fn bypass(
     site: &'static Site,
     instance: &Instance,
     cache: Option<&Cache>,
-    asked: &dyn Described,
+    asked: &Asked<'_>,
 ) {
     with_current(cache, |engine, _| {
-        let function = engine.function(site.registered(instance), &|| asked.values());
+        let function = engine.function(site.registered(instance), asked.values);
         function.kind.counters.count(Count::Bypassed);
     });
 }
@@ -159,10 +160,10 @@ pub(super) fn peek(
     instance: &Instance,
     cache: Option<&Cache>,
     args: Option<&Args>,
-    asked: &dyn Described,
+    asked: &Asked<'_>,
 ) -> Option<Box<Call>> {
     with_current(cache, |engine, _| {
-        let function = engine.function(site.registered(instance), &|| asked.values());
+        let function = engine.function(site.registered(instance), asked.values);
         if !engine.serves(function) {
             return None;
         }
@@ -187,9 +188,9 @@ pub(super) fn served<'e>(
     engine: &'e Engine,
     site: &'static Site,
     instance: &Instance,
-    asked: &dyn Described,
+    asked: &Asked<'_>,
 ) -> Option<&'e Arc<Function>> {
-    let function = engine.function(site.registered(instance), &|| asked.values());
+    let function = engine.function(site.registered(instance), asked.values);
     if engine.serves(function) {
         return Some(function);
     }
@@ -203,7 +204,7 @@ fn missed(
     function: &Arc<Function>,
     args: &Args,
     early: Option<bool>,
-    asked: &mut dyn Described,
+    asked: &mut Asked<'_>,
 ) -> Way {
     if let Some(solo) = Solo::begin(engine, function, args.as_bytes()) {
         return Way::Solo(solo);
@@ -219,10 +220,10 @@ fn planned(
     engine: &Arc<Engine>,
     function: &Arc<Function>,
     args: &Args,
-    asked: &mut dyn Described,
+    asked: &mut Asked<'_>,
 ) -> Way {
     let mut collected = Tags::of_kind(&function.kind.name);
-    asked.tags(&mut collected);
+    asked.tags.add(&mut collected);
     if let Ok(tags) = collected.0 {
         return Way::Call(Box::new(Call::new(engine, function, args, tags)));
     }

@@ -1,6 +1,7 @@
 //! The course of a call after a local miss, whatever its types: search, run the function, store. Of the
 //! types it knows the three things only that a [`Side`] does.
 
+use std::future::poll_fn;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use tracing::Span;
 
 use super::ticket::Way;
-use crate::driver::BoxFuture;
+use crate::driver::{BoxFuture, block_on};
 use crate::engine::{Call, Fate, Lead, Prepared, Running, Solo, Within, spans};
 use crate::local::Held;
 use crate::metrics::Count;
@@ -108,6 +109,11 @@ impl Course {
     /// Whether the value is stored, at the end.
     pub(super) fn is_stored(&self) -> bool {
         self.stored
+    }
+
+    /// Goes on to the end, blocking this thread.
+    pub(super) fn block(&mut self, side: &mut dyn Side) {
+        block_on(poll_fn(|context| self.poll(side, context)));
     }
 
     /// Goes on. Ready, when what is to be returned is there.

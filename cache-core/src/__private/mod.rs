@@ -6,6 +6,7 @@ mod batch;
 mod bounds;
 mod course;
 mod invalidates;
+mod subject;
 mod terms;
 mod ticket;
 mod updates;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use self::asked::{Asked, registered_key};
+use self::asked::{Asked, Said, Tagging, Untold, registered_key};
 use crate::cache::with_current;
 use crate::driver;
 use crate::engine::{Call, Targets};
@@ -32,12 +33,13 @@ pub mod shape {
 pub use self::batch::{Each, Elements, Failed, batch, batch_blocking, elements, told};
 pub use self::bounds::{argument, cache, checked, element};
 pub use self::invalidates::{Armed, Plan};
+pub use self::subject::{Offered, Subject, subject};
 pub use self::terms::{IntoTag, IntoTtl};
 pub use self::ticket::{Load, Ticket};
 use self::ticket::{Way, copy};
 pub use self::updates::{Joins, Outcome, Updating, block_on, outcome, updated, updating};
 pub use crate::key::Argument;
-pub use crate::registry::{Instance, Site, Spec};
+pub use crate::registry::{Given, Instance, Site, Spec};
 pub use crate::tag::Part;
 pub use crate::{__shape as shape, __success as success};
 
@@ -52,6 +54,25 @@ impl Tags {
             Tag::namespace().as_str().to_owned(),
             Tag::of_kind(kind).as_str().to_owned(),
         ]))
+    }
+
+    fn none() -> Self {
+        Self(Ok(Vec::new()))
+    }
+
+    /// Adds those of another collection.
+    fn extend(&mut self, others: Self) {
+        match (&mut self.0, others.0) {
+            (Ok(tags), Ok(others)) => {
+                for other in others {
+                    if !tags.contains(&other) {
+                        tags.push(other);
+                    }
+                }
+            }
+            (all, Err(error)) => *all = Err(error),
+            (Err(_), Ok(_)) => {}
+        }
     }
 
     /// Adds one tag.
@@ -84,6 +105,19 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
 ) -> std::result::Result<R, Ticket<R, S>> {
     let mut packed = Args::new();
     let args = packed.write(args).is_ok().then_some(&packed);
+    looked(site, instance, shape, cache, args, &mut Said(tags))
+}
+
+/// The rest of [`lookup`], compiled for each type that is returned and not for each function.
+#[inline]
+fn looked<R, S: Shape<R>>(
+    site: &'static Site,
+    instance: &Instance,
+    shape: S,
+    cache: Option<&Cache>,
+    args: Option<&Args>,
+    tags: &mut dyn Tagging,
+) -> std::result::Result<R, Ticket<R, S>> {
     let mut early = None;
     let lent = args.and_then(|args| asked::hit(site, instance, cache, args, &mut early));
     if let Some(value) = lent.as_ref().and_then(|lent| lent.value::<S::Value>()) {
@@ -110,8 +144,9 @@ pub fn refresh<R, S: Shape<R>, A: Serialize>(
 ) -> Ticket<R, S> {
     let mut packed = Args::new();
     let args = packed.write(args).is_ok().then_some(&packed);
-    let mut asked = Asked::new(shape, tags);
-    let way = asked::refresh(site, instance, cache, args, &mut asked);
+    let tags = &mut Said(tags);
+    let asked = &mut Asked::new(shape, tags);
+    let way = asked::refresh(site, instance, cache, args, asked);
     Ticket::new(shape, way)
 }
 
@@ -122,7 +157,7 @@ pub fn bypass<R, S: Shape<R>>(
     shape: S,
     cache: Option<&Cache>,
 ) -> Ticket<R, S> {
-    asked::bypass(site, instance, cache, &Asked::new(shape, |_: &mut Tags| ()));
+    asked::bypass(site, instance, cache, &Asked::new(shape, &mut Untold));
     Ticket::new(shape, Way::Past)
 }
 
@@ -201,10 +236,9 @@ pub fn seek<R, S: Shape<R>, A: Serialize>(
 ) -> Sought<R, S> {
     let mut packed = Args::new();
     let args = packed.write(args).is_ok().then_some(&packed);
-    let asked = Asked::new(shape, |_: &mut Tags| ());
     Sought {
         shape,
-        call: asked::peek(site, instance, cache, args, &asked),
+        call: asked::peek(site, instance, cache, args, &Asked::new(shape, &mut Untold)),
         returned: PhantomData,
     }
 }

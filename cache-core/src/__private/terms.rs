@@ -1,83 +1,99 @@
 //! What a function says of its values: whether one is cached (`cache_if`), for how long (`ttl_with`), and
 //! under which tags (`tags_with`).
 
+use std::any::Any;
 use std::time::Duration;
 
 use crate::{Error, Result, Tag, ttl};
 
-/// The terms of values of type `V`. Boxed, where what is written may return one type or another.
-pub(super) struct Terms<V> {
-    cache_if: Option<fn(&V) -> bool>,
-    ttl_with: Option<Box<OfValue<V, Option<Duration>>>>,
-    tags_with: Option<Box<OfValue<V, Result<Vec<Tag>>>>>,
+/// The terms of a function's values, in the order in which they are asked. Their type is forgotten: most
+/// functions have none, and what is compiled for each type is compiled for all of those too.
+#[derive(Default)]
+pub(super) struct Terms(Vec<Box<dyn Term>>);
+
+/// One of them.
+trait Term: Send + Sync {
+    /// Adds what it says of a value; `false` where that is not cached.
+    fn add(&self, value: &dyn Any, said: &mut Said) -> bool;
 }
 
-type OfValue<V, T> = dyn Fn(&V) -> T + Send + Sync;
+/// What was said of a value.
+struct Said {
+    ttl: Duration,
+    tags: Vec<String>,
+}
 
-impl<V> Default for Terms<V> {
-    fn default() -> Self {
-        Self {
-            cache_if: None,
-            ttl_with: None,
-            tags_with: None,
+struct CacheIf<V>(fn(&V) -> bool);
+struct TtlWith<V, D>(fn(&V) -> D);
+struct TagsWith<V, T>(fn(&V) -> T);
+
+impl<V: 'static> Term for CacheIf<V> {
+    fn add(&self, value: &dyn Any, _: &mut Said) -> bool {
+        value.downcast_ref().is_some_and(self.0)
+    }
+}
+
+impl<V: 'static, D: IntoTtl> Term for TtlWith<V, D> {
+    fn add(&self, value: &dyn Any, said: &mut Said) -> bool {
+        let ttl = value
+            .downcast_ref()
+            .and_then(|value| (self.0)(value).into_ttl());
+        said.ttl = ttl.unwrap_or(said.ttl);
+        // Less is nothing.
+        said.ttl >= SHORTEST
+    }
+}
+
+impl<V: 'static, T: IntoIterator<Item: IntoTag>> Term for TagsWith<V, T> {
+    fn add(&self, value: &dyn Any, said: &mut Said) -> bool {
+        let tags = value.downcast_ref().map(self.0).into_iter().flatten();
+        let tags: Result<Vec<Tag>> = tags.map(IntoTag::into_tag).collect();
+        match tags {
+            Ok(tags) => {
+                said.tags = tags.iter().map(|tag| tag.as_str().to_owned()).collect();
+                true
+            }
+            Err(error) => {
+                // Without all of its tags an entry would outlive an invalidation.
+                tracing::debug!("a value is not cached: {error}");
+                false
+            }
         }
     }
 }
 
-impl<V: 'static> Terms<V> {
-    pub(super) fn cache_if(&mut self, cache_if: fn(&V) -> bool) {
-        self.cache_if = Some(cache_if);
+impl Terms {
+    pub(super) fn cache_if<V: 'static>(&mut self, cache_if: fn(&V) -> bool) {
+        self.0.push(Box::new(CacheIf(cache_if)));
     }
 
-    pub(super) fn ttl_with<D: IntoTtl + 'static>(&mut self, ttl: fn(&V) -> D) {
-        self.ttl_with = Some(Box::new(move |value| ttl(value).into_ttl()));
+    pub(super) fn ttl_with<V: 'static, D: IntoTtl + 'static>(&mut self, ttl: fn(&V) -> D) {
+        self.0.push(Box::new(TtlWith(ttl)));
     }
 
-    pub(super) fn tags_with<T>(&mut self, tags: fn(&V) -> T)
+    pub(super) fn tags_with<V: 'static, T>(&mut self, tags: fn(&V) -> T)
     where
         T: IntoIterator<Item: IntoTag> + 'static,
     {
-        self.tags_with = Some(Box::new(move |value| {
-            tags(value).into_iter().map(IntoTag::into_tag).collect()
-        }));
+        self.0.push(Box::new(TagsWith(tags)));
     }
 
     /// How long this value is fresh, where `usual` is what others of its class are, and its own tags.
     /// `None`: it is not cached.
-    pub(super) fn of(&self, value: &V, usual: Duration) -> Option<(Duration, Vec<String>)> {
-        if self.cache_if.is_some_and(|cache_if| !cache_if(value)) {
-            return None;
-        }
-        let ttl = match &self.ttl_with {
-            None => None,
-            Some(ttl_with) => ttl_with(value),
+    pub(super) fn of(&self, value: &dyn Any, usual: Duration) -> Option<(Duration, Vec<String>)> {
+        let mut said = Said {
+            ttl: usual,
+            tags: Vec::new(),
         };
-        let ttl = worth_it(ttl.unwrap_or(usual))?;
-        let tags = match &self.tags_with {
-            None => Vec::new(),
-            Some(tags_with) => texts(tags_with(value))?,
-        };
-        Some((ttl, tags))
+        let is_cached = self.0.iter().all(|term| term.add(value, &mut said));
+        // Beyond the longest it is cut short where all are.
+        let ttl = said.ttl.min(ttl::LONGEST);
+        (is_cached && ttl >= SHORTEST).then_some((ttl, said.tags))
     }
 }
 
-/// How long a value is fresh, if it is at all. Beyond the longest it is cut short where all are; less
-/// than a millisecond is nothing.
-fn worth_it(ttl: Duration) -> Option<Duration> {
-    let ttl = ttl.min(ttl::LONGEST);
-    (ttl >= Duration::from_millis(1)).then_some(ttl)
-}
-
-fn texts(tags: Result<Vec<Tag>>) -> Option<Vec<String>> {
-    match tags {
-        Ok(tags) => Some(tags.iter().map(|tag| tag.as_str().to_owned()).collect()),
-        Err(error) => {
-            // Without all of its tags an entry would outlive an invalidation.
-            tracing::debug!("a value is not cached: {error}");
-            None
-        }
-    }
-}
+/// What is fresh for less is not cached.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// What `ttl_with` may return.
 #[diagnostic::on_unimplemented(

@@ -3,8 +3,8 @@
 
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
-use std::pin::Pin;
+use std::mem;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
@@ -12,19 +12,21 @@ use std::time::Duration;
 
 use super::course::{Course, Side};
 use super::terms::{IntoTag, IntoTtl, Terms};
-use crate::driver::{self, block_on};
+use crate::driver;
 use crate::engine::{Call, Engine, Solo};
 use crate::local::{Held, LocalKey};
 use crate::policy::Settings;
-use crate::shape::{Class, Outline, Shape};
+use crate::shape::{Class, Shape};
 use crate::value::Value;
 
-/// A call that found nothing it could use in the local tier.
-pub struct Ticket<R, S: Outline<R>> {
-    shape: S,
+/// A call that found nothing it could use in the local tier, and what it is to return, once there is
+/// something. Under way it stays what it is: each struct more would be one more for each type that a
+/// function returns.
+pub struct Ticket<R, S> {
     way: Way,
-    terms: Terms<S::Value>,
-    returned: PhantomData<fn() -> R>,
+    shape: S,
+    terms: Terms,
+    returned: Option<R>,
 }
 
 /// How a call goes on after a local miss.
@@ -46,9 +48,24 @@ impl Way {
             other => other,
         }
     }
+
+    /// Takes it.
+    fn course(&mut self) -> Course {
+        Course::new(mem::replace(self, Self::Past))
+    }
+
+    /// Whether nothing but the function is waited for. Nobody may wait on the driver's thread, which may
+    /// call a plain function from the `Drop` of a value, say.
+    pub(super) fn waits_for_nothing(&self) -> bool {
+        match self {
+            Self::Past => true,
+            Self::Solo(_) => false,
+            Self::Call(_) | Self::Look(_) => driver::is_here(),
+        }
+    }
 }
 
-impl<R, S: Outline<R>> fmt::Debug for Ticket<R, S> {
+impl<R, S> fmt::Debug for Ticket<R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ticket").finish_non_exhaustive()
     }
@@ -57,10 +74,10 @@ impl<R, S: Outline<R>> fmt::Debug for Ticket<R, S> {
 impl<R, S: Shape<R>> Ticket<R, S> {
     pub(super) fn new(shape: S, way: Way) -> Self {
         Self {
-            shape,
             way,
+            shape,
             terms: Terms::default(),
-            returned: PhantomData,
+            returned: None,
         }
     }
 
@@ -95,8 +112,9 @@ impl<R, S: Shape<R>> Ticket<R, S> {
         value: &S::Value,
         call: &Call,
     ) -> Option<(Duration, Vec<String>)> {
-        let usual = usual_ttl(&call.function.settings, self.shape.class(value));
-        self.terms.of(value, usual)
+        let class = self.shape.class(value);
+        self.terms
+            .of(value, usual_ttl(&call.function.settings, class))
     }
 
     /// The value is given: no function runs that could be counted or timed.
@@ -108,14 +126,10 @@ impl<R, S: Shape<R>> Ticket<R, S> {
     }
 
     /// Runs the call to its end: gives what the function returned or would have returned.
-    pub(super) fn run<F: Future<Output = R>>(self, body: F) -> Load<R, S, F> {
+    pub(super) fn run<F: Future<Output = R>>(mut self, body: F) -> Load<R, S, F> {
         Load {
-            course: Course::new(self.way),
-            returns: Returns {
-                shape: self.shape,
-                terms: self.terms,
-                returned: None,
-            },
+            course: self.way.course(),
+            ticket: self,
             body: Box::pin(body),
         }
     }
@@ -145,21 +159,49 @@ impl<R, S: Shape<R>> Ticket<R, S> {
     }
 
     /// [`Ticket::run`] for a plain function. Returns what it gives, and whether the value is stored.
-    pub(super) fn run_blocking(mut self, body: impl FnOnce() -> R) -> (R, bool) {
-        // Nobody may wait on the driver's thread, which may call a plain function from the `Drop` of
-        // a value, say.
-        if let Way::Past = self.way {
+    pub(super) fn run_blocking(self, body: impl FnOnce() -> R) -> (R, bool) {
+        if self.way.waits_for_nothing() {
             return (body(), false);
         }
-        if let Way::Call(_) | Way::Look(_) = self.way
-            && driver::is_here()
-        {
-            return (body(), false);
+        let body = pin!(Plain(Some(body)));
+        self.blocking().block(body)
+    }
+
+    fn block(mut self, mut body: Pin<&mut dyn Future<Output = R>>) -> (R, bool) {
+        let mut course = self.way.course();
+        loop {
+            course.block(&mut Typed {
+                shape: self.shape,
+                terms: &self.terms,
+                returned: &mut self.returned,
+                body: body.as_mut(),
+            });
+            if let Some(returned) = self.returned.take() {
+                return (returned, course.is_stored());
+            }
         }
-        self = self.blocking();
-        let mut load = self.run(Plain(Some(body)));
-        let returned = block_on(&mut load);
-        (returned, load.is_stored())
+    }
+
+    fn poll(
+        &mut self,
+        course: &mut Course,
+        body: Pin<&mut dyn Future<Output = R>>,
+        context: &mut Context<'_>,
+    ) -> Poll<R> {
+        let mut typed = Typed {
+            shape: self.shape,
+            terms: &self.terms,
+            returned: &mut self.returned,
+            body,
+        };
+        if course.poll(&mut typed, context).is_pending() {
+            return Poll::Pending;
+        }
+        // At the end there is something; once it has been given there is nothing any more.
+        match self.returned.take() {
+            Some(returned) => Poll::Ready(returned),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -167,14 +209,14 @@ impl<R, S: Shape<R>> Ticket<R, S> {
 /// the course it takes is the same for all.
 ///
 /// Dropped at any time, it first gives up what others wait for, and the function's future then.
-pub struct Load<R, S: Outline<R>, F> {
+pub struct Load<R, S, F> {
     course: Course,
-    returns: Returns<R, S>,
+    ticket: Ticket<R, S>,
     /// On the heap, so that recursive functions have a size.
     body: Pin<Box<F>>,
 }
 
-impl<R, S: Outline<R>, F> Load<R, S, F> {
+impl<R, S, F> Load<R, S, F> {
     /// Whether the value is stored, at the end.
     pub(super) fn is_stored(&self) -> bool {
         self.course.is_stored()
@@ -182,9 +224,9 @@ impl<R, S: Outline<R>, F> Load<R, S, F> {
 }
 
 // Nothing in it but the function's future is ever pinned, and that is on the heap.
-impl<R, S: Outline<R>, F> Unpin for Load<R, S, F> {}
+impl<R, S, F> Unpin for Load<R, S, F> {}
 
-impl<R, S: Outline<R>, F> fmt::Debug for Load<R, S, F> {
+impl<R, S, F> fmt::Debug for Load<R, S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Load").finish_non_exhaustive()
     }
@@ -193,42 +235,29 @@ impl<R, S: Outline<R>, F> fmt::Debug for Load<R, S, F> {
 impl<R, S: Shape<R>, F: Future<Output = R>> Future for Load<R, S, F> {
     type Output = R;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
-        let this = self.get_mut();
-        let mut typed = Typed {
-            returns: &mut this.returns,
-            body: this.body.as_mut(),
-        };
-        match this.course.poll(&mut typed, context) {
-            // At the end there is something; once it has been given there is nothing any more.
-            Poll::Ready(()) => match this.returns.returned.take() {
-                Some(returned) => Poll::Ready(returned),
-                None => Poll::Pending,
-            },
-            Poll::Pending => Poll::Pending,
-        }
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        let this = &mut *self;
+        this.ticket
+            .poll(&mut this.course, this.body.as_mut(), context)
     }
 }
 
-/// What a call is to return, and how it is made of a value, or a value of it.
-struct Returns<R, S: Outline<R>> {
-    shape: S,
-    terms: Terms<S::Value>,
-    returned: Option<R>,
-}
-
 /// A call with its types, for one poll.
-struct Typed<'p, R, S: Outline<R>> {
-    returns: &'p mut Returns<R, S>,
+struct Typed<'p, R, S> {
+    shape: S,
+    terms: &'p Terms,
+    returned: &'p mut Option<R>,
     body: Pin<&'p mut dyn Future<Output = R>>,
 }
 
+// Matches rather than combinators: each of those would be compiled for each type that a function returns.
+#[allow(clippy::manual_map, clippy::question_mark, clippy::manual_let_else)]
 impl<R, S: Shape<R>> Side for Typed<'_, R, S> {
     fn run(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         match self.body.as_mut().poll(context) {
             Poll::Ready(returned) => {
-                let is_error = self.returns.shape.is_error(&returned);
-                self.returns.returned = Some(returned);
+                let is_error = self.shape.is_error(&returned);
+                *self.returned = Some(returned);
                 Poll::Ready(is_error)
             }
             Poll::Pending => Poll::Pending,
@@ -236,43 +265,46 @@ impl<R, S: Shape<R>> Side for Typed<'_, R, S> {
     }
 
     fn serve(&mut self, held: &dyn Held) -> bool {
-        let Some(value) = copy(held) else {
-            return false;
-        };
-        self.returns.returned = Some(self.returns.shape.join(value));
-        true
+        match copy(held) {
+            Some(value) => {
+                *self.returned = Some(self.shape.join(value));
+                true
+            }
+            None => false,
+        }
     }
 
     fn give(&mut self, value: Box<dyn Value>) -> bool {
         let mut place: Option<S::Value> = None;
         value.give(&mut place);
-        let Some(value) = place else {
-            return false;
-        };
-        self.returns.returned = Some(self.returns.shape.join(value));
-        true
+        match place {
+            Some(value) => {
+                *self.returned = Some(self.shape.join(value));
+                true
+            }
+            None => false,
+        }
     }
 
     fn value(&mut self, settings: &Settings) -> Option<(Box<dyn Value>, Duration, Vec<String>)> {
-        let Returns {
-            shape,
-            terms,
-            returned,
-        } = &mut *self.returns;
-        let value = match shape.split(returned.take()?) {
+        let shape = self.shape;
+        let Some(returned) = self.returned.take() else {
+            return None;
+        };
+        let value = match shape.split(returned) {
             Ok(value) => value,
             Err(other) => {
-                *returned = Some(other);
+                *self.returned = Some(other);
                 return None;
             }
         };
-        let terms = terms.of(&value, usual_ttl(settings, shape.class(&value)));
-        let Some((ttl, tags)) = terms else {
-            *returned = Some(shape.join(value));
-            return None;
+        let usual = usual_ttl(settings, shape.class(&value));
+        let fate = match self.terms.of(&value, usual) {
+            Some((ttl, tags)) => Some((shape.wrap(value.clone()), ttl, tags)),
+            None => None,
         };
-        *returned = Some(shape.join(value.clone()));
-        Some((shape.wrap(value), ttl, tags))
+        *self.returned = Some(shape.join(value));
+        fate
     }
 }
 
@@ -293,7 +325,7 @@ impl<R, B: FnOnce() -> R> Future for Plain<B> {
 }
 
 /// How long a value of a class is fresh.
-fn usual_ttl(settings: &Settings, class: Class) -> Duration {
+pub(super) fn usual_ttl(settings: &Settings, class: Class) -> Duration {
     match class {
         Class::Value => None,
         Class::None => settings.none_ttl,
@@ -304,5 +336,10 @@ fn usual_ttl(settings: &Settings, class: Class) -> Duration {
 
 /// The value of a local entry.
 pub(super) fn copy<V: Clone + 'static>(held: &dyn Held) -> Option<V> {
-    Some(held.typed::<V>()?.value.clone())
+    // As it stands: `map` would be compiled for each type too.
+    #[allow(clippy::manual_map)]
+    match held.typed::<V>() {
+        Some(stored) => Some(stored.value.clone()),
+        None => None,
+    }
 }

@@ -1,15 +1,16 @@
 //! What `#[updates]` does around a function: the value that a write returns becomes the cached one.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use serde::Serialize;
 
-use super::asked::{Asked, served};
+use super::asked::{Asked, Said, Tagging, Untold, registered_key, served};
+use super::subject::{Offered, offer};
 use super::ticket::Way;
-use super::{Tags, Ticket, key};
-use crate::Cache;
+use super::{Tags, Ticket};
 use crate::cache::{Transaction, with_current};
 use crate::driver;
 use crate::engine::{Call, Targets, Update};
@@ -18,34 +19,70 @@ use crate::metrics::Count;
 use crate::registry::{Instance, Site};
 use crate::shape::{Outline, Shape};
 use crate::tag::Tag;
+use crate::value::Described;
+use crate::{Cache, Error};
 
 /// A write whose value will be cached, noted before its body runs: its arguments may be moved into it.
 ///
 /// Dropped once it has begun, it ends the entry and its tags in the background: the write may have
 /// happened.
-#[derive(Debug)]
 #[must_use = "dropped, it invalidates what is cached"]
-pub struct Updating(Update);
+pub struct Updating<R> {
+    update: Update,
+    offer: fn(R) -> Offered,
+}
 
-impl Updating {
+impl<R> Updating<R> {
+    pub(super) fn new(update: Update, offer: fn(R) -> Offered) -> Self {
+        Self { update, offer }
+    }
+
     /// One write updates both: what either ends, the other does not take for another write. To be said
     /// before this one begins.
-    pub fn beside(self, other: &Self) -> Self {
-        Self(self.0.beside(&other.0))
+    pub fn beside<Q>(self, other: &Updating<Q>) -> Self {
+        Self::new(self.update.beside(&other.update), self.offer)
     }
 
     /// Readies the key, right before the body runs.
     pub async fn begin(self) -> Self {
-        Self(self.0.begin().await)
+        Self::new(self.update.begin().await, self.offer)
     }
 
     /// [`begin`](Self::begin) for a plain function.
     pub fn begin_blocking(self) -> Self {
         if driver::is_here() {
             // On the driver's own thread nobody can wait for what it drives.
-            return Self(self.0.begin_unclaimed());
+            return Self::new(self.update.begin_unclaimed(), self.offer);
         }
         driver::block_on(self.begin())
+    }
+
+    /// Carries out what the write has come to. Its own result stands whatever comes of this.
+    pub fn end(self, outcome: Outcome<R>) -> impl Future<Output = ()> {
+        let update = self.update;
+        let offered = match outcome {
+            Outcome::Failed => None,
+            Outcome::Nothing => Some(None),
+            Outcome::Value(returned) => Some(Some((self.offer)(returned))),
+        };
+        async move {
+            let Some(offered) = offered else {
+                return update.failed();
+            };
+            let agreed = offered
+                .zip(update.call())
+                .and_then(|(mut offered, call)| offered.take(&call.function.settings));
+            match agreed {
+                Some((value, ttl, tags)) => update.stored(value, ttl, tags).await,
+                None => update.ended().await,
+            }
+        }
+    }
+}
+
+impl<R> fmt::Debug for Updating<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Updating").field(&self.update).finish()
     }
 }
 
@@ -56,9 +93,26 @@ pub fn updating<R, S: Shape<R>, A: Serialize>(
     shape: S,
     cache: Option<&Cache>,
     args: &A,
-    tags: impl FnOnce(&mut Tags),
-) -> Updating {
-    let asked = Asked::<R, _, _>::new(shape, |_: &mut Tags| ());
+    tags: impl FnMut(&mut Tags),
+) -> Updating<R> {
+    let _ = shape;
+    let mut packed = Args::new();
+    let args = packed.write(args).map(|()| packed);
+    let update = note(site, instance, cache, &args, S::values, &mut Said(tags));
+    Updating::new(update, offer::<R, S>)
+}
+
+/// Notes it, whatever its types.
+pub(super) fn note(
+    site: &'static Site,
+    instance: &Instance,
+    cache: Option<&Cache>,
+    args: &Result<Args, Error>,
+    values: Described,
+    tags: &mut dyn Tagging,
+) -> Update {
+    let untold = &mut Untold;
+    let asked = Asked::of(values, untold);
     with_current(cache, |engine, _| {
         // What a transaction writes may never be committed: what is cached goes, if it is.
         let function = Transaction::around(engine)
@@ -66,21 +120,20 @@ pub fn updating<R, S: Shape<R>, A: Serialize>(
             .then(|| served(engine, site, instance, &asked))
             .flatten();
         let mut targets = Targets::default();
-        match key(site, instance, args) {
-            Ok(key) => targets.keys.push(key),
+        match args {
+            Ok(args) => targets.keys.push(registered_key(site, instance, args)),
             // A call whose arguments make no key is never cached: there is nothing to remove.
             Err(error) => tracing::debug!("nothing to update: {error}"),
         }
         let kind = site.registered(instance).kind;
         let mut collected = Tags::of_kind(kind);
         let of_kind = collected.0.as_ref().map_or(0, Vec::len);
-        tags(&mut collected);
-        let mut packed = Args::new();
+        tags.add(&mut collected);
         let call = match collected.0 {
             Ok(tags) => {
                 targets.tags.extend_from_slice(&tags[of_kind..]);
-                let function = function.filter(|_| packed.write(args).is_ok());
-                function.map(|function| Box::new(Call::new(engine, function, &packed, tags)))
+                let keyed = function.zip(args.as_ref().ok());
+                keyed.map(|(function, args)| Box::new(Call::new(engine, function, args, tags)))
             }
             Err(error) => {
                 // What cannot be named cannot be left alone either: everything of the namespace goes.
@@ -92,7 +145,7 @@ pub fn updating<R, S: Shape<R>, A: Serialize>(
         if let (None, Some(function)) = (&call, function) {
             function.kind.counters.count(Count::Unkeyed);
         }
-        Updating(Update::of(engine, call, targets))
+        Update::of(engine, call, targets)
     })
 }
 
@@ -162,12 +215,12 @@ pub fn outcome<W, S: Outline<W>, R: Joins<S::Value>>(shape: S, returned: W) -> (
 
 /// Carries out what a write has come to. Its own result stands whatever comes of this.
 pub async fn updated<R, S: Shape<R>>(
-    updating: Updating,
+    updating: Updating<R>,
     shape: S,
     outcome: Outcome<R>,
     terms: impl FnOnce(Ticket<R, S>) -> Ticket<R, S>,
 ) {
-    let Updating(update) = updating;
+    let update = updating.update;
     let value = match outcome {
         Outcome::Failed => return update.failed(),
         Outcome::Nothing => None,

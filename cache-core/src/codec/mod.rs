@@ -4,8 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
-use serde::ser::Serialize;
+use serde::de::{Deserialize, Deserializer};
 
 use crate::kind::shown;
 use crate::{Error, ErrorKind, Result};
@@ -30,7 +29,7 @@ use guard::Guard;
 pub(crate) use reader::Reader;
 use sheet::Sheet;
 pub(crate) use source::{Ask, Found, Source, Who};
-use writer::Writer;
+pub(crate) use writer::Writer;
 
 use crate::refusal::Refusal;
 
@@ -85,13 +84,19 @@ impl Codec {
     /// # Errors
     /// [`ErrorKind::Encode`] where the value does not fit the limits, refuses, or would not come
     /// back as it was.
-    pub(crate) fn encode<T: Serialize>(self, value: &T, limit: usize) -> Result<Vec<u8>> {
-        let mut sheet = Sheet::new(self, limit);
-        let written = value.serialize(Writer(&mut sheet));
-        self.written(sheet, written)
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn encode<T: serde::ser::Serialize>(
+        self,
+        value: &T,
+        limit: usize,
+    ) -> Result<Vec<u8>> {
+        self.write(limit, &mut |writer| value.serialize(writer))
     }
 
-    fn written(self, sheet: Sheet, written: std::result::Result<(), Refusal>) -> Result<Vec<u8>> {
+    /// The bytes of what is written, at most `limit` of them.
+    pub(crate) fn write(self, limit: usize, write: &mut Write<'_>) -> Result<Vec<u8>> {
+        let mut sheet = Sheet::new(self, limit);
+        let written = write(Writer(&mut sheet));
         let failed = |cause: &dyn fmt::Display| {
             Error::new(
                 ErrorKind::Encode,
@@ -109,10 +114,15 @@ impl Codec {
         Ok(bytes)
     }
 
-    /// How many bytes `value` takes; none where it refuses.
-    pub(crate) fn len_of<T: Serialize>(self, value: &T) -> usize {
+    #[cfg(test)]
+    fn len_of<T: serde::ser::Serialize>(self, value: &T) -> usize {
+        self.count(&mut |writer| value.serialize(writer))
+    }
+
+    /// How many bytes are written; none where something refuses to be.
+    pub(crate) fn count(self, write: &mut Write<'_>) -> usize {
         let mut sheet = Sheet::counting(self);
-        match value.serialize(Writer(&mut sheet)) {
+        match write(Writer(&mut sheet)) {
             Ok(()) => sheet.len(),
             Err(_) => 0,
         }
@@ -123,7 +133,12 @@ impl Codec {
     /// # Errors
     /// [`ErrorKind::Decode`] where they are not exactly a `T`, or where making one would take more
     /// depth, steps or memory than a value of this size should.
-    pub(crate) fn decode<T: DeserializeOwned>(self, bytes: &[u8], limit: usize) -> Result<T> {
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn decode<T: serde::de::DeserializeOwned>(
+        self,
+        bytes: &[u8],
+        limit: usize,
+    ) -> Result<T> {
         let mut value = None;
         self.read(bytes, limit, &mut |reader| {
             value = Some(T::deserialize(reader)?);
@@ -132,7 +147,8 @@ impl Codec {
         value.ok_or_else(|| Error::new(ErrorKind::Decode, "no value was read".to_owned()))
     }
 
-    fn read(self, bytes: &[u8], limit: usize, read: &mut Read<'_>) -> Result<()> {
+    /// Has `read` read them.
+    pub(crate) fn read(self, bytes: &[u8], limit: usize, read: &mut Read<'_>) -> Result<()> {
         let failed = |cause: &dyn fmt::Display| {
             Error::new(
                 ErrorKind::Decode,
@@ -171,6 +187,9 @@ impl Codec {
         }
     }
 }
+
+/// What writes a value.
+type Write<'v> = dyn FnMut(Writer<'_>) -> std::result::Result<(), Refusal> + 'v;
 
 /// What reads a value.
 type Read<'v> = dyn for<'r, 'de> FnMut(Reader<'r, 'de>) -> std::result::Result<(), Refusal> + 'v;

@@ -4,6 +4,8 @@
 //! A visitor that asks for something with parts is not shown a single number or text in its place,
 //! but an error: else it would be compiled with everything it can do with each of them.
 
+use std::fmt;
+
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected,
     VariantAccess, Visitor,
@@ -16,7 +18,13 @@ use crate::refusal::Refusal;
 type Result<T> = std::result::Result<T, Refusal>;
 
 /// One value's place in a source.
-pub(crate) struct Reader<'r, 'de>(pub(crate) &'r mut (dyn Source<'de> + 'r));
+pub struct Reader<'r, 'de>(pub(crate) &'r mut (dyn Source<'de> + 'r));
+
+impl fmt::Debug for Reader<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader")
+    }
+}
 
 impl<'de> Reader<'_, 'de> {
     fn ask<V: Visitor<'de>>(&mut self, ask: Ask) -> Result<Found<'de>> {
@@ -66,17 +74,19 @@ impl<'de> Reader<'_, 'de> {
     }
 
     fn list<V: Visitor<'de>>(mut self, ask: Ask, visitor: V) -> Result<V::Value> {
-        match self.ask::<V>(ask)? {
-            Found::Seq(len) => self.elements(len, visitor),
-            found => Err(found.unexpected(&visitor)),
+        match self.ask::<V>(ask) {
+            Ok(Found::Seq(len)) => self.elements(len, visitor),
+            Ok(found) => Err(found.unexpected(&visitor)),
+            Err(refusal) => Err(refusal),
         }
     }
 
     fn fields<V: Visitor<'de>>(mut self, ask: Ask, visitor: V) -> Result<V::Value> {
-        match self.ask::<V>(ask)? {
-            Found::Seq(len) => self.elements(len, visitor),
-            Found::Map(len) => self.entries(len, visitor),
-            found => Err(found.unexpected(&visitor)),
+        match self.ask::<V>(ask) {
+            Ok(Found::Seq(len)) => self.elements(len, visitor),
+            Ok(Found::Map(len)) => self.entries(len, visitor),
+            Ok(found) => Err(found.unexpected(&visitor)),
+            Err(refusal) => Err(refusal),
         }
     }
 
@@ -118,7 +128,13 @@ fn left_with<'de, T>(
     left: usize,
     result: Result<T>,
 ) -> Result<T> {
-    match source.leave(left, result.as_ref().err()) {
+    // As it stands: `err` would be compiled for each type too.
+    #[allow(clippy::manual_ok_err)]
+    let refusal = match &result {
+        Ok(_) => None,
+        Err(refusal) => Some(refusal),
+    };
+    match source.leave(left, refusal) {
         Ok(()) => result,
         Err(refusal) => Err(refusal),
     }
@@ -201,13 +217,14 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
-        match self.ask::<V>(Ask::Option)? {
-            Found::None => settled(self.0, visitor.visit_none()),
-            Found::Some => {
+        match self.ask::<V>(Ask::Option) {
+            Ok(Found::None) => settled(self.0, visitor.visit_none()),
+            Ok(Found::Some) => {
                 let result = visitor.visit_some(Reader(&mut *self.0));
                 left_with(self.0, 0, result)
             }
-            found => Err(found.unexpected(&visitor)),
+            Ok(found) => Err(found.unexpected(&visitor)),
+            Err(refusal) => Err(refusal),
         }
     }
 
@@ -272,21 +289,25 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        match self.ask::<V>(Ask::Enum(name, variants))? {
-            Found::Enum { bare } => {
+        match self.ask::<V>(Ask::Enum(name, variants)) {
+            Ok(Found::Enum { bare }) => {
                 let result = visitor.visit_enum(Picked {
                     source: &mut *self.0,
                     bare,
                 });
                 left_with(self.0, 0, result)
             }
-            found => Err(found.unexpected(&visitor)),
+            Ok(found) => Err(found.unexpected(&visitor)),
+            Err(refusal) => Err(refusal),
         }
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
-        let found = self.ask::<V>(Ask::Name)?;
-        let result = match found.widened() {
+        let found = match self.ask::<V>(Ask::Name) {
+            Ok(found) => found.widened(),
+            Err(refusal) => return Err(refusal),
+        };
+        let result = match found {
             Found::Str(name) => visitor.visit_borrowed_str(name),
             Found::Bytes(name) => visitor.visit_borrowed_bytes(name),
             Found::U32(number) => visitor.visit_u32(number),
@@ -324,7 +345,10 @@ impl<'de> SeqAccess<'de> for Parts<'_, 'de> {
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
         if self.take() {
-            seed.deserialize(Reader(&mut *self.source)).map(Some)
+            match seed.deserialize(Reader(&mut *self.source)) {
+                Ok(part) => Ok(Some(part)),
+                Err(refusal) => Err(refusal),
+            }
         } else {
             Ok(None)
         }
@@ -340,7 +364,10 @@ impl<'de> MapAccess<'de> for Parts<'_, 'de> {
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
         if self.take() {
-            seed.deserialize(Reader(&mut *self.source)).map(Some)
+            match seed.deserialize(Reader(&mut *self.source)) {
+                Ok(part) => Ok(Some(part)),
+                Err(refusal) => Err(refusal),
+            }
         } else {
             Ok(None)
         }

@@ -2,7 +2,7 @@
 //! compiled for it alone. On the way it weighs the value: how many parts it has, how deep they nest,
 //! and whether the codec can carry them.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -16,15 +16,27 @@ use crate::refusal::Refusal;
 type Result<T> = std::result::Result<T, Refusal>;
 
 /// One value's place on the sheet.
-pub(super) struct Writer<'s>(pub(super) &'s mut Sheet);
+pub struct Writer<'s>(pub(super) &'s mut Sheet);
 
 /// What has been begun, and its parts' place on the sheet.
-pub(super) struct Open<'s> {
+pub struct Open<'s> {
     sheet: &'s mut Sheet,
     /// Where it begins, if how many parts it has is not known before its end.
     unknown: Option<usize>,
     parts: usize,
     levels: u32,
+}
+
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writer")
+    }
+}
+
+impl fmt::Debug for Open<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Open")
+    }
 }
 
 impl<'s> Writer<'s> {

@@ -79,7 +79,7 @@ pub(crate) struct Function {
     pub(crate) origin: u128,
     pub(crate) settings: Settings,
     pub(crate) carrier: Carrier,
-    pub(crate) values: Arc<dyn Values>,
+    pub(crate) values: &'static dyn Values,
     /// Whether values have tags that only they know.
     pub(crate) late_tags: bool,
     /// Whether calls go past the cache.
@@ -92,7 +92,7 @@ impl Function {
     pub(crate) fn new(
         registered: &Registered,
         kind: Arc<KindState>,
-        values: Arc<dyn Values>,
+        values: &'static dyn Values,
         plain: Option<&str>,
     ) -> Self {
         let policy = kind.policy.or(&registered.policy);
@@ -106,7 +106,7 @@ impl Function {
                  is not cached: name the type there",
             );
         }
-        let carrier = carrier(registered, &kind, &*values, settings.codec);
+        let carrier = carrier(registered, &kind, values, settings.codec);
         Self {
             number: registered.number,
             prefix: format!("{}:{}:", kind.name, registered.name),
@@ -159,7 +159,7 @@ fn hides_an_outcome(name: &str) -> bool {
 fn carrier(
     registered: &Registered,
     kind: &KindState,
-    values: &dyn Values,
+    values: &'static dyn Values,
     codec: Option<Codec>,
 ) -> Carrier {
     // A type's own code runs here, on data it has never seen: a panic in it is its answer.

@@ -74,7 +74,7 @@ use crate::policy::Policies;
 use crate::registry::Registered;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Attachment, Observer, Store};
-use crate::value::Values;
+use crate::value::Described;
 use crate::{Error, ErrorKind, Result};
 
 /// What a cache is built from.
@@ -189,11 +189,7 @@ impl Engine {
     /// The function, as this cache knows it. `values`: what it does with the function's values, and the
     /// name of the type that is returned, where nothing but a value was seen in it.
     #[inline]
-    pub(crate) fn function(
-        &self,
-        registered: &Registered,
-        values: &dyn Fn() -> (Arc<dyn Values>, Option<&'static str>),
-    ) -> &Arc<Function> {
+    pub(crate) fn function(&self, registered: &Registered, values: Described) -> &Arc<Function> {
         if let Some(function) = self.functions.get(registered.number) {
             return function;
         }
@@ -210,11 +206,7 @@ impl Engine {
 
     /// Settles what a function is to this cache.
     #[cold]
-    fn settle(
-        &self,
-        registered: &Registered,
-        values: &dyn Fn() -> (Arc<dyn Values>, Option<&'static str>),
-    ) -> &Arc<Function> {
+    fn settle(&self, registered: &Registered, values: Described) -> &Arc<Function> {
         self.functions.get_or_init(registered.number, || {
             let kind = self.kind(registered.kind);
             let (values, plain) = values();

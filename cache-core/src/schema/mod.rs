@@ -5,7 +5,6 @@
 //! A type is run several times: each run takes every enum down one more variant, until all have
 //! been seen. A value that the type refuses is replaced by another and the run starts over.
 
-use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::Xxh3;
 
 mod dummies;
@@ -34,7 +33,7 @@ const VERSION: &[u8] = b"schema 1;";
 
 /// What is known of a value type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Schema {
+pub(crate) enum Schema {
     /// Its shape is known.
     Traced {
         /// Of names, fields, variants and types, in order.
@@ -52,14 +51,16 @@ pub enum Schema {
 }
 
 /// Finds the schema of `T`, as the codecs see it: not in its form for people.
-pub(crate) fn trace<T: DeserializeOwned>() -> Schema {
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn trace<T: serde::de::DeserializeOwned>() -> Schema {
     run_through(&mut |reader| T::deserialize(reader).map(drop))
 }
 
 /// A type's `Deserialize`.
-type Visit = dyn for<'r, 'de> FnMut(Reader<'r, 'de>) -> Result<(), Refusal>;
+type Visit<'v> = dyn for<'r, 'de> FnMut(Reader<'r, 'de>) -> Result<(), Refusal> + 'v;
 
-fn run_through(visit: &mut Visit) -> Schema {
+/// Finds the schema of a type, as the codecs see it: not in its form for people.
+pub(crate) fn run_through(visit: &mut Visit<'_>) -> Schema {
     let mut memory = Memory::default();
     let mut record = Xxh3::new();
     record.update(VERSION);

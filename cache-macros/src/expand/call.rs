@@ -103,7 +103,7 @@ impl<'a> Call<'a> {
                 file: ::core::file!(),
                 line: ::core::line!(),
                 column: ::core::column!(),
-                path: || ::core::any::type_name::<#marker>(),
+                path: ::core::any::type_name::<#marker>,
                 policy: #policy,
                 schema: #schema,
                 version: #version,

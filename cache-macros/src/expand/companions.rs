@@ -102,6 +102,10 @@ impl Call<'_> {
                 .map(|companion| self.write(&companion, attributes));
             return quote!(#accessor #refresh #key #invalidate);
         }
+        let subject = self
+            .shared(FIND)
+            .or_else(|| self.shared(STORE))
+            .map(|_| self.write(&self.subject(), attributes));
         let rest = [
             self.key_companion(),
             self.peek(),
@@ -114,7 +118,7 @@ impl Call<'_> {
             .iter()
             .map(|companion| self.write(companion, attributes));
         let warm = self.warm().map(|warm| self.offered(&warm, attributes));
-        quote!(#accessor #refresh #(#rest)* #warm)
+        quote!(#accessor #refresh #subject #(#rest)* #warm)
     }
 
     /// A companion for users, with what the function's attributes say of it.
@@ -219,6 +223,39 @@ impl Call<'_> {
         self.offered(&quote!(#[doc = #doc] #[inline] #shell), attributes)
     }
 
+    /// What the others are about: shape, key and tags, to be checked once.
+    fn subject(&self) -> Companion<'_> {
+        let (rt, scope, returned) = (&self.runtime, self.scope(STORE), self.returned());
+        let (identity, shape) = (self.identity(), self.shape());
+        let (key, tags, tagged) = (self.key(), self.tags(), local("__tagged"));
+        Companion {
+            name: "__subject",
+            method: true,
+            params: self.taken(STORE),
+            more: quote!(#tagged: bool),
+            output: quote!(#rt::Subject<#returned>),
+            body: quote!(#scope #rt::subject(#identity, #shape, #key, #tagged, #tags)),
+            ..Companion::default()
+        }
+    }
+
+    /// The call of it, for a companion that takes the arguments for these uses, if they are all it needs.
+    /// Where the function has a cache or terms of its own, there is none.
+    fn shared(&self, uses: &[Use]) -> Option<TokenStream> {
+        let own = self.args.cache.is_some() || self.batch().is_some() || !self.terms().is_empty();
+        let names = |uses| self.taken(uses).into_iter().map(|param| &param.ident);
+        if own || !names(uses).eq(names(STORE)) {
+            return None;
+        }
+        let (subject, params) = (self.companion_path("__subject"), names(uses));
+        let this = self.function.receiver.as_ref().map(|receiver| {
+            let token = receiver.self_token;
+            quote!(#token,)
+        });
+        let tagged = uses == STORE;
+        Some(quote!(#subject(#this #(#params,)* #tagged)))
+    }
+
     fn key_companion(&self) -> Companion<'_> {
         let (root, rt) = (self.root, &self.runtime);
         let (scope, identity, key) = (self.scope(&[Use::Key]), self.identity(), self.key());
@@ -228,7 +265,10 @@ impl Call<'_> {
             method: true,
             params: self.taken(&[Use::Key]),
             output: quote!(::core::result::Result<#root::Key, #root::Error>),
-            body: quote!(#scope #rt::key(#identity, #key)),
+            body: self.shared(FIND).map_or_else(
+                || quote!(#scope #rt::key(#identity, #key)),
+                |subject| quote!(#subject.key()),
+            ),
             ..Companion::default()
         }
     }
@@ -238,14 +278,21 @@ impl Call<'_> {
         let (scope, place, key) = (self.scope(FIND), self.place(), self.key());
         let returned = self.returned();
         let peek = self.verb("peek");
+        let (waits, body) = match self.shared(FIND) {
+            Some(subject) => (Wait::Future, quote!(#subject.#peek())),
+            None => (
+                Wait::Later,
+                quote!(#scope #rt::#peek(#rt::seek::<#returned, _, _>(#place, #key))),
+            ),
+        };
         Companion {
             name: "peek",
             doc: Some(" What is cached for a call, without loading it."),
-            waits: Wait::Later,
+            waits,
             method: true,
             params: self.taken(FIND),
             output: quote!(::core::option::Option<#returned>),
-            body: quote!(#scope #rt::#peek(#rt::seek::<#returned, _, _>(#place, #key))),
+            body,
             ..Companion::default()
         }
     }
@@ -255,21 +302,28 @@ impl Call<'_> {
         let (returned, refreshed, terms) = (self.returned(), self.refreshed(), self.terms());
         let put = self.verb("put");
         let value = local("value");
+        let (waits, body) = match self.shared(STORE) {
+            Some(subject) => (Wait::Future, quote!(#subject.#put(#value))),
+            None => (
+                Wait::Later,
+                quote! {
+                    #scope
+                    let #ticket = #refreshed;
+                    #rt::#put(#ticket #terms, #value)
+                },
+            ),
+        };
         Companion {
             name: "put",
             doc: Some(
                 " Caches a value as if the function had returned it; `false` where it is not cached.",
             ),
-            waits: Wait::Later,
+            waits,
             method: true,
             params: self.taken(STORE),
             more: quote!(#value: #returned),
             output: quote!(bool),
-            body: quote! {
-                #scope
-                let #ticket = #refreshed;
-                #rt::#put(#ticket #terms, #value)
-            },
+            body,
         }
     }
 
@@ -281,6 +335,8 @@ impl Call<'_> {
         let body = if let Some((param, batch)) = self.batch() {
             let (invalidate, keys) = (self.verb("invalidate_all"), self.keys(param, &batch));
             quote!(#scope #rt::#invalidate(#cache, #keys))
+        } else if let Some(subject) = self.shared(FIND) {
+            quote!(#rt::#invalidate(#cache, #subject.key()))
         } else {
             quote! {
                 #scope
@@ -309,8 +365,11 @@ impl Call<'_> {
             name: "__updating",
             method: true,
             params: self.taken(STORE),
-            output: quote!(#rt::Updating),
-            body: quote!(#scope #rt::updating::<#returned, _, _>(#place, #key, #tags)),
+            output: quote!(#rt::Updating<#returned>),
+            body: self.shared(STORE).map_or_else(
+                || quote!(#scope #rt::updating::<#returned, _, _>(#place, #key, #tags)),
+                |subject| quote!(#subject.updating()),
+            ),
             ..Companion::default()
         }
     }
@@ -324,9 +383,11 @@ impl Call<'_> {
             name: "__updated",
             waits: Wait::Future,
             output: quote!(()),
-            more: quote!(#updating: #rt::Updating, #outcome: #rt::Outcome<#returned>),
-            body: quote! {
-                #rt::updated(#updating, #shape, #outcome, |#ticket| #ticket #terms)
+            more: quote!(#updating: #rt::Updating<#returned>, #outcome: #rt::Outcome<#returned>),
+            body: if terms.is_empty() {
+                quote!(#updating.end(#outcome))
+            } else {
+                quote!(#rt::updated(#updating, #shape, #outcome, |#ticket| #ticket #terms))
             },
             ..Companion::default()
         }

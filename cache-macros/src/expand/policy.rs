@@ -5,17 +5,23 @@ use quote::quote;
 
 use crate::args::{Root, Setting, Value};
 
-/// A function that gives the policy.
+/// The policy, or a function that gives it.
 pub(super) fn policy(root: &Root, settings: &[Setting]) -> TokenStream {
-    if settings.is_empty() {
-        return quote!(#root::Policy::new);
-    }
+    let rt = root.runtime();
+    let is_known = settings
+        .iter()
+        .all(|setting| !matches!(setting.value, Value::Expr(_)));
     let settings = settings.iter().map(|setting| {
         let method = Ident::new(setting.method, Span::call_site());
         let value = value(root, &setting.value);
         quote!(.#method(#value))
     });
-    quote!(|| #root::Policy::new() #(#settings)*)
+    let policy = quote!(#root::Policy::new() #(#settings)*);
+    if is_known {
+        quote!(#rt::Given::Known(#policy))
+    } else {
+        quote!(#rt::Given::Asked(|| #policy))
+    }
 }
 
 fn value(root: &Root, value: &Value) -> TokenStream {

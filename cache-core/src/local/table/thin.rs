@@ -84,6 +84,11 @@ impl<V: Clone + Send + Sync + 'static> Held for Stored<V> {
 }
 
 impl dyn Held {
+    /// Whether its value is of that type.
+    pub(crate) fn is<V: 'static>(&self) -> bool {
+        (self as &dyn Any).is::<Stored<V>>()
+    }
+
     pub(crate) fn typed<V: 'static>(&self) -> Option<&Stored<V>> {
         (self as &dyn Any).downcast_ref()
     }

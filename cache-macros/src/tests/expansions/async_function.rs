@@ -81,11 +81,11 @@ impl user_profile {
             file: ::core::file!(),
             line: ::core::line!(),
             column: ::core::column!(),
-            path: || ::core::any::type_name::<user_profile>(),
-            policy: || {
+            path: ::core::any::type_name::<user_profile>,
+            policy: ::cache_core::__private::Given::Known(
                 ::cache_core::Policy::new()
-                    .ttl(::core::time::Duration::from_millis(1800000u64))
-            },
+                    .ttl(::core::time::Duration::from_millis(1800000u64)),
+            ),
             schema: ::core::option::Option::None,
             version: 0u64,
             own_ttl: false,
@@ -135,114 +135,13 @@ impl user_profile {
             ::cache_core::__private::load(__ticket, user_profile::uncached(db, id))
         })
     }
-    /// The key of a call.
-    #[inline]
-    pub(crate) fn key(
-        id: u64,
-    ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
-        ::cache_core::__private::key(
-            user_profile::__site(),
-            ::cache_core::__private::Instance::SOLE,
-            &(::cache_core::__private::argument(&id),),
-        )
-    }
-    /// What is cached for a call, without loading it.
-    #[inline]
-    pub(crate) fn peek(
-        id: u64,
-    ) -> impl ::core::future::Future<
-        Output = ::core::option::Option<Result<Profile, DbError>>,
-    > {
-        ::cache_core::__private::later(move || {
-            ::cache_core::__private::peek(
-                ::cache_core::__private::seek::<
-                    Result<Profile, DbError>,
-                    _,
-                    _,
-                >(
-                    user_profile::__site(),
-                    ::cache_core::__private::Instance::SOLE,
-                    {
-                        let __probed = ::cache_core::__private::shape!(
-                            Result < Profile, DbError >
-                        );
-                        ::cache_core::__private::checked::<
-                            Result<Profile, DbError>,
-                            _,
-                            _,
-                            _,
-                            _,
-                        >(__probed)
-                    },
-                    ::core::option::Option::None,
-                    &(::cache_core::__private::argument(&id),),
-                ),
-            )
-        })
-    }
-    /// Caches a value as if the function had returned it; `false` where it is not cached.
-    #[inline]
-    pub(crate) fn put(
-        id: u64,
-        value: Result<Profile, DbError>,
-    ) -> impl ::core::future::Future<Output = bool> {
-        ::cache_core::__private::later(move || {
-            let __ticket = ::cache_core::__private::refresh::<
-                Result<Profile, DbError>,
-                _,
-                _,
-            >(
-                user_profile::__site(),
-                ::cache_core::__private::Instance::SOLE,
-                {
-                    let __probed = ::cache_core::__private::shape!(
-                        Result < Profile, DbError >
-                    );
-                    ::cache_core::__private::checked::<
-                        Result<Profile, DbError>,
-                        _,
-                        _,
-                        _,
-                        _,
-                    >(__probed)
-                },
-                ::core::option::Option::None,
-                &(::cache_core::__private::argument(&id),),
-                |__tags| {
-                    __tags
-                        .tag(
-                            &[
-                                ::cache_core::__private::Part::Text("user:"),
-                                ::cache_core::__private::Part::Value(&id),
-                            ],
-                        );
-                },
-            );
-            ::cache_core::__private::put(__ticket, value)
-        })
-    }
-    /// Removes what is cached for a call.
-    #[inline]
-    pub(crate) fn invalidate(
-        id: u64,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error>,
-    > {
-        let __key = ::cache_core::__private::key(
-            user_profile::__site(),
-            ::cache_core::__private::Instance::SOLE,
-            &(::cache_core::__private::argument(&id),),
-        );
-        ::cache_core::__private::invalidate(::core::option::Option::None, __key)
-    }
     #[doc(hidden)]
     #[inline]
-    pub(crate) fn __updating(id: u64) -> ::cache_core::__private::Updating {
-        ::cache_core::__private::updating::<
-            Result<Profile, DbError>,
-            _,
-            _,
-        >(
+    pub(crate) fn __subject(
+        id: u64,
+        __tagged: bool,
+    ) -> ::cache_core::__private::Subject<Result<Profile, DbError>> {
+        ::cache_core::__private::subject(
             user_profile::__site(),
             ::cache_core::__private::Instance::SOLE,
             {
@@ -257,8 +156,8 @@ impl user_profile {
                     _,
                 >(__probed)
             },
-            ::core::option::Option::None,
             &(::cache_core::__private::argument(&id),),
+            __tagged,
             |__tags| {
                 __tags
                     .tag(
@@ -270,29 +169,56 @@ impl user_profile {
             },
         )
     }
+    /// The key of a call.
+    #[inline]
+    pub(crate) fn key(
+        id: u64,
+    ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
+        user_profile::__subject(id, false).key()
+    }
+    /// What is cached for a call, without loading it.
+    #[inline]
+    pub(crate) fn peek(
+        id: u64,
+    ) -> impl ::core::future::Future<
+        Output = ::core::option::Option<Result<Profile, DbError>>,
+    > {
+        user_profile::__subject(id, false).peek()
+    }
+    /// Caches a value as if the function had returned it; `false` where it is not cached.
+    #[inline]
+    pub(crate) fn put(
+        id: u64,
+        value: Result<Profile, DbError>,
+    ) -> impl ::core::future::Future<Output = bool> {
+        user_profile::__subject(id, true).put(value)
+    }
+    /// Removes what is cached for a call.
+    #[inline]
+    pub(crate) fn invalidate(
+        id: u64,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error>,
+    > {
+        ::cache_core::__private::invalidate(
+            ::core::option::Option::None,
+            user_profile::__subject(id, false).key(),
+        )
+    }
+    #[doc(hidden)]
+    #[inline]
+    pub(crate) fn __updating(
+        id: u64,
+    ) -> ::cache_core::__private::Updating<Result<Profile, DbError>> {
+        user_profile::__subject(id, true).updating()
+    }
     #[doc(hidden)]
     #[inline]
     pub(crate) fn __updated(
-        __updating: ::cache_core::__private::Updating,
+        __updating: ::cache_core::__private::Updating<Result<Profile, DbError>>,
         __outcome: ::cache_core::__private::Outcome<Result<Profile, DbError>>,
     ) -> impl ::core::future::Future<Output = ()> {
-        ::cache_core::__private::updated(
-            __updating,
-            {
-                let __probed = ::cache_core::__private::shape!(
-                    Result < Profile, DbError >
-                );
-                ::cache_core::__private::checked::<
-                    Result<Profile, DbError>,
-                    _,
-                    _,
-                    _,
-                    _,
-                >(__probed)
-            },
-            __outcome,
-            |__ticket| __ticket,
-        )
+        __updating.end(__outcome)
     }
     /// Makes a call for each of many arguments, so that what they load is cached.
     #[inline]

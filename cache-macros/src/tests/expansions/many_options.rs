@@ -12,8 +12,8 @@ fn order(id: u64) -> Result<Option<Order>, DbError> {
             file: ::core::file!(),
             line: ::core::line!(),
             column: ::core::column!(),
-            path: || ::core::any::type_name::<__Here>(),
-            policy: || {
+            path: ::core::any::type_name::<__Here>,
+            policy: crate::reexported::cache_core::__private::Given::Asked(|| {
                 crate::reexported::cache_core::Policy::new()
                     .ttl(TTL * 2)
                     .none_ttl(::core::time::Duration::from_millis(10000u64))
@@ -22,7 +22,7 @@ fn order(id: u64) -> Result<Option<Order>, DbError> {
                     .early(false)
                     .hard_timeout(::core::time::Duration::from_millis(2000u64))
                     .consistency(crate::reexported::cache_core::Consistency::Strict)
-            },
+            }),
             schema: ::core::option::Option::None,
             version: 2u64,
             own_ttl: true,

@@ -9,8 +9,10 @@ impl Users {
                 file: ::core::file!(),
                 line: ::core::line!(),
                 column: ::core::column!(),
-                path: || ::core::any::type_name::<__Here>(),
-                policy: ::cache_core::Policy::new,
+                path: ::core::any::type_name::<__Here>,
+                policy: ::cache_core::__private::Given::Known(
+                    ::cache_core::Policy::new(),
+                ),
                 schema: ::core::option::Option::None,
                 version: 0u64,
                 own_ttl: false,

@@ -57,8 +57,8 @@ impl Users {
             file: ::core::file!(),
             line: ::core::line!(),
             column: ::core::column!(),
-            path: || ::core::any::type_name::<__Here>(),
-            policy: ::cache_core::Policy::new,
+            path: ::core::any::type_name::<__Here>,
+            policy: ::cache_core::__private::Given::Known(::cache_core::Policy::new()),
             schema: ::core::option::Option::None,
             version: 0u64,
             own_ttl: false,
@@ -119,20 +119,44 @@ impl Users {
         clippy::nursery,
         clippy::pedantic
     )]
+    #[doc(hidden)]
+    #[inline]
+    pub fn __profile_subject(
+        &self,
+        id: u64,
+        __tagged: bool,
+    ) -> ::cache_core::__private::Subject<Option<Profile>> {
+        ::cache_core::__private::subject(
+            Self::__profile_site(),
+            &::cache_core::__private::Instance::of::<Self>(),
+            {
+                let __probed = ::cache_core::__private::shape!(Option < Profile >);
+                ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)
+            },
+            &(
+                ::cache_core::__private::argument(&self.tenant),
+                ::cache_core::__private::argument(&id),
+            ),
+            __tagged,
+            |_| {},
+        )
+    }
+    #[allow(
+        deprecated,
+        missing_docs,
+        unreachable_pub,
+        unused,
+        clippy::all,
+        clippy::nursery,
+        clippy::pedantic
+    )]
     /// The key of a call.
     #[inline]
     pub fn profile_key(
         &self,
         id: u64,
     ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
-        ::cache_core::__private::key(
-            Self::__profile_site(),
-            &::cache_core::__private::Instance::of::<Self>(),
-            &(
-                ::cache_core::__private::argument(&self.tenant),
-                ::cache_core::__private::argument(&id),
-            ),
-        )
+        Self::__profile_subject(self, id, false).key()
     }
     #[allow(
         deprecated,
@@ -149,35 +173,7 @@ impl Users {
         &self,
         id: u64,
     ) -> impl ::core::future::Future<Output = ::core::option::Option<Option<Profile>>> {
-        ::cache_core::__private::later(move || {
-            ::cache_core::__private::peek(
-                ::cache_core::__private::seek::<
-                    Option<Profile>,
-                    _,
-                    _,
-                >(
-                    Self::__profile_site(),
-                    &::cache_core::__private::Instance::of::<Self>(),
-                    {
-                        let __probed = ::cache_core::__private::shape!(
-                            Option < Profile >
-                        );
-                        ::cache_core::__private::checked::<
-                            Option<Profile>,
-                            _,
-                            _,
-                            _,
-                            _,
-                        >(__probed)
-                    },
-                    ::core::option::Option::None,
-                    &(
-                        ::cache_core::__private::argument(&self.tenant),
-                        ::cache_core::__private::argument(&id),
-                    ),
-                ),
-            )
-        })
+        Self::__profile_subject(self, id, false).peek()
     }
     #[allow(
         deprecated,
@@ -195,33 +191,7 @@ impl Users {
         id: u64,
         value: Option<Profile>,
     ) -> impl ::core::future::Future<Output = bool> {
-        ::cache_core::__private::later(move || {
-            let __ticket = ::cache_core::__private::refresh::<
-                Option<Profile>,
-                _,
-                _,
-            >(
-                Self::__profile_site(),
-                &::cache_core::__private::Instance::of::<Self>(),
-                {
-                    let __probed = ::cache_core::__private::shape!(Option < Profile >);
-                    ::cache_core::__private::checked::<
-                        Option<Profile>,
-                        _,
-                        _,
-                        _,
-                        _,
-                    >(__probed)
-                },
-                ::core::option::Option::None,
-                &(
-                    ::cache_core::__private::argument(&self.tenant),
-                    ::cache_core::__private::argument(&id),
-                ),
-                |_| {},
-            );
-            ::cache_core::__private::put(__ticket, value)
-        })
+        Self::__profile_subject(self, id, true).put(value)
     }
     #[allow(
         deprecated,
@@ -240,15 +210,10 @@ impl Users {
     ) -> impl ::core::future::Future<
         Output = ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error>,
     > {
-        let __key = ::cache_core::__private::key(
-            Self::__profile_site(),
-            &::cache_core::__private::Instance::of::<Self>(),
-            &(
-                ::cache_core::__private::argument(&self.tenant),
-                ::cache_core::__private::argument(&id),
-            ),
-        );
-        ::cache_core::__private::invalidate(::core::option::Option::None, __key)
+        ::cache_core::__private::invalidate(
+            ::core::option::Option::None,
+            Self::__profile_subject(self, id, false).key(),
+        )
     }
     #[allow(
         deprecated,
@@ -261,25 +226,11 @@ impl Users {
     )]
     #[doc(hidden)]
     #[inline]
-    pub fn __profile_updating(&self, id: u64) -> ::cache_core::__private::Updating {
-        ::cache_core::__private::updating::<
-            Option<Profile>,
-            _,
-            _,
-        >(
-            Self::__profile_site(),
-            &::cache_core::__private::Instance::of::<Self>(),
-            {
-                let __probed = ::cache_core::__private::shape!(Option < Profile >);
-                ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)
-            },
-            ::core::option::Option::None,
-            &(
-                ::cache_core::__private::argument(&self.tenant),
-                ::cache_core::__private::argument(&id),
-            ),
-            |_| {},
-        )
+    pub fn __profile_updating(
+        &self,
+        id: u64,
+    ) -> ::cache_core::__private::Updating<Option<Profile>> {
+        Self::__profile_subject(self, id, true).updating()
     }
     #[allow(
         deprecated,
@@ -293,17 +244,9 @@ impl Users {
     #[doc(hidden)]
     #[inline]
     pub fn __profile_updated(
-        __updating: ::cache_core::__private::Updating,
+        __updating: ::cache_core::__private::Updating<Option<Profile>>,
         __outcome: ::cache_core::__private::Outcome<Option<Profile>>,
     ) -> impl ::core::future::Future<Output = ()> {
-        ::cache_core::__private::updated(
-            __updating,
-            {
-                let __probed = ::cache_core::__private::shape!(Option < Profile >);
-                ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)
-            },
-            __outcome,
-            |__ticket| __ticket,
-        )
+        __updating.end(__outcome)
     }
 }

@@ -57,8 +57,8 @@ impl user_profile {
             file: ::core::file!(),
             line: ::core::line!(),
             column: ::core::column!(),
-            path: || ::core::any::type_name::<user_profile>(),
-            policy: ::cache_core::Policy::new,
+            path: ::core::any::type_name::<user_profile>,
+            policy: ::cache_core::__private::Given::Known(::cache_core::Policy::new()),
             schema: ::core::option::Option::None,
             version: 0u64,
             own_ttl: false,
@@ -103,20 +103,43 @@ impl user_profile {
             ::cache_core::__private::load(__ticket, user_profile::uncached(db, id))
         })
     }
+    #[doc(hidden)]
+    #[inline]
+    pub fn __subject(
+        db: &Db,
+        id: u64,
+        __tagged: bool,
+    ) -> ::cache_core::__private::Subject<Result<Profile, DbError>> {
+        ::cache_core::__private::subject(
+            user_profile::__site(),
+            ::cache_core::__private::Instance::SOLE,
+            {
+                let __probed = ::cache_core::__private::shape!(
+                    Result < Profile, DbError >
+                );
+                ::cache_core::__private::checked::<
+                    Result<Profile, DbError>,
+                    _,
+                    _,
+                    _,
+                    _,
+                >(__probed)
+            },
+            &(
+                ::cache_core::__private::argument(&db),
+                ::cache_core::__private::argument(&id),
+            ),
+            __tagged,
+            |_| {},
+        )
+    }
     /// The key of a call.
     #[inline]
     pub fn key(
         db: &Db,
         id: u64,
     ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
-        ::cache_core::__private::key(
-            user_profile::__site(),
-            ::cache_core::__private::Instance::SOLE,
-            &(
-                ::cache_core::__private::argument(&db),
-                ::cache_core::__private::argument(&id),
-            ),
-        )
+        user_profile::__subject(db, id, false).key()
     }
     /// What is cached for a call, without loading it.
     #[inline]
@@ -126,35 +149,7 @@ impl user_profile {
     ) -> impl ::core::future::Future<
         Output = ::core::option::Option<Result<Profile, DbError>>,
     > {
-        ::cache_core::__private::later(move || {
-            ::cache_core::__private::peek(
-                ::cache_core::__private::seek::<
-                    Result<Profile, DbError>,
-                    _,
-                    _,
-                >(
-                    user_profile::__site(),
-                    ::cache_core::__private::Instance::SOLE,
-                    {
-                        let __probed = ::cache_core::__private::shape!(
-                            Result < Profile, DbError >
-                        );
-                        ::cache_core::__private::checked::<
-                            Result<Profile, DbError>,
-                            _,
-                            _,
-                            _,
-                            _,
-                        >(__probed)
-                    },
-                    ::core::option::Option::None,
-                    &(
-                        ::cache_core::__private::argument(&db),
-                        ::cache_core::__private::argument(&id),
-                    ),
-                ),
-            )
-        })
+        user_profile::__subject(db, id, false).peek()
     }
     /// Caches a value as if the function had returned it; `false` where it is not cached.
     #[inline]
@@ -163,35 +158,7 @@ impl user_profile {
         id: u64,
         value: Result<Profile, DbError>,
     ) -> impl ::core::future::Future<Output = bool> {
-        ::cache_core::__private::later(move || {
-            let __ticket = ::cache_core::__private::refresh::<
-                Result<Profile, DbError>,
-                _,
-                _,
-            >(
-                user_profile::__site(),
-                ::cache_core::__private::Instance::SOLE,
-                {
-                    let __probed = ::cache_core::__private::shape!(
-                        Result < Profile, DbError >
-                    );
-                    ::cache_core::__private::checked::<
-                        Result<Profile, DbError>,
-                        _,
-                        _,
-                        _,
-                        _,
-                    >(__probed)
-                },
-                ::core::option::Option::None,
-                &(
-                    ::cache_core::__private::argument(&db),
-                    ::cache_core::__private::argument(&id),
-                ),
-                |_| {},
-            );
-            ::cache_core::__private::put(__ticket, value)
-        })
+        user_profile::__subject(db, id, true).put(value)
     }
     /// Removes what is cached for a call.
     #[inline]
@@ -201,69 +168,26 @@ impl user_profile {
     ) -> impl ::core::future::Future<
         Output = ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error>,
     > {
-        let __key = ::cache_core::__private::key(
-            user_profile::__site(),
-            ::cache_core::__private::Instance::SOLE,
-            &(
-                ::cache_core::__private::argument(&db),
-                ::cache_core::__private::argument(&id),
-            ),
-        );
-        ::cache_core::__private::invalidate(::core::option::Option::None, __key)
+        ::cache_core::__private::invalidate(
+            ::core::option::Option::None,
+            user_profile::__subject(db, id, false).key(),
+        )
     }
     #[doc(hidden)]
     #[inline]
-    pub fn __updating(db: &Db, id: u64) -> ::cache_core::__private::Updating {
-        ::cache_core::__private::updating::<
-            Result<Profile, DbError>,
-            _,
-            _,
-        >(
-            user_profile::__site(),
-            ::cache_core::__private::Instance::SOLE,
-            {
-                let __probed = ::cache_core::__private::shape!(
-                    Result < Profile, DbError >
-                );
-                ::cache_core::__private::checked::<
-                    Result<Profile, DbError>,
-                    _,
-                    _,
-                    _,
-                    _,
-                >(__probed)
-            },
-            ::core::option::Option::None,
-            &(
-                ::cache_core::__private::argument(&db),
-                ::cache_core::__private::argument(&id),
-            ),
-            |_| {},
-        )
+    pub fn __updating(
+        db: &Db,
+        id: u64,
+    ) -> ::cache_core::__private::Updating<Result<Profile, DbError>> {
+        user_profile::__subject(db, id, true).updating()
     }
     #[doc(hidden)]
     #[inline]
     pub fn __updated(
-        __updating: ::cache_core::__private::Updating,
+        __updating: ::cache_core::__private::Updating<Result<Profile, DbError>>,
         __outcome: ::cache_core::__private::Outcome<Result<Profile, DbError>>,
     ) -> impl ::core::future::Future<Output = ()> {
-        ::cache_core::__private::updated(
-            __updating,
-            {
-                let __probed = ::cache_core::__private::shape!(
-                    Result < Profile, DbError >
-                );
-                ::cache_core::__private::checked::<
-                    Result<Profile, DbError>,
-                    _,
-                    _,
-                    _,
-                    _,
-                >(__probed)
-            },
-            __outcome,
-            |__ticket| __ticket,
-        )
+        __updating.end(__outcome)
     }
     /// Makes a call for each of many arguments, so that what they load is cached.
     #[inline]

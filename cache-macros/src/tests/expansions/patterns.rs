@@ -82,8 +82,8 @@ impl sum {
             file: ::core::file!(),
             line: ::core::line!(),
             column: ::core::column!(),
-            path: || ::core::any::type_name::<sum>(),
-            policy: ::cache_core::Policy::new,
+            path: ::core::any::type_name::<sum>,
+            policy: ::cache_core::__private::Given::Known(::cache_core::Policy::new()),
             schema: ::core::option::Option::None,
             version: 0u64,
             own_ttl: false,
@@ -128,65 +128,27 @@ impl sum {
             move || sum::uncached(__argument_0, c, __argument_2),
         )
     }
-    /// The key of a call.
+    #[doc(hidden)]
     #[inline]
-    fn key(
+    fn __subject(
         __argument_0: (u32, u32),
         __argument_2: u8,
-    ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
-        ::cache_core::__private::key(
-            sum::__site(),
-            ::cache_core::__private::Instance::SOLE,
-            &(
-                ::cache_core::__private::argument(&__argument_0),
-                ::cache_core::__private::argument(&__argument_2),
-            ),
-        )
-    }
-    /// What is cached for a call, without loading it.
-    #[inline]
-    fn peek(__argument_0: (u32, u32), __argument_2: u8) -> ::core::option::Option<u32> {
-        ::cache_core::__private::peek_blocking(
-            ::cache_core::__private::seek::<
-                u32,
-                _,
-                _,
-            >(
-                sum::__site(),
-                ::cache_core::__private::Instance::SOLE,
-                {
-                    let __probed = ::cache_core::__private::shape!(u32);
-                    ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
-                },
-                ::core::option::Option::None,
-                &(
-                    ::cache_core::__private::argument(&__argument_0),
-                    ::cache_core::__private::argument(&__argument_2),
-                ),
-            ),
-        )
-    }
-    /// Caches a value as if the function had returned it; `false` where it is not cached.
-    #[inline]
-    fn put(__argument_0: (u32, u32), __argument_2: u8, value: u32) -> bool {
+        __tagged: bool,
+    ) -> ::cache_core::__private::Subject<u32> {
         #[allow(unused_variables, clippy::pattern_type_mismatch)]
         let (a, b) = &__argument_0;
-        let __ticket = ::cache_core::__private::refresh::<
-            u32,
-            _,
-            _,
-        >(
+        ::cache_core::__private::subject(
             sum::__site(),
             ::cache_core::__private::Instance::SOLE,
             {
                 let __probed = ::cache_core::__private::shape!(u32);
                 ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
             },
-            ::core::option::Option::None,
             &(
                 ::cache_core::__private::argument(&__argument_0),
                 ::cache_core::__private::argument(&__argument_2),
             ),
+            __tagged,
             |__tags| {
                 __tags
                     .tag(
@@ -196,8 +158,25 @@ impl sum {
                         ],
                     );
             },
-        );
-        ::cache_core::__private::put_blocking(__ticket, value)
+        )
+    }
+    /// The key of a call.
+    #[inline]
+    fn key(
+        __argument_0: (u32, u32),
+        __argument_2: u8,
+    ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
+        sum::__subject(__argument_0, __argument_2, false).key()
+    }
+    /// What is cached for a call, without loading it.
+    #[inline]
+    fn peek(__argument_0: (u32, u32), __argument_2: u8) -> ::core::option::Option<u32> {
+        sum::__subject(__argument_0, __argument_2, false).peek_blocking()
+    }
+    /// Caches a value as if the function had returned it; `false` where it is not cached.
+    #[inline]
+    fn put(__argument_0: (u32, u32), __argument_2: u8, value: u32) -> bool {
+        sum::__subject(__argument_0, __argument_2, true).put_blocking(value)
     }
     /// Removes what is cached for a call.
     #[inline]
@@ -205,66 +184,26 @@ impl sum {
         __argument_0: (u32, u32),
         __argument_2: u8,
     ) -> ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error> {
-        let __key = ::cache_core::__private::key(
-            sum::__site(),
-            ::cache_core::__private::Instance::SOLE,
-            &(
-                ::cache_core::__private::argument(&__argument_0),
-                ::cache_core::__private::argument(&__argument_2),
-            ),
-        );
-        ::cache_core::__private::invalidate_blocking(::core::option::Option::None, __key)
+        ::cache_core::__private::invalidate_blocking(
+            ::core::option::Option::None,
+            sum::__subject(__argument_0, __argument_2, false).key(),
+        )
     }
     #[doc(hidden)]
     #[inline]
     fn __updating(
         __argument_0: (u32, u32),
         __argument_2: u8,
-    ) -> ::cache_core::__private::Updating {
-        #[allow(unused_variables, clippy::pattern_type_mismatch)]
-        let (a, b) = &__argument_0;
-        ::cache_core::__private::updating::<
-            u32,
-            _,
-            _,
-        >(
-            sum::__site(),
-            ::cache_core::__private::Instance::SOLE,
-            {
-                let __probed = ::cache_core::__private::shape!(u32);
-                ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
-            },
-            ::core::option::Option::None,
-            &(
-                ::cache_core::__private::argument(&__argument_0),
-                ::cache_core::__private::argument(&__argument_2),
-            ),
-            |__tags| {
-                __tags
-                    .tag(
-                        &[
-                            ::cache_core::__private::Part::Text("sum:"),
-                            ::cache_core::__private::Part::Value(&a),
-                        ],
-                    );
-            },
-        )
+    ) -> ::cache_core::__private::Updating<u32> {
+        sum::__subject(__argument_0, __argument_2, true).updating()
     }
     #[doc(hidden)]
     #[inline]
     fn __updated(
-        __updating: ::cache_core::__private::Updating,
+        __updating: ::cache_core::__private::Updating<u32>,
         __outcome: ::cache_core::__private::Outcome<u32>,
     ) -> impl ::core::future::Future<Output = ()> {
-        ::cache_core::__private::updated(
-            __updating,
-            {
-                let __probed = ::cache_core::__private::shape!(u32);
-                ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
-            },
-            __outcome,
-            |__ticket| __ticket,
-        )
+        __updating.end(__outcome)
     }
     /// Makes a call for each of many arguments, so that what they load is cached.
     #[inline]

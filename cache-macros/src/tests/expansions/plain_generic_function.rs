@@ -91,8 +91,10 @@ impl parsed {
             file: ::core::file!(),
             line: ::core::line!(),
             column: ::core::column!(),
-            path: || ::core::any::type_name::<parsed>(),
-            policy: || ::cache_core::Policy::new().ttl(TTL),
+            path: ::core::any::type_name::<parsed>,
+            policy: ::cache_core::__private::Given::Asked(|| {
+                ::cache_core::Policy::new().ttl(TTL)
+            }),
             schema: ::core::option::Option::Some(3u64),
             version: 0u64,
             own_ttl: false,
@@ -244,7 +246,7 @@ impl parsed {
         text: &'a str,
         caches: &Caches,
         name: &str,
-    ) -> ::cache_core::__private::Updating
+    ) -> ::cache_core::__private::Updating<Option<T>>
     where
         T: Clone,
     {
@@ -269,21 +271,13 @@ impl parsed {
     #[doc(hidden)]
     #[inline]
     fn __updated<'a, T: FromStr + ?Sized, const N: usize>(
-        __updating: ::cache_core::__private::Updating,
+        __updating: ::cache_core::__private::Updating<Option<T>>,
         __outcome: ::cache_core::__private::Outcome<Option<T>>,
     ) -> impl ::core::future::Future<Output = ()>
     where
         T: Clone,
     {
-        ::cache_core::__private::updated(
-            __updating,
-            {
-                let __probed = ::cache_core::__private::shape!(Option < T >);
-                ::cache_core::__private::checked::<Option<T>, _, _, _, _>(__probed)
-            },
-            __outcome,
-            |__ticket| __ticket,
-        )
+        __updating.end(__outcome)
     }
     #[deprecated]
     #[allow(unused_variables)]
