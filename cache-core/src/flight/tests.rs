@@ -6,8 +6,8 @@ use crate::entry::EntryId;
 use crate::local::{Head, Life, Stored};
 
 fn value(number: u64) -> Arc<dyn Held> {
-    Arc::new(Stored {
-        head: Head::new(
+    Arc::new(Stored::new(
+        Head::new(
             LocalKey::new(1, b"7"),
             life(),
             0,
@@ -15,8 +15,8 @@ fn value(number: u64) -> Arc<dyn Held> {
             Box::default(),
             100,
         ),
-        value: number,
-    })
+        number,
+    ))
 }
 
 fn life() -> Life {

@@ -318,7 +318,10 @@ fn numbers_are_packed_where_they_are_an_argument_by_themselves() {
     assert_eq!(packed(&(1u64 << 56,)), [9, 0, 0, 0, 0, 0, 0, 0, 1]);
     assert_eq!(packed(&(-1i64,)), [5, 255, 255, 255, 255, 255, 255, 255]);
     assert_eq!(packed(&(i64::MIN,)), [13, 0, 0, 0, 0, 0, 0, 0, 128]);
-    assert_eq!(packed(&(7u8, "a", -2i16)), b"\x04\x07:\x11\x01a:\x07\xfe\xff");
+    assert_eq!(
+        packed(&(7u8, "a", -2i16)),
+        b"\x04\x07:\x11\x01a:\x07\xfe\xff"
+    );
     assert_eq!(packed(&(Some(7u8),)), b"some(7u8)");
     assert_eq!(packed(&(7u128, 1.5f64)), b"7u128:1.5f64");
     assert_eq!(packed(&()), b"");

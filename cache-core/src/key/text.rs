@@ -10,9 +10,9 @@ use std::fmt::{self, Display, Write as _};
 
 use serde::ser::{Serialize, Serializer};
 
-use super::brief;
 use super::DEPTH;
 use super::args::Args;
+use super::brief;
 use super::compound::{Close, Map, Parts, Seq};
 use super::unordered::UNORDERED;
 use super::whole::Whole;
@@ -475,11 +475,7 @@ fn put_escaped(sink: &mut Args, text: &str, escape: impl Fn(u8) -> bool) {
 
 /// Puts a text, with a percent sign and two digits in place of each byte of which `escape` says so.
 #[inline]
-pub(super) fn escaped(
-    text: &[u8],
-    escape: impl Fn(u8) -> bool,
-    mut put: impl FnMut(&[u8]),
-) {
+pub(super) fn escaped(text: &[u8], escape: impl Fn(u8) -> bool, mut put: impl FnMut(&[u8])) {
     let mut rest = text;
     while let Some(at) = rest.iter().position(|&byte| escape(byte)) {
         put(&rest[..at]);

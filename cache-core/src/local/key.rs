@@ -219,7 +219,10 @@ mod tests {
             }
             let longer = [&*args, &[0]].concat();
             assert_ne!(key, LocalKey::new(1, &longer), "{length} bytes and a zero");
-            assert!(!key.is(&KeyRef::new(1, &longer)), "{length} bytes and a zero");
+            assert!(
+                !key.is(&KeyRef::new(1, &longer)),
+                "{length} bytes and a zero"
+            );
         }
     }
 

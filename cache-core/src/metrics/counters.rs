@@ -48,6 +48,8 @@ const COUNTS: usize = Count::Distrusted as usize + 1;
 #[derive(Debug)]
 struct Block {
     words: [AtomicU64; COUNTS],
+    /// Whose slot it is at.
+    slot: AtomicUsize,
     /// Who has no more use for it: [`THREAD`], [`COUNTERS`].
     left: AtomicU8,
 }
@@ -63,6 +65,7 @@ impl Block {
     const fn new() -> Self {
         Self {
             words: [const { AtomicU64::new(0) }; COUNTS],
+            slot: AtomicUsize::new(0),
             left: AtomicU8::new(0),
         }
     }
@@ -115,8 +118,8 @@ pub(crate) struct Counters {
 thread_local! {
     /// The thread's blocks, by slot.
     static OWN: RefCell<Own> = const { RefCell::new(Own(Vec::new())) };
-    /// The one that was counted in last, and its slot. Without a `Drop`, so that it is found without a question.
-    static LAST: Cell<(usize, Option<&'static Block>)> = const { Cell::new((0, None)) };
+    /// The one that was counted in last. Without a `Drop`, so that it is found without a question.
+    static LAST: Cell<Option<&'static Block>> = const { Cell::new(None) };
 }
 
 struct Own(Vec<Option<&'static Block>>);
@@ -124,7 +127,7 @@ struct Own(Vec<Option<&'static Block>>);
 impl Drop for Own {
     fn drop(&mut self) {
         // What is counted from here on is not the thread's any more.
-        LAST.set((0, None));
+        LAST.set(None);
         for block in self.0.drain(..).flatten() {
             block.leave(THREAD);
         }
@@ -150,7 +153,7 @@ impl Counters {
     #[inline]
     pub(crate) fn add(&self, count: Count, by: u64) {
         match LAST.get() {
-            (slot, Some(block)) if slot == self.slot => block.add(count, by),
+            Some(block) if block.slot.load(Relaxed) == self.slot => block.add(count, by),
             _ => self.add_elsewhere(count, by),
         }
     }
@@ -164,7 +167,7 @@ impl Counters {
                 own.0.resize(self.slot + 1, None);
             }
             let block = *own.0[self.slot].get_or_insert_with(|| self.enlist());
-            LAST.set((self.slot, Some(block)));
+            LAST.set(Some(block));
             block
         });
         match known {
@@ -186,6 +189,7 @@ impl Counters {
 
     fn enlist(&self) -> &'static Block {
         let block = Block::spare();
+        block.slot.store(self.slot, Relaxed);
         self.blocks().push(block);
         block
     }

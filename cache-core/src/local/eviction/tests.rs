@@ -241,13 +241,9 @@ fn an_entry_that_another_thread_is_putting_in_is_passed_over() {
             .expect("there is room for all");
         let head = old.head();
         let successor = head.renewed(0, Arc::new([]));
-        cached.map.insert(
-            hash(key),
-            Kept::new(Arc::new(Stored {
-                head: successor,
-                value: (),
-            })),
-        );
+        cached
+            .map
+            .insert(hash(key), Kept::new(Arc::new(Stored::new(successor, ()))));
         std::mem::forget(old);
     }
     let life = Life::new(Duration::MAX, Duration::MAX, NOW, NOW);
@@ -260,7 +256,7 @@ fn an_entry_that_another_thread_is_putting_in_is_passed_over() {
         hash: hash(99),
         replaced: None,
     };
-    let find = |hash| cached.map.get(&hash);
+    let find = |hash| cached.map.get(&hash).map(Kept::found);
     assert!(cached.eviction.admit(&newcomer, 10, NOW, find).is_empty());
     assert_eq!(cached.eviction.len(), 11, "all are still queued");
 }

@@ -73,6 +73,10 @@ impl Limbo {
         while let Some((_, all)) = waiting.earlier.pop_front_if(|(epoch, _)| *epoch < oldest) {
             gone.extend(all);
         }
+        if !waiting.earlier.is_empty() {
+            // Somebody is reading: it is tried again sooner.
+            self.fresh.fetch_add(ENOUGH / 4 * 3, Ordering::Relaxed);
+        }
         gone
     }
 

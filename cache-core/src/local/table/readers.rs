@@ -215,3 +215,160 @@ fn everywhere() -> bool {
 fn everywhere() -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::thread;
+
+    use super::*;
+
+    /// What a reader and somebody who drops something do, one step at a time.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Step {
+        /// It says that it reads, and since which epoch.
+        Say,
+        Find,
+        Use,
+        Leave,
+        TakeOut,
+        End,
+        Look,
+        Drop,
+    }
+
+    use Step::{Drop, End, Find, Leave, Look, Say, TakeOut, Use};
+
+    /// Whether what was dropped is used, in this order of the steps of all.
+    fn is_used_late(steps: &[Step]) -> bool {
+        let (mut epoch, mut active, mut there) = (1_u64, 0, true);
+        let (mut found, mut ended, mut may_drop, mut dropped) = (false, 0, false, false);
+        for step in steps {
+            match step {
+                Say => active = epoch,
+                Find => found = there,
+                Use if found && dropped => return true,
+                Use => {}
+                Leave => active = 0,
+                TakeOut => there = false,
+                End => {
+                    ended = epoch;
+                    epoch += 1;
+                }
+                Look => may_drop = active == 0 || ended < active,
+                Drop => dropped = may_drop,
+            }
+        }
+        false
+    }
+
+    /// All ways in which two may take turns.
+    fn interleaved(one: &[Step], other: &[Step]) -> Vec<Vec<Step>> {
+        match (one.split_last(), other.split_last()) {
+            (None, _) => vec![other.to_vec()],
+            (_, None) => vec![one.to_vec()],
+            (Some((last, rest)), Some((other_last, other_rest))) => {
+                let with = |mut all: Vec<Vec<Step>>, last: Step| {
+                    all.iter_mut().for_each(|steps| steps.push(last));
+                    all
+                };
+                let mut all = with(interleaved(rest, other), *last);
+                all.extend(with(interleaved(one, other_rest), *other_last));
+                all
+            }
+        }
+    }
+
+    fn ever_late(reader: &[Step], dropper: &[Step]) -> bool {
+        let mut all = interleaved(reader, dropper).into_iter();
+        all.any(|steps| is_used_late(&steps))
+    }
+
+    /// With each step where it is, nothing that was dropped is used; with two of them the other way round, it is.
+    #[test]
+    fn the_order_of_the_steps_is_what_protects() {
+        let (reader, dropper) = ([Say, Find, Use, Leave], [TakeOut, End, Look, Drop]);
+        assert!(!ever_late(&reader, &dropper));
+        assert!(
+            ever_late(&[Find, Say, Use, Leave], &dropper),
+            "found before it was said"
+        );
+        assert!(
+            ever_late(&[Say, Find, Leave, Use], &dropper),
+            "used after it has left"
+        );
+        assert!(
+            ever_late(&reader, &[Look, TakeOut, End, Drop]),
+            "looked too soon"
+        );
+        assert!(
+            ever_late(&reader, &[End, Look, TakeOut, Drop]),
+            "taken out too late"
+        );
+        // A second reading, in a later epoch, must not be taken for the first one's end.
+        let again = [Say, Find, Use, Leave, Say, Find, Use, Leave];
+        assert!(!ever_late(&again, &dropper));
+    }
+
+    #[test]
+    fn a_reading_holds_back_its_epoch_and_no_later_one() {
+        let reading = Reading::begin();
+        let ended = end_epoch();
+        let inner = Reading::begin();
+        assert!(oldest().is_none_or(|oldest| oldest <= ended));
+        drop(inner);
+        assert!(
+            oldest().is_none_or(|oldest| oldest <= ended),
+            "the outer one goes on"
+        );
+        drop(reading);
+        // Others may read in other tests, but none since then.
+        let again = Reading::begin();
+        let mine = HERE.with(|here| here.reader.get()).expect("it reads");
+        assert!(mine.active.load(Relaxed) > ended);
+        drop(again);
+        assert_eq!(mine.active.load(Relaxed), 0);
+    }
+
+    /// Reads when its thread ends, after everything of the thread's that was made later is gone.
+    struct Late;
+
+    impl std::ops::Drop for Late {
+        fn drop(&mut self) {
+            let reading = Reading::begin();
+            let active = HERE
+                .with(|here| here.reader.get())
+                .map(|reader| reader.active.load(Relaxed));
+            assert!(active.is_some_and(|epoch| epoch > 0));
+            drop(reading);
+        }
+    }
+
+    thread_local! {
+        static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
+    }
+
+    #[test]
+    fn threads_that_have_ended_leave_their_readers_to_others() {
+        for late_first in [true, false] {
+            for _ in 0..200 {
+                let read = move || {
+                    let late = || LATE.with(|late| *late.borrow_mut() = Some(Late));
+                    if late_first {
+                        late();
+                    }
+                    drop(Reading::begin());
+                    if !late_first {
+                        late();
+                    }
+                };
+                thread::spawn(read).join().expect("it only reads");
+            }
+        }
+        let all = readers().all.len();
+        assert!(
+            all < 200,
+            "{all} readers for a handful of threads at a time"
+        );
+    }
+}

@@ -61,7 +61,9 @@ impl Current {
 
     /// Has others take their place, to which all entries were copied.
     pub(super) fn replace(&self, slots: Slots) -> GrownOutOf {
-        let old = self.0.swap(Arc::into_raw(Arc::new(slots)).cast_mut(), Release);
+        let old = self
+            .0
+            .swap(Arc::into_raw(Arc::new(slots)).cast_mut(), Release);
         // SAFETY: it comes from `into_raw`, and its count is not this pointer's any more.
         GrownOutOf(unsafe { Arc::from_raw(old) })
     }
@@ -103,6 +105,11 @@ impl Slots {
         Self {
             places: (0..places).map(|_| Place::default()).collect(),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
     }
 
     /// Whether that many places are too many to be taken.

@@ -219,7 +219,9 @@ impl<'t> Lent<'t> {
     pub(crate) fn value<V: 'static>(&self) -> Option<&V> {
         let front = self.front.as_ptr();
         // SAFETY: as above; and an entry that is made of such a value is a `Stored` of one.
-        unsafe { ((*front).made.of == TypeId::of::<V>()).then(|| &(*front.cast::<Stored<V>>()).value) }
+        unsafe {
+            ((*front).made.of == TypeId::of::<V>()).then(|| &(*front.cast::<Stored<V>>()).value)
+        }
     }
 }
 
