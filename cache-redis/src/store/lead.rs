@@ -55,7 +55,7 @@ impl RedisStore {
         let commands = asked_plainly(attached, request, (&token, &lasting));
         let unsure = || lasting.iter().filter(|lasting| lasting.is_none());
 
-        let answers = data.ask(&commands).await?;
+        let answers = data.ask(commands).await?;
         let taken = matches!(answers.0.first(), Some(Value::Okay));
         if answers.0.iter().any(|v| matches!(v, Value::ServerError(_))) {
             // The scripts know what to make of it, or are told the same.
