@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tracing::Span;
 
@@ -226,26 +227,7 @@ impl Call {
                 }
             };
             let followed = loop {
-                // Only the soft timeout is to the millisecond.
-                let clock = || match soft {
-                    Some(_) => engine.env.now(),
-                    None => engine.env.coarse(),
-                };
-                let before = clock();
-                let late = match soft {
-                    Some(soft) => engine.env.sleep(soft.min(budgets.waits)),
-                    None => engine.env.timeout(budgets.waits),
-                };
-                let ended = self
-                    .waits(async {
-                        tokio::select! {
-                            biased;
-                            end = other.end() => Some(end),
-                            () = late => None,
-                        }
-                    })
-                    .await;
-                let waited = clock().saturating_sub(before);
+                let (ended, waited) = self.follow(&mut other, soft, budgets.waits).await;
                 budgets.waits = budgets.waits.saturating_sub(waited);
                 soft = soft.map(|soft| soft.saturating_sub(waited));
                 if let Some(followed) = ended {
@@ -282,6 +264,34 @@ impl Call {
                 return Ok(None);
             }
         }
+    }
+
+    /// Waits for another call's flight to end, but not for longer than its soft timeout or its budget. Says
+    /// how long it waited.
+    async fn follow(
+        &self,
+        other: &mut Follower,
+        soft: Option<Duration>,
+        waits: Duration,
+    ) -> (Option<Followed>, Duration) {
+        let env = &self.engine.env;
+        // Only the soft timeout is to the millisecond.
+        let clock = || soft.map_or_else(|| env.coarse(), |_| env.now());
+        let before = clock();
+        let late = match soft {
+            Some(soft) => env.sleep(soft.min(waits)),
+            None => env.timeout(waits),
+        };
+        let ended = self
+            .waits(async {
+                tokio::select! {
+                    biased;
+                    end = other.end() => Some(end),
+                    () = late => None,
+                }
+            })
+            .await;
+        (ended, clock().saturating_sub(before))
     }
 
     /// The value that can be served while another call loads, as the store has it, counted.

@@ -72,14 +72,12 @@ impl Ear {
     /// Tells the caller, if it is still there.
     fn tell(&self, engine: &Engine, outcome: Outcome) {
         let mut state = self.lock();
-        let waker = match &mut *state {
-            State::Taken(waker) => waker.take(),
-            _ => {
-                drop(state);
-                unheard(engine, outcome);
-                return;
-            }
+        let State::Taken(waker) = &mut *state else {
+            drop(state);
+            unheard(engine, outcome);
+            return;
         };
+        let waker = waker.take();
         *state = State::Heard(outcome);
         drop(state);
         if let Some(waker) = waker {

@@ -46,45 +46,14 @@ impl RedisStore {
         attached: &Attached,
         request: &Begin<'_>,
     ) -> Result<Plainly, Failure> {
-        let Attached { keys, env, .. } = attached;
         let data = attached.data(request.key);
         let token = token_text(request.token);
-        let now = env.now();
+        let now = attached.env.now();
         let lasting = attached
             .lasting
             .of(request, now.saturating_add(request.life));
-        let unsure = || {
-            let tags = request.tags.iter().zip(&lasting);
-            tags.filter_map(|(tag, lasting)| lasting.is_none().then_some(tag))
-        };
-        let mut commands = room(request.key, request.tags, 512);
-        commands.command("SET", if request.force { 4 } else { 5 });
-        keys.name_lease(&mut commands, request.key);
-        commands.argument(&[&token]).argument(&["PX"]);
-        number(&mut commands, millis(request.lease));
-        if !request.force {
-            commands.argument(&["NX"]);
-        }
-        for tag in unsure() {
-            // Guard G15: this is sent once.
-            let fresh = stamp_text(env.draw().max(1));
-            commands.command("SET", 5);
-            keys.name_stamp(&mut commands, tag);
-            commands.argument(&[&fresh]).argument(&["PX"]);
-            number(&mut commands, millis(request.life).saturating_mul(2));
-            commands.argument(&["NX"]);
-        }
-        // Read back, in this order (guard G2): only what a command has read is told of.
-        keys.range(&mut commands, request.key, ID.start, ID.end - 1);
-        commands.command("GET", 1);
-        keys.name_lease(&mut commands, request.key);
-        commands.command("PTTL", 1);
-        keys.name_lease(&mut commands, request.key);
-        for tag in unsure() {
-            commands.command("PTTL", 1);
-            keys.name_stamp(&mut commands, tag);
-        }
-        name_stamps(&mut commands, keys, request.tags);
+        let commands = asked_plainly(attached, request, (&token, &lasting));
+        let unsure = || lasting.iter().filter(|lasting| lasting.is_none());
 
         let answers = data.ask(commands).await?;
         let taken = matches!(answers.0.first(), Some(Value::Okay));
@@ -238,6 +207,48 @@ impl RedisStore {
         let id = replies.bytes(ID.len())?.unwrap_or_default();
         Ok(stored && Some(&*id) == id_of(request.bytes))
     }
+}
+
+/// The commands of a `begin`, for stamps of which some last.
+fn asked_plainly(
+    attached: &Attached,
+    request: &Begin<'_>,
+    (token, lasting): (&str, &[Option<Stamp>]),
+) -> Packed {
+    let Attached { keys, env, .. } = attached;
+    let unsure = || {
+        let tags = request.tags.iter().zip(lasting);
+        tags.filter_map(|(tag, lasting)| lasting.is_none().then_some(tag))
+    };
+    let mut commands = room(request.key, request.tags, 512);
+    commands.command("SET", if request.force { 4 } else { 5 });
+    keys.name_lease(&mut commands, request.key);
+    commands.argument(&[token]).argument(&["PX"]);
+    number(&mut commands, millis(request.lease));
+    if !request.force {
+        commands.argument(&["NX"]);
+    }
+    for tag in unsure() {
+        // Guard G15: this is sent once.
+        let fresh = stamp_text(env.draw().max(1));
+        commands.command("SET", 5);
+        keys.name_stamp(&mut commands, tag);
+        commands.argument(&[&fresh]).argument(&["PX"]);
+        number(&mut commands, millis(request.life).saturating_mul(2));
+        commands.argument(&["NX"]);
+    }
+    // Read back, in this order (guard G2): only what a command has read is told of.
+    keys.range(&mut commands, request.key, ID.start, ID.end - 1);
+    commands.command("GET", 1);
+    keys.name_lease(&mut commands, request.key);
+    commands.command("PTTL", 1);
+    keys.name_lease(&mut commands, request.key);
+    for tag in unsure() {
+        commands.command("PTTL", 1);
+        keys.name_stamp(&mut commands, tag);
+    }
+    name_stamps(&mut commands, keys, request.tags);
+    commands
 }
 
 /// What came of asking in plain commands.
