@@ -28,9 +28,9 @@ impl RedisStore {
     where
         C: Into<Packed>,
     {
-        let mut answers = link.ask(&build(Sending::Digest).into()).await?;
+        let mut answers = link.ask(build(Sending::Digest).into()).await?;
         if answers.0.iter().any(is_no_script) {
-            answers = link.ask(&build(Sending::Source).into()).await?;
+            answers = link.ask(build(Sending::Source).into()).await?;
         }
         if answers.0.iter().any(|v| matches!(v, Value::ServerError(_))) {
             // Scripts may be refused by now: leases that only scripts give up are not to be taken without.

@@ -86,7 +86,7 @@ impl RedisStore {
         }
         name_stamps(&mut commands, keys, request.tags);
 
-        let answers = data.ask(&commands).await?;
+        let answers = data.ask(commands).await?;
         let taken = matches!(answers.0.first(), Some(Value::Okay));
         if answers.0.iter().any(|v| matches!(v, Value::ServerError(_))) {
             // The scripts know what to make of it, or are told the same.
