@@ -11,6 +11,8 @@ const STALE: &str = "invariant 1, no stale value";
 const WAITS: &str = "invariant 5, waits are bounded";
 
 /// Each guard, the rule that is broken without it, and among which seeds that shows.
+///
+/// The searches for the rarest two start near a seed that is known to show them.
 const TEETH: [(Guard, &str, Range<u64>); 17] = [
     (Guard::G1, STALE, 0..2_000),
     (Guard::G2, STALE, 0..500),
@@ -26,9 +28,9 @@ const TEETH: [(Guard, &str, Range<u64>); 17] = [
     (Guard::G12, STALE, 0..2_000),
     (Guard::G13, STALE, 0..10_000),
     (Guard::G14, WAITS, 0..200),
-    (Guard::G15, STALE, 0..10_000),
+    (Guard::G15, STALE, 32_000..37_000),
     (Guard::G16, STALE, 0..10_000),
-    (Guard::G17, STALE, 0..10_000),
+    (Guard::G17, STALE, 63_500..66_500),
 ];
 
 #[test]

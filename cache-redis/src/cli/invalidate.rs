@@ -55,12 +55,7 @@ pub(super) async fn run(
     }
 
     let is_used = stands(session, "~").await == Some(true);
-    let mut unknown = Vec::new();
-    for kind in &kinds {
-        if stands(session, &format!("~{kind}")).await == Some(false) {
-            unknown.push(kind);
-        }
-    }
+    let unknown = unknown(session, &kinds).await;
     // What was asked for comes first: looking for more may be refused, or take long.
     let mut issuer = Issuer::new(session)?;
     for tag in &tags {
@@ -129,6 +124,17 @@ pub(super) async fn run(
             Ok(Ending::Fine)
         }
     }
+}
+
+/// The kinds of which nothing is stored.
+async fn unknown<'k>(session: &Session, kinds: &'k [Kind]) -> Vec<&'k Kind> {
+    let mut unknown = Vec::new();
+    for kind in kinds {
+        if stands(session, &format!("~{kind}")).await == Some(false) {
+            unknown.push(kind);
+        }
+    }
+    unknown
 }
 
 /// Whether a tag's stamp is there, where Redis tells: each entry in the namespace depends on that of all of

@@ -59,8 +59,9 @@ struct Link {
 }
 
 impl Link {
-    /// How this connection tells that a name is void: which it is by now.
-    fn word(&self, name: &str) -> Word {
+    /// How this connection tells that a name is void: which it is by now. `answering`: it is so by a command
+    /// of this connection, whose answer comes first.
+    fn word(&self, name: &str, answering: bool) -> Word {
         let tells = |message: &Message| match message {
             Message::Push(Push::Null) => true,
             Message::Push(Push::Changed(changed)) => changed == name,
@@ -76,7 +77,9 @@ impl Link {
         }
         let reads = |(_, command): &(u64, Command)| command.reads(name);
         match self.inbox.iter().position(reads) {
-            Some(at) if self.open => Word::Answer(self.answered + at as u64 + 1),
+            Some(at) if self.open => {
+                Word::Answer(self.answered + u64::from(answering) + at as u64 + 1)
+            }
             Some(_) => Word::Lost,
             None if self.lost.iter().any(|lost| name == "*" || lost == name) => Word::Lost,
             None => Word::Nothing,
@@ -268,7 +271,7 @@ impl Network {
             let name = name.unwrap_or_default();
             format!("server: {conn} {name} -> {answer:?}")
         });
-        self.take_effect(effects, Some(node));
+        self.take_effect(effects, Some((node, conn)));
         self.stream(conn, Message::Answer(request, answer));
         let (often, most) = self.slowness.gaps;
         let pause = self.executor.random(|random| {
@@ -285,8 +288,8 @@ impl Network {
         }
     }
 
-    /// `by`: the node whose command it was.
-    fn take_effect(&self, effects: Effects, by: Option<usize>) {
+    /// `by`: the node whose command it was, and the connection, over which its answer is still to be sent.
+    fn take_effect(&self, effects: Effects, by: Option<(usize, Conn)>) {
         for (bytes, stamped) in &effects.filled {
             if let Some(load) = load_of(&bytes.0) {
                 self.history.filled(load, *stamped);
@@ -304,11 +307,11 @@ impl Network {
                     .map(|(conn, link)| Position {
                         conn,
                         message: link.sent,
-                        word: link.word(&name),
+                        word: link.word(&name, by.is_some_and(|(_, by)| by == conn)),
                     })
                     .collect()
             };
-            let updated = by.zip(effects.updated.as_deref());
+            let updated = by.map(|(node, _)| node).zip(effects.updated.as_deref());
             self.history.void(&name, &positions, updated);
         }
     }
