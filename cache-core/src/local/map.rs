@@ -175,7 +175,7 @@ impl Local {
         let hash = self.hash(&entry.head().key.borrowed());
         let entry = Kept::new(entry);
         self.account(&entry, true);
-        let replaced = self.table.insert(hash, entry.clone());
+        let replaced = self.table.insert(hash, &entry);
         let evicted = {
             let reading = Reading::begin();
             let newcomer = Newcomer {

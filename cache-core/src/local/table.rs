@@ -73,7 +73,7 @@ impl Table {
     }
 
     /// Puts an entry in, and returns the one that had the place.
-    pub(super) fn insert(&self, hash: u64, entry: Kept) -> Option<Kept> {
+    pub(super) fn insert(&self, hash: u64, entry: &Kept) -> Option<Kept> {
         let part = self.part(hash);
         let mut filled = part.lock();
         let reading = Reading::begin();
@@ -82,7 +82,7 @@ impl Table {
         if place.is_free() && slots.is_full_with(filled.taken + 1) {
             let room = Slots::with_room_for(filled.living + 1);
             slots.copy_into(&room);
-            room.put(room.place_for(hash), hash, entry);
+            room.place_for(hash).put(hash, entry);
             filled.living += 1;
             filled.taken = filled.living;
             let grown_out_of = part.current.replace(room);
@@ -91,7 +91,7 @@ impl Table {
             return None;
         }
         let is_new = place.is_free();
-        let replaced = slots.put(place, hash, entry);
+        let replaced = place.put(hash, entry);
         filled.taken += usize::from(is_new);
         filled.living += usize::from(replaced.is_none());
         drop((filled, reading));

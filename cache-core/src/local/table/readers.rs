@@ -269,7 +269,9 @@ mod tests {
             (_, None) => vec![one.to_vec()],
             (Some((last, rest)), Some((other_last, other_rest))) => {
                 let with = |mut all: Vec<Vec<Step>>, last: Step| {
-                    all.iter_mut().for_each(|steps| steps.push(last));
+                    for steps in &mut all {
+                        steps.push(last);
+                    }
                     all
                 };
                 let mut all = with(interleaved(rest, other), *last);

@@ -158,12 +158,6 @@ impl Slots {
         left.unwrap_or(&self.places[0])
     }
 
-    /// Puts an entry there, and returns what was there.
-    pub(super) fn put(&self, place: &Place, hash: u64, entry: Kept) -> Option<Kept> {
-        place.hash.store(shown(hash), Relaxed);
-        place.exchange(thin::into_raw(entry))
-    }
-
     /// Takes the entry of a hash out.
     pub(super) fn take(&self, hash: u64) -> Option<Kept> {
         let place = self.place_for(hash);
@@ -188,12 +182,20 @@ impl Slots {
     #[inline]
     fn from(&self, hash: u64) -> impl Iterator<Item = &Place> {
         let mask = self.places.len() - 1;
+        // Its lowest bits are enough.
+        #[allow(clippy::cast_possible_truncation)]
         let first = hash as usize;
         (0..self.places.len()).map(move |further| &self.places[first.wrapping_add(further) & mask])
     }
 }
 
 impl Place {
+    /// Has an entry there, and returns what was there.
+    pub(super) fn put(&self, hash: u64, entry: &Kept) -> Option<Kept> {
+        self.hash.store(shown(hash), Relaxed);
+        self.exchange(thin::into_raw(entry))
+    }
+
     /// Whether none has ever been there.
     pub(super) fn is_free(&self) -> bool {
         self.hash.load(Relaxed) == 0

@@ -60,10 +60,10 @@ fn it_holds_what_a_map_would() {
     let (table, mut map, mut seed) = (Table::new(LARGE), HashMap::new(), 7);
     for round in 0..rounds {
         // Few places and few parts, so that what belongs to one place is often at others.
-        let hash = 2 + next(&mut seed) % 97 | (next(&mut seed) % 2) << 63;
+        let hash = (2 + next(&mut seed) % 97) | ((next(&mut seed) % 2) << 63);
         match next(&mut seed) % 8 {
             0..3 => {
-                let old = table.insert(hash, entry(round, 1));
+                let old = table.insert(hash, &entry(round, 1));
                 assert_eq!(old.map(|old| value(&**old)), map.insert(hash, round));
             }
             3..5 => {
@@ -96,7 +96,7 @@ fn value(held: &dyn Held) -> u64 {
 #[test]
 fn a_value_is_taken_for_no_other_type() {
     let table = Table::new(LARGE);
-    table.insert(5, entry(7_u64, 1));
+    table.insert(5, &entry(7_u64, 1));
     let lent = table.lend(5).expect("just put in");
     assert_eq!(lent.value::<u64>(), Some(&7));
     assert_eq!(lent.value::<i64>(), None);
@@ -106,7 +106,7 @@ fn a_value_is_taken_for_no_other_type() {
 #[test]
 fn what_is_read_is_not_dropped_and_is_once_it_is_not() {
     let (table, dropped) = (Table::new(LARGE), Arc::default());
-    table.insert(5, entry(Canary::new(5, &dropped), LARGE));
+    table.insert(5, &entry(Canary::new(5, &dropped), LARGE));
     let lent = table.lend(5).expect("just put in");
     // Within another one, which ends before.
     drop(table.lend(5));
@@ -125,7 +125,7 @@ fn what_is_read_is_not_dropped_and_is_once_it_is_not() {
     drop(lent);
     // Another test's reader may be about for a moment.
     for number in 6_u64.. {
-        table.insert(number, entry(number, LARGE));
+        table.insert(number, &entry(number, LARGE));
         table.remove_if(number, |_| true);
         table.tidy();
         if dropped.load(Ordering::Relaxed) == 1 {
@@ -140,8 +140,8 @@ fn a_table_drops_what_it_has_and_what_has_left_it() {
     let dropped = Arc::default();
     let table = Table::new(LARGE);
     for number in 0..100 {
-        table.insert(number << 57, entry(Canary::new(number, &dropped), 1));
-        table.insert(number << 57, entry(Canary::new(number, &dropped), 1));
+        table.insert(number << 57, &entry(Canary::new(number, &dropped), 1));
+        table.insert(number << 57, &entry(Canary::new(number, &dropped), 1));
     }
     drop(table);
     assert_eq!(dropped.load(Ordering::Relaxed), 200);
@@ -184,7 +184,7 @@ fn readers_find_living_entries_whatever_is_written() {
                         if next(&mut seed).is_multiple_of(3) {
                             table.remove_if(hash(number), |_| true);
                         } else {
-                            table.insert(hash(number), entry(Canary::new(number, dropped), 1));
+                            table.insert(hash(number), &entry(Canary::new(number, dropped), 1));
                         }
                         table.tidy();
                     }

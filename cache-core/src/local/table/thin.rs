@@ -107,7 +107,7 @@ impl Kept {
     /// As it is found in the table.
     #[cfg(test)]
     pub(crate) fn found(&self) -> Found<'_> {
-        let front = Arc::as_ptr(&self.0).cast::<Front>().cast_mut();
+        let front = front_of(Arc::as_ptr(&self.0));
         // SAFETY: it is the pointer to an entry, of which this holds a count for as long as it is borrowed.
         unsafe { Found::at(front) }
     }
@@ -225,12 +225,16 @@ impl<'t> Lent<'t> {
     }
 }
 
-/// The pointer that owns what `entry` did.
-pub(super) fn into_raw(entry: Kept) -> *mut Front {
-    // What is dropped here is another count.
-    let owned = Arc::clone(&entry.0);
-    // An entry begins with its front, and is nothing but a `Stored`: there is no other `Held`.
-    Arc::into_raw(owned).cast::<Front>().cast_mut()
+/// A pointer that owns a count of an entry.
+pub(super) fn into_raw(entry: &Kept) -> *mut Front {
+    front_of(Arc::into_raw(Arc::clone(&entry.0)))
+}
+
+/// The beginning of an entry.
+// An entry begins with its front, and is nothing but a `Stored`: there is no other `Held`.
+#[allow(clippy::cast_ptr_alignment)]
+fn front_of(entry: *const dyn Held) -> *mut Front {
+    entry.cast::<Front>().cast_mut()
 }
 
 /// The entry that a pointer owns.
