@@ -1,6 +1,8 @@
 //! The attributes of cache-core: `#[cached(..)]`, `#[invalidates(..)]` and `#[updates(..)]`. What they
 //! emit is thin; the engine that it calls is in cache-core.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod errors;
 mod expand;

@@ -29,6 +29,8 @@
 //! cli/               the program `cache` (feature `cli`)
 //! ```
 
+#![forbid(unsafe_code)]
+
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod __fuzz;

@@ -48,6 +48,12 @@ impl Drop for Canary {
     }
 }
 
+/// How often a test tries, where it is not told to try less often: under a checker of memory it takes long.
+fn rounds(usually: u64) -> u64 {
+    let told = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    told.unwrap_or(if cfg!(miri) { 200 } else { usually })
+}
+
 /// A number that looks like a hash, from a seed.
 fn next(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
@@ -56,7 +62,7 @@ fn next(seed: &mut u64) -> u64 {
 
 #[test]
 fn it_holds_what_a_map_would() {
-    let rounds = if cfg!(miri) { 2_000 } else { 200_000 };
+    let rounds = rounds(200_000);
     let (table, mut map, mut seed) = (Table::new(LARGE), HashMap::new(), 7);
     for round in 0..rounds {
         // Few places and few parts, so that what belongs to one place is often at others.
@@ -149,7 +155,7 @@ fn a_table_drops_what_it_has_and_what_has_left_it() {
 
 #[test]
 fn readers_find_living_entries_whatever_is_written() {
-    let rounds = if cfg!(miri) { 200 } else { 100_000 };
+    let rounds = rounds(100_000);
     let (table, dropped) = (Table::new(LARGE), Arc::new(AtomicUsize::new(0)));
     let (table, dropped, done) = (&table, &dropped, &AtomicBool::new(false));
     // Many, so that a part's slots are exchanged again and again.
