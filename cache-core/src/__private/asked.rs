@@ -56,7 +56,9 @@ impl<'t> Asked<'t> {
 }
 
 /// The value in the local tier: what most calls come to, and nothing else. Whatever is unusual is left to
-/// [`look`]. `early`: as with [`Engine::local_hit`].
+/// [`look`]. `early`: as with [`Engine::hit`].
+///
+/// Whatever this calls it calls last, so that it has nothing to keep for itself.
 pub(super) fn hit<'c>(
     site: &'static Site,
     instance: &Instance,
@@ -64,15 +66,26 @@ pub(super) fn hit<'c>(
     args: &Args,
     early: &mut Option<bool>,
 ) -> Option<Lent<'c>> {
-    if scope::are_used() && scope::is_around() {
+    if scope::are_used() {
+        return hit_beside_scopes(site, instance, cache, args, early);
+    }
+    let engine = scope::unscoped(cache)?;
+    engine.hit(site.first(instance)?, args, early)
+}
+
+#[inline(never)]
+fn hit_beside_scopes<'c>(
+    site: &'static Site,
+    instance: &Instance,
+    cache: Option<&'c Cache>,
+    args: &Args,
+    early: &mut Option<bool>,
+) -> Option<Lent<'c>> {
+    if scope::is_around() {
         return None;
     }
     let engine = scope::unscoped(cache)?;
-    let function = engine.known(site.first(instance)?)?;
-    if !engine.serves(function) {
-        return None;
-    }
-    engine.local_hit(function, args, early)
+    engine.hit(site.first(instance)?, args, early)
 }
 
 /// How a call goes on that has not found its value so. `Ok`: it has found it now.

@@ -108,8 +108,10 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
     looked(site, instance, shape, cache, args, &mut Said(tags))
 }
 
-/// The rest of [`lookup`], compiled for each type that is returned and not for each function.
-#[inline]
+/// The rest of [`lookup`], compiled for each type that is returned and not for each function; where hits are to be
+/// fast, a part of it.
+#[cfg_attr(not(debug_assertions), inline(always))]
+#[allow(clippy::inline_always)]
 fn looked<R, S: Shape<R>>(
     site: &'static Site,
     instance: &Instance,

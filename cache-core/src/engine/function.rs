@@ -259,6 +259,12 @@ impl<T> Table<T> {
         }
     }
 
+    /// The same, of one that is at hand; `None` for all others.
+    #[inline]
+    pub(crate) fn at_hand(&self, number: u32) -> Option<&T> {
+        self.first.get(number as usize)?.get()
+    }
+
     fn far(&self, number: u32) -> Option<&T> {
         let (chunk, at) = Self::place(number);
         self.chunks.get(chunk)?.get()?.get(at)?.get()

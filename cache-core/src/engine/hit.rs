@@ -9,6 +9,7 @@ use super::{Engine, Function, spans};
 use crate::key::Args;
 use crate::local::{Age, Head, Held, KeyRef, Lent};
 use crate::metrics::Count;
+use crate::registry::Registered;
 
 impl Engine {
     /// Whether a local entry may be returned without asking the store, at this time of the coarse
@@ -33,8 +34,40 @@ impl Engine {
     /// unusual is left to [`look_again`](Self::look_again).
     ///
     /// `early`: whether the call is the one that refreshes a value although it is fresh, once that was drawn.
+    ///
+    /// Whatever this calls it calls last, so that it has nothing to keep for itself.
+    pub(crate) fn hit(
+        &self,
+        registered: &Registered,
+        args: &Args,
+        early: &mut Option<bool>,
+    ) -> Option<Lent<'_>> {
+        let Some(function) = self.functions.at_hand(registered.number) else {
+            return self.hit_of_many(registered, args, early);
+        };
+        if !self.serves(function) {
+            return None;
+        }
+        self.local_hit(function, args, early)
+    }
+
+    /// The same of a function which is not one of the first.
     #[inline(never)]
-    pub(crate) fn local_hit(
+    fn hit_of_many(
+        &self,
+        registered: &Registered,
+        args: &Args,
+        early: &mut Option<bool>,
+    ) -> Option<Lent<'_>> {
+        let function = self.known(registered)?;
+        if !self.serves(function) {
+            return None;
+        }
+        self.local_hit(function, args, early)
+    }
+
+    #[inline(never)]
+    fn local_hit(
         &self,
         function: &Function,
         args: &Args,

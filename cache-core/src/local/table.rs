@@ -69,7 +69,7 @@ impl Table {
     /// The same, with a reading of its own.
     #[inline]
     pub(super) fn lend(&self, hash: u64) -> Option<Lent<'_>> {
-        Lent::begin(self, |table, reading| table.find(hash, reading))
+        Lent::find(self, hash)
     }
 
     /// Puts an entry in, and returns the one that had the place.

@@ -50,7 +50,9 @@ impl Drop for Canary {
 
 /// How often a test tries, where it is not told to try less often: under a checker of memory it takes long.
 fn rounds(usually: u64) -> u64 {
-    let told = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let told = std::env::var("ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok());
     told.unwrap_or(if cfg!(miri) { 200 } else { usually })
 }
 

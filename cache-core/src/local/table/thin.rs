@@ -186,14 +186,11 @@ pub(crate) struct Lent<'t> {
 }
 
 impl<'t> Lent<'t> {
-    /// What `find` finds, and the reading that it is found in.
+    /// What is in a table, and the reading that it is found in.
     #[inline]
-    pub(super) fn begin(
-        table: &'t Table,
-        find: impl for<'r> FnOnce(&'r Table, &'r Reading) -> Option<Found<'r>>,
-    ) -> Option<Self> {
+    pub(super) fn find(table: &'t Table, hash: u64) -> Option<Self> {
         let reading = Reading::begin();
-        let front = find(table, &reading)?.front;
+        let front = table.find(hash, &reading)?.front;
         Some(Self {
             front,
             reading,
