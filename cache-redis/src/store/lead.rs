@@ -1,7 +1,7 @@
 //! What a leader asks: the lease of its key with the stamps of its tags, and after its load that it be stored.
 //!
 //! `begin` is said in plain commands, which cost Redis a third of what scripts do; whatever is unusual is
-//! left to the scripts, which look at everything: docs/decisions/0029-plain-begin.md.
+//! left to the scripts, which look at everything: docs/decisions/0030-plain-begin.md.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
