@@ -4,7 +4,7 @@
 //! Open addressing with linear probing. Entries are found by one pointer each, and what leaves waits in
 //! [`Limbo`] until nobody can be reading it any more. That is why there is `unsafe` here, in
 //! `slots.rs` and `thin.rs` and nowhere else in the three crates: a map of a library cost a hit a third of
-//! its time (docs/decisions/0030-own-table.md).
+//! its time (docs/decisions/0031-own-table.md).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
