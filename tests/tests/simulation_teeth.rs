@@ -28,7 +28,7 @@ const TEETH: [(Guard, &str, Range<u64>); 17] = [
     (Guard::G12, STALE, 0..2_000),
     (Guard::G13, STALE, 0..10_000),
     (Guard::G14, WAITS, 0..200),
-    (Guard::G15, STALE, 12_000..16_000),
+    (Guard::G15, STALE, 56_000..58_000),
     (Guard::G16, STALE, 0..10_000),
     (Guard::G17, STALE, 63_500..66_500),
 ];

@@ -78,7 +78,11 @@ impl Link {
         let reads = |(_, command): &(u64, Command)| command.reads(name);
         match self.inbox.iter().position(reads) {
             Some(at) if self.open => {
-                Word::Answer(self.answered + u64::from(answering) + at as u64 + 1)
+                // It comes in pieces, and is acted upon when all of it is there.
+                let request = self.inbox[at].0;
+                let rest = self.inbox.iter().skip(at);
+                let pieces = rest.take_while(|(number, _)| *number == request).count();
+                Word::Answer(self.answered + u64::from(answering) + (at + pieces) as u64)
             }
             Some(_) => Word::Lost,
             None if self.lost.iter().any(|lost| name == "*" || lost == name) => Word::Lost,
