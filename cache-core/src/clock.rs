@@ -61,7 +61,7 @@ mod kernel {
         tv_sec
             .cast_unsigned()
             .wrapping_mul(1_000_000_000)
-            .wrapping_add(u64::try_from(tv_nsec).unwrap_or_default())
+            .wrapping_add(tv_nsec.cast_unsigned())
     }
 }
 

@@ -35,7 +35,7 @@ pub trait Spawn: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Env {
     clock: Time,
-    entropy: Arc<dyn Entropy>,
+    entropy: Numbers,
     spawn: Arc<dyn Spawn>,
 }
 
@@ -45,7 +45,7 @@ impl Env {
     pub fn system() -> Self {
         Self {
             clock: Time::System(SystemClock),
-            entropy: Arc::new(OsEntropy),
+            entropy: Numbers::System(OsEntropy),
             spawn: Arc::new(DriverThread),
         }
     }
@@ -60,7 +60,7 @@ impl Env {
     /// The same with another source of random numbers.
     #[must_use]
     pub fn with_entropy(mut self, entropy: impl Entropy) -> Self {
-        self.entropy = Arc::new(entropy);
+        self.entropy = Numbers::Other(Arc::new(entropy));
         self
     }
 
@@ -118,12 +118,15 @@ impl Env {
 
     /// 64 random bits.
     pub fn draw(&self) -> u64 {
-        self.entropy.draw()
+        self.entropy.get().draw()
     }
 
     /// 128 random bits.
     pub fn draw_wide(&self) -> [u8; 16] {
         let mut bytes = [0; 16];
+        if self.entropy.fill(&mut bytes) {
+            return bytes;
+        }
         bytes[..8].copy_from_slice(&self.draw().to_le_bytes());
         bytes[8..].copy_from_slice(&self.draw().to_le_bytes());
         bytes
@@ -157,6 +160,27 @@ impl Time {
     }
 }
 
+/// Where random numbers come from. The operating system's by name, so that a token is one question.
+#[derive(Clone)]
+enum Numbers {
+    System(OsEntropy),
+    Other(Arc<dyn Entropy>),
+}
+
+impl Numbers {
+    fn get(&self) -> &dyn Entropy {
+        match self {
+            Self::System(os) => os,
+            Self::Other(entropy) => &**entropy,
+        }
+    }
+
+    /// Fills these bytes at once, if it can.
+    fn fill(&self, bytes: &mut [u8]) -> bool {
+        matches!(self, Self::System(_)) && getrandom::fill(bytes).is_ok()
+    }
+}
+
 /// The end of a span of time.
 pub(crate) enum Bound {
     /// With a timer that others share.
@@ -175,6 +199,7 @@ impl Future for Bound {
     }
 }
 
+#[derive(Clone)]
 struct OsEntropy;
 
 impl Entropy for OsEntropy {

@@ -20,30 +20,54 @@ use self::landing::Landing;
 pub(crate) use self::seat::Seat;
 use crate::local::{Cell, Held, LocalKey, Mixed, Parting};
 use crate::sabotage::{Guard, removed};
+use crate::store::Stamp;
 
 /// What a flight knew of the world at one moment: anything that has moved since makes it dirty.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Note {
     pub(crate) epoch: u64,
-    pub(crate) cells: Vec<(Arc<Cell>, u64)>,
+    pub(crate) cells: Vec<Noted>,
+}
+
+/// A cell as it was when it was noted.
+#[derive(Clone, Debug)]
+pub(crate) struct Noted {
+    pub(crate) cell: Arc<Cell>,
+    /// How often it had moved.
+    pub(crate) moved: u64,
+    /// Its stamp, if that was known.
+    pub(crate) stamp: Option<Stamp>,
+}
+
+impl Noted {
+    pub(crate) fn of(cell: Arc<Cell>) -> Self {
+        Self {
+            // First, so that what moves in between counts as moved, and a stamp that is learnt in between
+            // as known: then a reply that gainsays it is not passed over.
+            moved: cell.moved(),
+            stamp: cell.stamp(),
+            cell,
+        }
+    }
+
+    /// Whether it has not moved since. Of a cell that was killed nobody would know.
+    pub(crate) fn holds(&self) -> bool {
+        self.moved != Cell::KILLED && self.cell.moved() == self.moved
+    }
 }
 
 impl Note {
     /// Notes how often each cell has moved.
-    pub(crate) fn take<'a>(epoch: u64, cells: impl Iterator<Item = &'a Arc<Cell>>) -> Self {
+    pub(crate) fn take(epoch: u64, cells: impl Iterator<Item = Arc<Cell>>) -> Self {
         Self {
             epoch,
-            cells: cells.map(|cell| (Arc::clone(cell), cell.moved())).collect(),
+            cells: cells.map(Noted::of).collect(),
         }
     }
 
-    /// Whether nothing has moved since. Of a cell that was killed nobody would know.
+    /// Whether nothing has moved since.
     pub(crate) fn holds(&self, epoch: u64) -> bool {
-        self.epoch == epoch
-            && self
-                .cells
-                .iter()
-                .all(|(cell, noted)| *noted != Cell::KILLED && cell.moved() == *noted)
+        self.epoch == epoch && self.cells.iter().all(Noted::holds)
     }
 }
 

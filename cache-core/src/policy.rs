@@ -327,6 +327,14 @@ impl Policy {
                     .to_owned(),
             );
         }
+        if let Some(codec) = self.codec
+            && !codec.is_here()
+        {
+            return refused(format!(
+                "codec = \"{codec}\" takes a feature that is left out by default: add \
+                 `features = [\"{codec}\"]` to cache-core in Cargo.toml, or write \"bincode\""
+            ));
+        }
         if self.capacity == Some(0) {
             return refused(
                 "capacity = 0 lets this process keep nothing: leave it out for no bound of its own, \
@@ -476,6 +484,7 @@ impl Policies {
     }
 
     /// Reads policies from TOML: a table `[kinds.NAME]` each.
+    #[cfg(any(test, feature = "policy-file"))]
     pub(crate) fn read(&mut self, toml: &str, place: &str) -> Result<()> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -494,6 +503,19 @@ impl Policies {
             self.set(&kind, policy).map_err(|error| in_place(&error))?;
         }
         Ok(())
+    }
+
+    /// Says what to add, since the library that reads TOML is not here.
+    #[cfg(not(any(test, feature = "policy-file")))]
+    #[expect(clippy::unused_self, reason = "it is read into where it can be")]
+    pub(crate) fn read(&mut self, _toml: &str, place: &str) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "{place}: policies in TOML take a feature that is left out by default: add \
+                 `features = [\"policy-file\"]` to cache-core in Cargo.toml"
+            ),
+        ))
     }
 }
 

@@ -9,6 +9,15 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, RwLock}
 use crate::Policy;
 use crate::kind::Kind;
 
+/// The instance of a site that was called first.
+#[derive(Debug)]
+struct First {
+    id: Option<TypeId>,
+    /// The one in `registered`, which a hit need not look into.
+    number: u32,
+    registered: &'static Registered,
+}
+
 /// What the attribute says of a function, known at compile time.
 #[derive(Debug)]
 #[allow(missing_docs)]
@@ -75,7 +84,7 @@ impl Instance {
 pub struct Site {
     spec: Spec,
     /// Most sites have one instance.
-    first: OnceLock<(Option<TypeId>, &'static Registered)>,
+    first: OnceLock<First>,
     /// A `static` inside a generic function is shared by all of its instantiations.
     rest: RwLock<Vec<(Option<TypeId>, &'static Registered)>>,
     /// Whether it was logged that a batch can't share its entries.
@@ -126,20 +135,25 @@ impl Site {
         false
     }
 
-    /// What this process knows of an instance of the site, if it is the first one that was called.
+    /// The number of an instance of the site, if it is the first one that was called.
     #[inline]
-    pub(crate) fn first(&'static self, instance: &Instance) -> Option<&'static Registered> {
-        let (id, first) = self.first.get()?;
-        (instance.id.is_none() || *id == instance.id).then_some(first)
+    pub(crate) fn first(&'static self, instance: &Instance) -> Option<u32> {
+        let first = self.first.get()?;
+        (instance.id.is_none() || first.id == instance.id).then_some(first.number)
     }
 
     /// What this process knows of an instance of the site.
     pub(crate) fn registered(&'static self, instance: &Instance) -> &'static Registered {
-        let (id, first) = *self
-            .first
-            .get_or_init(|| (instance.id, register(&self.spec, instance)));
-        if id == instance.id {
-            return first;
+        let first = self.first.get_or_init(|| {
+            let registered = register(&self.spec, instance);
+            First {
+                id: instance.id,
+                number: registered.number,
+                registered,
+            }
+        });
+        if first.id == instance.id {
+            return first.registered;
         }
         let find = |rest: &[(Option<TypeId>, &'static Registered)]| {
             rest.iter()

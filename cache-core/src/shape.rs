@@ -29,6 +29,12 @@ pub trait Outline<R>: Copy + Send + Sync + fmt::Debug + 'static {
     /// The value, where the function returned one that is cached; else what it returned.
     fn split(self, returned: R) -> Result<Self::Value, R>;
 
+    /// Whether the value is in what is returned as it is.
+    const LENDS: bool = true;
+
+    /// That value: so it can be copied without taking apart what holds it.
+    fn lend(self, returned: &R) -> Option<&Self::Value>;
+
     /// What the function would have returned with this value.
     fn join(self, value: Self::Value) -> R;
 
@@ -170,18 +176,22 @@ impl<T, const LOCAL: bool> Outline<T> for Plain<false, false, LOCAL> {
         Ok(returned)
     }
 
+    fn lend(self, returned: &T) -> Option<&T> {
+        Some(returned)
+    }
+
     fn join(self, value: T) -> T {
         value
     }
 }
 
 /// One combination of a shape with the options. `value`: what is cached of it. `split`: the value in
-/// what was returned, or that again; `join`: the way back. None of them is a closure: each would be compiled
+/// what was returned, or that again; `lend`: the same by reference, `false` where it is made of parts; `join`: the way back. None of them is a closure: each would be compiled
 /// once more for each type that a function returns.
 macro_rules! outline {
     (
         $shape:ident<$none:literal, $err:literal>, [$($generic:ident),*], $returned:ty => $value:ty,
-        split: |$split:ident| $splits:expr, join: |$join:ident| $joins:expr,
+        split: |$split:ident| $splits:expr, lend: |$lend:ident| $lends:expr $(, $whether:literal)?, join: |$join:ident| $joins:expr,
         error: |$error:ident| $is_error:expr, class: |$class:ident| $classes:expr
     ) => {
         impl<$($generic,)* const LOCAL: bool> Outline<$returned> for $shape<$none, $err, LOCAL> {
@@ -191,6 +201,12 @@ macro_rules! outline {
 
             fn split(self, $split: $returned) -> Result<$value, $returned> {
                 $splits
+            }
+
+            $(const LENDS: bool = $whether;)?
+
+            fn lend(self, $lend: &$returned) -> Option<&$value> {
+                $lends
             }
 
             fn join(self, $join: $value) -> $returned {
@@ -221,25 +237,33 @@ outline!(Optional<false, false>, [T], Option<T> => T,
         Some(value) => Ok(value),
         None => Err(None),
     },
+    lend: |returned| returned.as_ref(),
     join: |value| Some(value),
     error: |_returned| false, class: |_value| Class::Value);
 outline!(Optional<true, false>, [T], Option<T> => Option<T>,
-    split: |returned| Ok(returned), join: |value| value,
+    split: |returned| Ok(returned), lend: |returned| Some(returned),
+    join: |value| value,
     error: |_returned| false, class: |value| none_if(value.is_none()));
 outline!(Fallible<false, false>, [T, E], Result<T, E> => T,
     split: |returned| match returned {
         Ok(value) => Ok(value),
         Err(error) => Err(Err(error)),
     },
+    lend: |returned| returned.as_ref().ok(),
     join: |value| Ok(value),
     error: |returned| returned.is_err(), class: |_value| Class::Value);
 outline!(Fallible<false, true>, [T, E], Result<T, E> => Result<T, E>,
-    split: |returned| Ok(returned), join: |value| value,
+    split: |returned| Ok(returned), lend: |returned| Some(returned),
+    join: |value| value,
     error: |returned| returned.is_err(), class: |value| err_if(value.is_err()));
 outline!(FallibleOptional<false, false>, [T, E], Result<Option<T>, E> => T,
     split: |returned| match returned {
         Ok(Some(value)) => Ok(value),
         other => Err(other),
+    },
+    lend: |returned| match returned {
+        Ok(Some(value)) => Some(value),
+        _ => None,
     },
     join: |value| Ok(Some(value)),
     error: |returned| returned.is_err(), class: |_value| Class::Value);
@@ -248,6 +272,7 @@ outline!(FallibleOptional<true, false>, [T, E], Result<Option<T>, E> => Option<T
         Ok(value) => Ok(value),
         Err(error) => Err(Err(error)),
     },
+    lend: |returned| returned.as_ref().ok(),
     join: |value| Ok(value),
     error: |returned| returned.is_err(), class: |value| none_if(value.is_none()));
 outline!(FallibleOptional<false, true>, [T, E], Result<Option<T>, E> => Result<T, E>,
@@ -256,13 +281,15 @@ outline!(FallibleOptional<false, true>, [T, E], Result<Option<T>, E> => Result<T
         Ok(None) => Err(Ok(None)),
         Err(error) => Ok(Err(error)),
     },
+    lend: |_returned| None, false,
     join: |value| match value {
         Ok(value) => Ok(Some(value)),
         Err(error) => Err(error),
     },
     error: |returned| returned.is_err(), class: |value| err_if(value.is_err()));
 outline!(FallibleOptional<true, true>, [T, E], Result<Option<T>, E> => Result<Option<T>, E>,
-split: |returned| Ok(returned), join: |value| value,
+split: |returned| Ok(returned), lend: |returned| Some(returned),
+    join: |value| value,
 error: |returned| returned.is_err(),
 class: |value| match value {
     Ok(Some(_)) => Class::Value,
@@ -274,6 +301,10 @@ outline!(OptionalFallible<false, false>, [T, E], Option<Result<T, E>> => T,
         Some(Ok(value)) => Ok(value),
         other => Err(other),
     },
+    lend: |returned| match returned {
+        Some(Ok(value)) => Some(value),
+        _ => None,
+    },
     join: |value| Some(Ok(value)),
     error: |returned| matches!(returned, Some(Err(_))), class: |_value| Class::Value);
 outline!(OptionalFallible<true, false>, [T, E], Option<Result<T, E>> => Option<T>,
@@ -282,6 +313,7 @@ outline!(OptionalFallible<true, false>, [T, E], Option<Result<T, E>> => Option<T
         Some(Ok(value)) => Ok(Some(value)),
         other => Err(other),
     },
+    lend: |_returned| None, false,
     join: |value| value.map(Ok),
     error: |returned| matches!(returned, Some(Err(_))), class: |value| none_if(value.is_none()));
 outline!(OptionalFallible<false, true>, [T, E], Option<Result<T, E>> => Result<T, E>,
@@ -289,10 +321,12 @@ outline!(OptionalFallible<false, true>, [T, E], Option<Result<T, E>> => Result<T
         Some(value) => Ok(value),
         None => Err(None),
     },
+    lend: |returned| returned.as_ref(),
     join: |value| Some(value),
     error: |returned| matches!(returned, Some(Err(_))), class: |value| err_if(value.is_err()));
 outline!(OptionalFallible<true, true>, [T, E], Option<Result<T, E>> => Option<Result<T, E>>,
-split: |returned| Ok(returned), join: |value| value,
+split: |returned| Ok(returned), lend: |returned| Some(returned),
+    join: |value| value,
 error: |returned| matches!(returned, Some(Err(_))),
 class: |value| match value {
     Some(Ok(_)) => Class::Value,

@@ -334,8 +334,9 @@ pub struct Begin<'a> {
     pub seen: Option<EntryId>,
     /// The tags whose stamps the load will be stored under.
     pub tags: &'a [String],
-    /// What the caller knows of their stamps, in their order; nothing where it is empty. They are read back
-    /// all the same: this is for a store that remembers until when a stamp lasts.
+    /// What the caller knows of their stamps, in their order, since it has looked; nothing where it is empty.
+    /// For a store that remembers until when a stamp lasts: it need not ask for one again that does. What a
+    /// look has not found is `None`, and most likely still to be made.
     pub known: &'a [Option<Stamp>],
     /// How long the lease lasts unless it is renewed.
     pub lease: Duration,

@@ -10,6 +10,9 @@ use crate::{Error, ErrorKind, Result};
 /// The longest tag, in bytes.
 pub(crate) const LONGEST: usize = 200;
 
+/// Room for as many bytes as most have.
+const USUAL: usize = 32;
+
 /// A name that many entries can carry, such as `user:42`.
 ///
 /// ```
@@ -60,7 +63,12 @@ impl Tag {
     /// # Errors
     /// [`ErrorKind::Name`] where the result is empty, or a written piece is not allowed in a tag.
     pub(crate) fn from_parts(parts: &[Part<'_>]) -> Result<Self> {
-        let mut text = String::new();
+        Ok(Self(Self::text_of_parts(parts)?.into()))
+    }
+
+    /// The same as text: a call that misses has no use for a tag that can be shared.
+    pub(crate) fn text_of_parts(parts: &[Part<'_>]) -> Result<String> {
+        let mut text = String::with_capacity(USUAL);
         for part in parts {
             match part {
                 Part::Text(written) => text.push_str(written),
@@ -81,7 +89,7 @@ impl Tag {
         if text.len() > LONGEST {
             text = format!("#{}", digest(text.as_bytes()));
         }
-        Ok(Self(text.into()))
+        Ok(text)
     }
 
     /// The tag that every entry of the namespace carries.
@@ -89,9 +97,19 @@ impl Tag {
         Self("~".into())
     }
 
+    /// Its text.
+    pub(crate) fn text_of_namespace() -> String {
+        "~".to_owned()
+    }
+
     /// The tag that every entry of a kind carries.
     pub(crate) fn of_kind(kind: &str) -> Self {
-        Self(format!("~{kind}").into())
+        Self(Self::text_of_kind(kind).into())
+    }
+
+    /// Its text.
+    pub(crate) fn text_of_kind(kind: &str) -> String {
+        ["~", kind].concat()
     }
 
     /// The text.
@@ -118,6 +136,28 @@ impl fmt::Debug for Tag {
     }
 }
 
+/// The texts of some tags, in one: each but the last ends with a line feed, which no tag holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Texts(String);
+
+impl Texts {
+    /// Adds a tag's, unless it is there.
+    pub(crate) fn add(&mut self, tag: String) {
+        if self.0.is_empty() {
+            self.0 = tag;
+        } else if !self.iter().any(|known| known == tag) {
+            self.0.push('\n');
+            self.0.push_str(&tag);
+        }
+    }
+
+    /// Each of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        // No tag is empty.
+        self.0.lines()
+    }
+}
+
 /// 128 bits of BLAKE3 in 32 hexadecimal digits: what stands for a text that is too long.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..32].to_owned()
@@ -136,6 +176,13 @@ fn check(text: &str) -> Result<()> {
     }
     if text.starts_with('#') {
         return Err(refused(text, "begins with `#`, which marks a hashed tag"));
+    }
+    // As most are: each miss makes its tags.
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'}'))
+    {
+        return Ok(());
     }
     match text
         .chars()
@@ -162,6 +209,12 @@ struct Escaped<'a>(&'a mut String);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"_.@-".contains(&byte);
+        if text.bytes().all(stays) {
+            // As with numbers: each miss makes its tags.
+            self.0.push_str(text);
+            return Ok(());
+        }
         for c in text.chars() {
             if c.is_alphanumeric() || matches!(c, '_' | '.' | '@' | '-') {
                 self.0.push(c);
@@ -180,6 +233,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn each_of_some_texts_is_there_once() {
+        let mut texts = Texts::default();
+        assert_eq!(texts.iter().count(), 0);
+        for tag in ["user:42", "user", "user:42", "user:4", "user"] {
+            texts.add(tag.to_owned());
+        }
+        assert!(texts.iter().eq(["user:42", "user", "user:4"]));
+    }
 
     #[test]
     fn verbatim_text_is_kept_or_refused() {

@@ -84,6 +84,9 @@ pub trait Value: Send {
 
     /// Puts itself into an `Option` of its type, if `place` is one.
     fn give(self: Box<Self>, place: &mut dyn Any);
+
+    /// As the function that made it knows it.
+    fn any(&self) -> &dyn Any;
 }
 
 impl dyn Value + '_ {
@@ -211,9 +214,14 @@ impl<V: CacheValue + Serialize> Value for Bytes<V> {
     }
 
     fn give(self: Box<Self>, place: &mut dyn Any) {
+        let value = self.0;
         if let Some(place) = place.downcast_mut() {
-            *place = Some(self.0);
+            *place = Some(value);
         }
+    }
+
+    fn any(&self) -> &dyn Any {
+        &self.0
     }
 }
 
@@ -232,8 +240,13 @@ impl<V: CacheValue> Value for Here<V> {
     }
 
     fn give(self: Box<Self>, place: &mut dyn Any) {
+        let value = self.0;
         if let Some(place) = place.downcast_mut() {
-            *place = Some(self.0);
+            *place = Some(value);
         }
+    }
+
+    fn any(&self) -> &dyn Any {
+        &self.0
     }
 }

@@ -103,7 +103,7 @@ pub(crate) fn sequence_field(node: NodeId) -> String {
 
 /// A stamp as it is stored.
 pub(crate) fn stamp_text(stamp: Stamp) -> String {
-    format!("{stamp:016x}")
+    hexadecimal(&stamp.to_be_bytes())
 }
 
 /// A stamp as it was stored; anything else is no stamp. Zero is none either: it is never made.
@@ -118,8 +118,20 @@ pub(crate) fn read_stamp(text: &[u8]) -> Option<Stamp> {
 
 /// A lease's token as it is stored.
 pub(crate) fn token_text(token: EntryId) -> String {
-    // One number: a byte at a time, formatting would take ten times as long.
-    format!("{:032x}", u128::from_be_bytes(token.0))
+    hexadecimal(&token.0)
+}
+
+/// The digits of some bytes, sixteen at most. Formatting would find out twice that there is no room for them, and
+/// each miss has two of these.
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    let digits = std::str::from_utf8(&text[..2 * bytes.len()]);
+    digits.unwrap_or_default().to_owned()
 }
 
 /// Whether this is a lease's token, whoever's.

@@ -102,18 +102,40 @@ impl<'a> Replies<'a> {
         if tags == 0 {
             return Ok(Vec::new());
         }
-        let stamps: Option<_> = match self.next()? {
-            Value::Array(values) if values.len() == tags => values
-                .iter()
-                .map(|value| match value {
-                    Value::BulkString(text) => Some(read_stamp(text)),
-                    // A key of another type is nil, too.
-                    Value::Nil => Some(None),
-                    _ => None,
-                })
-                .collect(),
-            other => return Err(self.unexpected("as many stamps as tags", &other)),
+        match self.next()? {
+            Value::Array(values) if values.len() == tags => self.read_stamps(&values),
+            other => Err(self.unexpected("as many stamps as tags", &other)),
+        }
+    }
+
+    /// What is in the place of a lease, and the stamps of that many tags, asked for at once: at most `most`
+    /// bytes of the one, and none where it is of another type.
+    #[allow(clippy::type_complexity)]
+    pub(crate) fn holder_and_stamps(
+        &mut self,
+        tags: usize,
+        most: usize,
+    ) -> Result<(Option<Vec<u8>>, Vec<Option<Stamp>>), Failure> {
+        let mut values = match self.next()? {
+            Value::Array(values) if values.len() == tags + 1 => values,
+            other => return Err(self.unexpected("a lease and as many stamps as tags", &other)),
         };
+        let stamps = self.read_stamps(&values[1..])?;
+        match values.swap_remove(0) {
+            Value::Nil => Ok((None, stamps)),
+            Value::BulkString(holder) if holder.len() <= most => Ok((Some(holder), stamps)),
+            other => Err(self.unexpected("a lease", &other)),
+        }
+    }
+
+    fn read_stamps(&self, values: &[Value]) -> Result<Vec<Option<Stamp>>, Failure> {
+        let read = |value: &Value| match value {
+            Value::BulkString(text) => Some(read_stamp(text)),
+            // A key of another type is nil, too.
+            Value::Nil => Some(None),
+            _ => None,
+        };
+        let stamps: Option<_> = values.iter().map(read).collect();
         stamps.ok_or_else(|| self.strange("Redis sent something else than strings as stamps"))
     }
 

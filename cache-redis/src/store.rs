@@ -23,6 +23,7 @@ use crate::keys::Keys;
 mod calls;
 mod figures;
 mod lead;
+mod wants;
 
 /// How many may read the fleet's figures at a time.
 const READERS: usize = 4;
@@ -68,7 +69,7 @@ struct Attached {
     readers: Arc<Semaphore>,
     /// Whether the server has run a script.
     scripted: AtomicBool,
-    lasting: lead::Lasting,
+    lasting: wants::Lasting,
 }
 
 impl Attached {
@@ -177,7 +178,7 @@ impl Store for RedisStore {
                 refusals: AtomicU32::new(0),
                 readers: Arc::new(Semaphore::new(READERS)),
                 scripted: AtomicBool::new(false),
-                lasting: lead::Lasting::default(),
+                lasting: wants::Lasting::default(),
             })
             .map_err(|_| {
                 Error::new(

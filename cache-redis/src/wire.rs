@@ -11,13 +11,14 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::mem;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::io::poll_read_buf;
 
 use self::answer::{Tell, Waiter, wake, way};
 use self::frame::{Framed, Garbage, Scan};
@@ -418,7 +419,7 @@ impl Line {
             self.heard.reserve(ROOM);
             &mut self.heard
         };
-        let read = pin!(stream.read_buf(place)).poll(context)?;
+        let read = poll_read_buf(Pin::new(stream), context, place)?;
         let Poll::Ready(count) = read else {
             return Ok(Poll::Pending);
         };

@@ -4,6 +4,7 @@
 // Functions are written as users write them.
 #![allow(clippy::unused_async)]
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,6 +16,7 @@ use cache_core::__private::{
 use cache_core::memory::MemoryServer;
 use cache_core::{Cache, Env, Policy, Tag, cached};
 use cache_redis::RedisStore;
+use cache_tests::gate::{Gates, Op, gated};
 use cache_tests::proxy::Proxy;
 use cache_tests::server::RedisServer;
 use tokio::sync::Notify;
@@ -228,6 +230,86 @@ async fn an_element_invalidated_during_its_load_is_not_stored() {
         users(&cache, &source, &[1, 2]).await.unwrap();
         assert_eq!(source.asked(), [vec![1]]);
     }
+}
+
+/// A node whose store's answers to a fill can be held back.
+fn held_back() -> (Cache, Gates) {
+    let (store, gates) = gated(MemoryServer::new(Env::system()).store());
+    let builder = Cache::builder().shared(store);
+    let cache = builder.store_timeout(Duration::from_secs(20)).build();
+    (cache, gates)
+}
+
+/// The values are there: whether they are stored is the store's to say, and the caller need not hear it.
+/// Nobody loads meanwhile what is only still to be acknowledged.
+#[tokio::test]
+async fn a_batch_does_not_wait_for_what_it_stores_to_be_acknowledged() {
+    let (cache, gates) = held_back();
+    let source = Source::default();
+    gates.hold_replies(Op::Fill);
+    let early = timeout(Duration::from_secs(10), users(&cache, &source, &[1, 2]));
+    assert_eq!(early.await.expect("nobody answers"), Ok(named(&[1, 2])));
+    // All of them were asked for by then.
+    assert_eq!(gates.calls(Op::Fill), 2);
+    assert_eq!(source.asked(), [vec![1, 2]]);
+
+    let (next, ()) = tokio::join!(biased; users(&cache, &source, &[2, 1]), async {
+        gates.held(Op::Fill, 2).await;
+        gates.open(Op::Fill);
+    });
+    assert_eq!(next, Ok(named(&[1, 2])));
+    assert!(source.asked().is_empty(), "it was loaded");
+    // And kept, here too.
+    let reads = gates.calls(Op::Read);
+    users(&cache, &source, &[1, 2]).await.unwrap();
+    assert_eq!(gates.calls(Op::Read), reads);
+}
+
+/// Guards G6 and G7: the caller that has its values is not the last word on them.
+#[tokio::test]
+async fn what_is_invalidated_before_it_is_acknowledged_is_not_kept() {
+    let (cache, gates) = held_back();
+    let source = Source::default();
+    gates.hold_replies(Op::Fill);
+    users(&cache, &source, &[1, 2]).await.unwrap();
+    source.asked();
+    cache.invalidate_tag("user:1").await.unwrap();
+    let (next, ()) = tokio::join!(biased; users(&cache, &source, &[1, 2]), async {
+        gates.held(Op::Fill, 2).await;
+        gates.open(Op::Fill);
+    });
+    assert_eq!(next, Ok(named(&[1, 2])));
+    assert_eq!(source.asked(), [vec![1]]);
+    users(&cache, &source, &[1, 2]).await.unwrap();
+    assert!(source.asked().is_empty());
+}
+
+/// What nobody waits for is bounded (invariant 5).
+#[tokio::test]
+async fn a_store_that_is_slow_to_acknowledge_is_not_outrun() {
+    #[cached(kind = "many", each = ids)]
+    async fn many(ids: &[u64]) -> HashMap<u64, u64> {
+        ids.iter().map(|id| (*id, *id)).collect()
+    }
+
+    let (cache, gates) = held_back();
+    gates.hold_replies(Op::Fill);
+    let most: Vec<u64> = (0..4096).collect();
+    let early = timeout(Duration::from_mins(1), cache.scope(many(&most)));
+    assert_eq!(early.await.expect("nobody answers").len(), most.len());
+    let ended = Cell::new(false);
+    tokio::join!(
+        biased;
+        async {
+            cache.scope(many(&[4096])).await;
+            ended.set(true);
+        },
+        async {
+            gates.held(Op::Fill, most.len() + 1).await;
+            assert!(!ended.get(), "it did not wait");
+            gates.open(Op::Fill);
+        }
+    );
 }
 
 /// The plain call holds the only thread that could end the async load: it runs by itself.

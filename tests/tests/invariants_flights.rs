@@ -269,6 +269,36 @@ async fn followers_of_a_failing_leader_do_not_queue_up() {
     );
 }
 
+/// Nobody waits for a load without an end for longer than 30 s, which is what `wait` is where nothing is said.
+#[tokio::test]
+async fn a_call_waits_for_another_s_load_for_so_long_and_then_loads_for_itself() {
+    let clock = ManualClock::new();
+    let env = Env::system().with_clock(clock.clone()).with_spawn(Here);
+    let cache = Cache::builder().env(env).build();
+    let source = Source::new(7);
+    source.hold();
+    let call = || {
+        let source = source.clone();
+        tokio::spawn(cache.scope(async move { joined(&source, 1).await }))
+    };
+    let leading = call();
+    source.loading(1).await;
+    let following = call();
+    settle().await;
+    for _ in 0..29 {
+        clock.advance(Duration::from_secs(1));
+        settle().await;
+    }
+    assert_eq!(source.loads(), 1, "it still waits");
+    clock.advance(Duration::from_secs(2));
+    settle().await;
+    assert_eq!(source.loads(), 2, "it has waited for long enough");
+    source.let_go();
+    for call in [leading, following] {
+        assert_eq!(call.await.expect("no panic"), 7);
+    }
+}
+
 #[cached(kind = "fails_at_first", ttl = "1m", skip(loads))]
 async fn fails_at_first(loads: &AtomicU64, id: u64) -> Result<u64, Failure> {
     match loads.fetch_add(1, Ordering::SeqCst) {

@@ -291,6 +291,26 @@ async fn what_lasts_is_not_asked_for_its_end_and_is_made_where_it_has_gone() {
     assert_eq!(told[1], made[1]);
 }
 
+/// The look found no stamps, and another has made one since: how long that lasts is looked at.
+#[tokio::test]
+async fn what_another_has_made_since_the_look_is_made_to_last() {
+    let fixture = fixture().await;
+    // The first one of a store goes by scripts.
+    let first = Begin::new(KEY, token(1), &fixture.tags).life(MINUTE);
+    fixture.store.begin(first.force(true)).await.unwrap();
+    let _: i64 = fixture.server.command(&["DEL", STAMP]);
+    fixture
+        .server
+        .command::<()>(&["SET", STAMP, "00000000000000ff", "EX", "5"]);
+    let request = Begin::new(KEY, token(2), &fixture.tags)
+        .life(MINUTE)
+        .known(&[None, None]);
+    let beginning = fixture.store.begin(request).await.unwrap();
+    assert_eq!(beginning.stamps[0], Some(0xff));
+    let left = fixture.pttl(STAMP);
+    assert!(left >= 60_000, "{left}");
+}
+
 #[tokio::test]
 async fn every_key_carries_an_expiry() {
     let fixture = fixture().await;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use cache_core::memory::{MemoryServer, Trouble};
 use cache_core::{
     Cache, CacheBuilder, Consistency, Env, ErrorKind, Invalidation, KindSnapshot, ManualClock,
-    Policy, cached,
+    Policy, cached, updates,
 };
 use cache_tests::gate::{Gates, Op, gated};
 use cache_tests::source::Source;
@@ -22,6 +22,24 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn kept(source: &Source, id: u64) -> u64 {
     let _ = id;
     source.load().await
+}
+
+#[cached(
+    kind = "kept_here",
+    ttl = "1h",
+    local_only,
+    skip(source),
+    tags("kept:{id}")
+)]
+async fn kept_here(source: &Source, id: u64) -> u64 {
+    let _ = id;
+    source.load().await
+}
+
+#[updates(kept_here(id))]
+async fn keep_here(id: u64, value: u64) -> u64 {
+    let _ = id;
+    value
 }
 
 struct Node {
@@ -289,6 +307,31 @@ async fn local_trust_is_renewed_by_asking() {
     assert_eq!(node.get(1).await, 1, "it was asked about four seconds ago");
     assert_eq!(node.source.loads(), 1);
     node.gates.open(Op::Read);
+}
+
+/// What a write has brought was right when its update was carried out: the time since then counts, too.
+#[tokio::test]
+async fn local_trust_in_what_was_written_begins_when_the_store_was_asked() {
+    let node = Node::new(false, |builder| builder.local_trust(SECOND * 5));
+    let here = || {
+        let source = node.source.clone();
+        node.cache.scope(async move { kept_here(&source, 1).await })
+    };
+    assert_eq!(here().await, 1);
+    node.gates.hold_replies(Op::Update);
+    let writing = tokio::spawn(node.cache.scope(keep_here(1, 2)));
+    node.gates.held(Op::Update, 1).await;
+    node.source.set(3);
+    node.other().invalidate_tag("kept:1").await.unwrap();
+    node.clock.advance(SECOND / 5);
+    node.gates.open(Op::Update);
+    assert_eq!(writing.await.unwrap(), 2);
+    let loads = node.source.loads();
+    node.clock.advance(Duration::from_millis(4_799));
+    assert_eq!(here().await, 2, "it is kept");
+    assert_eq!(node.source.loads(), loads);
+    node.clock.advance(Duration::from_millis(1));
+    assert_eq!(here().await, 3);
 }
 
 #[tokio::test]

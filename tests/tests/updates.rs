@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use cache_core::__private::{
-    Instance, Outcome, Part, Updating, argument, block_on, checked, outcome, shape, updated,
+    Instance, Outcome, Part, Ticket, Updating, argument, block_on, checked, outcome, shape,
     updating,
 };
 use cache_core::memory::{MemoryServer, Trouble};
@@ -62,7 +62,7 @@ async fn loose(source: &Source, id: u64) -> Result<Loose, String> {
 
 /// What `#[updates(function(id))]` makes of a write.
 macro_rules! write {
-    ($name:ident, $begun:ident, $ended:ident, $function:ident: $read:ty, [$($tag:expr),*]) => {
+    ($name:ident, $begun:ident, $function:ident: $read:ty, [$($tag:expr),*]) => {
         fn $begun(id: u64) -> Updating<$read> {
             updating::<$read, _, _>(
                 $function::__site(),
@@ -71,12 +71,8 @@ macro_rules! write {
                 None,
                 &(argument(&id),),
                 |_tags| { $(_tags.tag(&[Part::Text($tag), Part::Value(&id)]);)* },
+                |ticket| ticket,
             )
-        }
-
-        async fn $ended(updating: Updating<$read>, outcome: Outcome<$read>) {
-            let shape = checked::<$read, _, _, _, _>(shape!($read));
-            updated(updating, shape, outcome, |ticket| ticket).await;
         }
 
         /// Writes what `body` comes to.
@@ -90,7 +86,7 @@ macro_rules! write {
                 .scope(async {
                     let updating = $begun(id).begin().await;
                     let (returned, outcome) = told(body.await);
-                    $ended(updating, outcome).await;
+                    updating.end(outcome).await;
                     returned
                 })
                 .await
@@ -98,9 +94,9 @@ macro_rules! write {
     };
 }
 
-write!(write_profile, profile_begun, profile_ended, profile: Read, ["user:"]);
-write!(write_plain, plain_begun, plain_ended, plain: Read, []);
-write!(write_loose, loose_begun, loose_ended, loose: Result<Loose, String>, ["user:"]);
+write!(write_profile, profile_begun, profile: Read, ["user:"]);
+write!(write_plain, plain_begun, plain: Read, []);
+write!(write_loose, loose_begun, loose: Result<Loose, String>, ["user:"]);
 
 fn badge_begun(id: u64) -> Updating<Read> {
     let shape = checked::<Read, _, _, _, _>(shape!(Read));
@@ -114,12 +110,8 @@ fn badge_begun(id: u64) -> Updating<Read> {
         |tags| {
             tags.tag(&[Part::Text("user:"), Part::Value(&id)]);
         },
+        |ticket| ticket,
     )
-}
-
-async fn badge_ended(updating: Updating<Read>, outcome: Outcome<Read>) {
-    let shape = checked::<Read, _, _, _, _>(shape!(Read));
-    updated(updating, shape, outcome, |ticket| ticket).await;
 }
 
 /// A write that sets the source, and returns what `profile` would load then.
@@ -244,8 +236,8 @@ async fn of_two_writes_that_cross_neither_leaves_an_older_value() {
             // In this order in the database.
             let (older, newer) = (50 + id, 60 + id);
             source.set(60);
-            let end_one = profile_ended(one_begun, Outcome::Value(Ok(older)));
-            let end_two = profile_ended(two_begun, Outcome::Value(Ok(newer)));
+            let end_one = one_begun.end(Outcome::Value(Ok(older)));
+            let end_two = two_begun.end(Outcome::Value(Ok(newer)));
             if first_ends_first {
                 end_one.await;
                 end_two.await;
@@ -284,7 +276,7 @@ async fn a_write_that_an_invalidation_overtakes_stores_nothing() {
                 _ => key(two).await,
             }
             .expect("a good name");
-            profile_ended(begun, Outcome::Value(Ok(5))).await;
+            begun.end(Outcome::Value(Ok(5))).await;
             for cache in &world.caches {
                 assert_eq!(read(cache, &source, 4).await, 94, "{}, {what}", world.name);
             }
@@ -314,8 +306,8 @@ async fn one_write_updates_two_functions_under_one_tag() {
         });
         let (profile, badge) = first.scope(both()).await;
         source.set(20);
-        profile_ended(profile, Outcome::Value(Ok(27))).await;
-        badge_ended(badge, Outcome::Value(Ok(720))).await;
+        profile.end(Outcome::Value(Ok(27))).await;
+        badge.end(Outcome::Value(Ok(720))).await;
         reads(&world, &source, 7, 27).await;
         for cache in &world.caches {
             until("the other one is there too", async || {
@@ -331,13 +323,13 @@ async fn one_write_updates_two_functions_under_one_tag() {
             let (profile, badge) = first.scope(both()).await;
             source.set(30 + ended);
             if ended == 1 {
-                profile_ended(profile, Outcome::Value(Ok(27))).await;
+                profile.end(Outcome::Value(Ok(27))).await;
                 last.invalidate_tag("user:7").await.expect("a tag");
             } else {
                 last.invalidate_tag("user:7").await.expect("a tag");
-                profile_ended(profile, Outcome::Value(Ok(27))).await;
+                profile.end(Outcome::Value(Ok(27))).await;
             }
-            badge_ended(badge, Outcome::Value(Ok(720))).await;
+            badge.end(Outcome::Value(Ok(720))).await;
             reads(&world, &source, 7, 37 + ended).await;
             for cache in &world.caches {
                 assert_eq!(
@@ -489,8 +481,8 @@ async fn a_function_without_tags_is_updated_by_its_key() {
         let older = first.scope(async { plain_begun(1).begin().await }).await;
         let newer = last.scope(async { plain_begun(1).begin().await }).await;
         source.set(20);
-        plain_ended(newer, Outcome::Value(Ok(21))).await;
-        plain_ended(older, Outcome::Value(Ok(16))).await;
+        newer.end(Outcome::Value(Ok(21))).await;
+        older.end(Outcome::Value(Ok(16))).await;
         for cache in &world.caches {
             until("it is the newest", async || read(cache).await == Ok(21)).await;
         }
@@ -555,7 +547,7 @@ fn a_plain_write_waits_for_its_update() {
     runtime.block_on(cache.scope(async {
         let updating = profile_begun(1).begin_blocking();
         source.set(4);
-        block_on(profile_ended(updating, Outcome::Value(Ok(5))));
+        block_on(updating.end(Outcome::Value(Ok(5))));
         assert_eq!(profile(&source, 1).await, Ok(5));
         assert_eq!(source.loads(), 0);
     }));
@@ -714,7 +706,7 @@ async fn while_redis_is_down_a_write_is_queued_as_an_invalidation() {
     source.set(60);
     let redis = world.redis.as_mut().expect("it is on Redis");
     redis.pause();
-    let ended = tokio::spawn(one.scope(profile_ended(begun, Outcome::Value(Ok(61)))));
+    let ended = tokio::spawn(one.scope(begun.end(Outcome::Value(Ok(61)))));
     ended.await.expect("no panic");
     assert!(one.health().queued > 0);
     assert_eq!(read(&one, &source, 1).await, 61, "it holds here");
@@ -785,16 +777,16 @@ async fn save_order(cache: &Cache, id: u64, written: Order) {
     cache
         .scope(async {
             let site = order::__site();
-            let noted = updating::<Order, _, _>(site, Instance::SOLE, shape, None, &args, tags);
+            let terms = |ticket: Ticket<Order, _>| {
+                ticket
+                    .cache_if(|order: &Order| order.total > 0)
+                    .ttl_with(|order: &Order| Duration::from_millis(order.millis))
+                    .tags_with(|order: &Order| [format!("customer:{}", order.customer)])
+            };
+            let noted = updating(site, Instance::SOLE, shape, None, &args, tags, terms);
             let noted = noted.begin().await;
             let (_, outcome) = outcome(shape!(Order), written);
-            updated::<Order, _>(noted, shape, outcome, |ticket| {
-                ticket
-                    .cache_if(|order| order.total > 0)
-                    .ttl_with(|order| Duration::from_millis(order.millis))
-                    .tags_with(|order| [format!("customer:{}", order.customer)])
-            })
-            .await;
+            noted.end(outcome).await;
         })
         .await;
 }
@@ -861,7 +853,10 @@ async fn a_tag_that_only_the_written_value_knows_is_never_missed() {
         let noted = first
             .scope(async {
                 let (site, args) = (order::__site(), (argument(&2_u64),));
-                updating::<Order, _, _>(site, Instance::SOLE, shape, None, &args, tags)
+                let terms = |ticket: Ticket<Order, _>| {
+                    ticket.tags_with(|order: &Order| [format!("customer:{}", order.customer)])
+                };
+                updating(site, Instance::SOLE, shape, None, &args, tags, terms)
                     .begin()
                     .await
             })
@@ -873,10 +868,7 @@ async fn a_tag_that_only_the_written_value_knows_is_never_missed() {
             total: 2,
             millis: 60_000,
         };
-        updated::<Order, _>(noted, shape, Outcome::Value(written), |ticket| {
-            ticket.tags_with(|order| [format!("customer:{}", order.customer)])
-        })
-        .await;
+        noted.end(Outcome::Value(written)).await;
         for cache in &world.caches {
             assert_eq!(
                 cache.scope(order(&source, 2)).await.total,

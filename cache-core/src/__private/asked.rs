@@ -12,6 +12,7 @@ use crate::local::{Held, Lent};
 use crate::metrics::Count;
 use crate::registry::{Instance, Site};
 use crate::shape::Shape;
+use crate::tag::Texts;
 use crate::value::Described;
 use crate::{Cache, Key};
 
@@ -24,7 +25,7 @@ pub(super) struct Asked<'t> {
 }
 
 /// Who says the tags of a call.
-pub(super) trait Tagging {
+pub trait Tagging {
     /// Adds them.
     fn add(&mut self, tags: &mut Tags);
 }
@@ -55,10 +56,33 @@ impl<'t> Asked<'t> {
     }
 }
 
+/// What a call would have returned with an entry's value; nothing, if it is of another type.
+pub(super) fn joined<R, S: Shape<R>>(held: &dyn Held) -> Option<R> {
+    // As it stands: `map` would be compiled for each type too.
+    #[allow(clippy::manual_map)]
+    match held.typed::<S::Value>() {
+        Some(stored) => Some(S::SHAPE.join(stored.value.clone())),
+        None => None,
+    }
+}
+
+/// [`look`], without what it takes made for each type.
+#[cold]
+pub(super) fn find(
+    site: &'static Site,
+    instance: &Instance,
+    cache: Option<&Cache>,
+    args: Option<&Args>,
+    early: Option<bool>,
+    values: Described,
+    tags: &mut dyn Tagging,
+) -> Result<Arc<dyn Held>, Way> {
+    let asked = &mut Asked::of(values, tags);
+    look(site, instance, cache, args, early, asked)
+}
+
 /// The value in the local tier: what most calls come to, and nothing else. Whatever is unusual is left to
 /// [`look`]. `early`: as with [`Engine::hit`].
-///
-/// Whatever this calls it calls last, so that it has nothing to keep for itself.
 pub(super) fn hit<'c>(
     site: &'static Site,
     instance: &Instance,
@@ -66,22 +90,7 @@ pub(super) fn hit<'c>(
     args: &Args,
     early: &mut Option<bool>,
 ) -> Option<Lent<'c>> {
-    if scope::are_used() {
-        return hit_beside_scopes(site, instance, cache, args, early);
-    }
-    let engine = scope::unscoped(cache)?;
-    engine.hit(site.first(instance)?, args, early)
-}
-
-#[inline(never)]
-fn hit_beside_scopes<'c>(
-    site: &'static Site,
-    instance: &Instance,
-    cache: Option<&'c Cache>,
-    args: &Args,
-    early: &mut Option<bool>,
-) -> Option<Lent<'c>> {
-    if scope::is_around() {
+    if scope::are_used() && scope::is_around() {
         return None;
     }
     let engine = scope::unscoped(cache)?;
@@ -110,7 +119,7 @@ pub(super) fn look(
         if let Some(transaction) = Transaction::around(engine) {
             let way = planned(engine, function, args, asked);
             let text = args.text();
-            let touched = |call: &Call| transaction.touches(function, text.as_str(), &call.tags);
+            let touched = |call: &Call| transaction.touches(function, text.as_str(), call.tags());
             if !matches!(&way, Way::Call(call) if !touched(call)) {
                 function.kind.counters.count(Count::Bypassed);
                 return Err(Way::Past);
@@ -177,11 +186,10 @@ pub(super) fn peek(
 ) -> Option<Box<Call>> {
     with_current(cache, |engine, _| {
         let function = engine.function(site.registered(instance), asked.values);
-        if !engine.serves(function) {
+        if !function.is_served() {
             return None;
         }
-        let tags = Tags::of_kind(&function.kind.name).0.ok()?;
-        let call = Call::new(engine, function, args?, tags);
+        let call = Call::new(engine, function, args?, Texts::default());
         Some(Box::new(call))
     })
 }
@@ -204,7 +212,7 @@ pub(super) fn served<'e>(
     asked: &Asked<'_>,
 ) -> Option<&'e Arc<Function>> {
     let function = engine.function(site.registered(instance), asked.values);
-    if engine.serves(function) {
+    if function.is_served() {
         return Some(function);
     }
     function.kind.counters.count(Count::Bypassed);
@@ -235,7 +243,7 @@ fn planned(
     args: &Args,
     asked: &mut Asked<'_>,
 ) -> Way {
-    let mut collected = Tags::of_kind(&function.kind.name);
+    let mut collected = Tags::none();
     asked.tags.add(&mut collected);
     if let Ok(tags) = collected.0 {
         return Way::Call(Box::new(Call::new(engine, function, args, tags)));

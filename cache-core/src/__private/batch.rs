@@ -5,20 +5,29 @@
 //! of what the function returns. The function runs once nobody is searching any more: every element is
 //! there, is to be loaded, or waits for somebody else's load. For those nobody waits before: two batches
 //! with the same elements in opposite order would wait for each other.
+//!
+//! Once the store has been asked to keep what was loaded, the caller has it: the answers are heard in a task
+//! (docs/decisions/0032-batches-return-early.md).
+
+mod board;
+mod storing;
 
 use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn, ready};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
 use serde::Serialize;
 
-use super::Ticket;
+use self::board::{Board, Part, Slot};
+use self::storing::Storing;
+use super::{Load, Ticket};
 use crate::driver::{self, block_on};
 use crate::engine::Within;
-use crate::key::args_text;
+use crate::key::Args;
+use crate::local::{LocalKey, Mixed};
 use crate::shape::{Outline, Shape};
 
 /// What is returned for one element: a value, or nothing, unless the function has failed as a whole.
@@ -96,7 +105,7 @@ where
     F: Future<Output = R>,
 {
     let mut found: Vec<(K, Option<M::Value>)> = Vec::with_capacity(items.len());
-    let mut names = HashSet::with_capacity(items.len());
+    let mut names = HashSet::with_capacity_and_hasher(items.len(), Mixed::default());
     let mut missing = Vec::new();
     for item in items {
         // One that can't be told from others stands for itself.
@@ -116,6 +125,7 @@ where
     let mut beside = Vec::new();
     if !missing.is_empty() {
         let board = Board::new(missing.len());
+        let engine = missing.iter().find_map(|(_, ticket)| ticket.engine());
         let places: Vec<usize> = missing.iter().map(|(place, _)| *place).collect();
         let keys: Vec<_> = missing.iter().map(|(_, ticket)| ticket.within()).collect();
         let calls = missing.into_iter().enumerate().map(|(index, (_, ticket))| {
@@ -141,7 +151,7 @@ where
                 .await;
             match shape.split(returned) {
                 Ok(parts) => {
-                    let wanted: HashMap<String, usize> = asked
+                    let wanted: HashMap<LocalKey, usize, Mixed> = asked
                         .iter()
                         .filter_map(|index| Some((name(&found[places[*index]].0)?, *index)))
                         .collect();
@@ -164,8 +174,12 @@ where
                 }
             }
         }
+        let (ended, storing) = calls.ended();
+        if let Some(engine) = engine {
+            storing.hand_over(&engine).await;
+        }
         let mut failed = false;
-        for (index, each) in calls.ended() {
+        for (index, each) in ended {
             match each {
                 Ok(value) => found[places[index]].1 = value,
                 Err(Failed) => failed = true,
@@ -202,105 +216,31 @@ where
     block_on(batch(shape, items, look, |missing| ready(body(missing))))
 }
 
-/// What tells an element from others.
-fn name(element: &impl Serialize) -> Option<String> {
-    let text = args_text(&(element,)).ok()?;
-    Some(text.as_str().to_owned())
+/// What tells an element from others, whatever their types: two have the same just if they have the same text.
+fn name(element: &impl Serialize) -> Option<LocalKey> {
+    let mut args = Args::new();
+    args.write(&(element,)).ok()?;
+    Some(LocalKey::new(0, args.as_bytes()))
 }
 
-/// What the elements' calls want, and what they are given.
-struct Board<V> {
-    slots: Mutex<Vec<Slot<V>>>,
-    /// Up while a call waits for somebody else.
-    waiting: Vec<Arc<AtomicBool>>,
-}
-
-/// What one call is about.
-enum Slot<V> {
-    /// It is searching, or has ended.
-    Idle,
-    /// It wants its part loaded.
-    Wanted(Waker),
-    /// The function runs for it.
-    Asked(Waker),
-    /// Its part is here.
-    Given(Each<V>),
-}
-
-impl<V> Board<V> {
-    fn new(calls: usize) -> Arc<Self> {
-        Arc::new(Self {
-            slots: Mutex::new((0..calls).map(|_| Slot::Idle).collect()),
-            waiting: (0..calls).map(|_| Arc::default()).collect(),
-        })
-    }
-
-    /// Gives a call its part, unless it has one.
-    fn give(&self, index: usize, part: Each<V>) {
-        let mut slots = self.lock();
-        if let Slot::Given(_) = slots[index] {
-            return;
-        }
-        let slot = std::mem::replace(&mut slots[index], Slot::Given(part));
-        drop(slots);
-        if let Slot::Asked(waker) | Slot::Wanted(waker) = slot {
-            waker.wake();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Slot<V>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One element's part of what the function returns.
-struct Part<V> {
-    board: Arc<Board<V>>,
-    index: usize,
-}
-
-impl<V> Future for Part<V> {
-    type Output = Each<V>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Each<V>> {
-        let mut slots = self.board.lock();
-        let slot = &mut slots[self.index];
-        match std::mem::replace(slot, Slot::Idle) {
-            Slot::Given(part) => return Poll::Ready(part),
-            Slot::Idle | Slot::Wanted(_) => *slot = Slot::Wanted(context.waker().clone()),
-            Slot::Asked(_) => *slot = Slot::Asked(context.waker().clone()),
-        }
-        Poll::Pending
-    }
-}
+/// One element's call.
+type Loading<V> = Load<Each<V>, Part<V>>;
 
 /// The calls of a batch. Of many, only those are polled that have something to do.
-struct Calls<F: Future, V> {
-    pending: Vec<Option<Pin<Box<F>>>>,
-    ended: Vec<(usize, F::Output)>,
-    nudges: Vec<Waker>,
-    ready: Arc<Ready>,
+struct Calls<V> {
+    pending: Vec<Option<Loading<V>>>,
+    ended: Vec<(usize, Each<V>)>,
+    storing: Storing,
     board: Arc<Board<V>>,
 }
 
-impl<F: Future, V> Calls<F, V> {
-    fn new(calls: impl Iterator<Item = F>, board: &Arc<Board<V>>) -> Self {
-        let calls: Vec<_> = calls.map(|call| Some(Box::pin(call))).collect();
-        let ready = Arc::new(Ready {
-            indices: Mutex::new((0..calls.len()).collect()),
-            waker: Mutex::new(Waker::noop().clone()),
-        });
-        let nudge = |index| {
-            Waker::from(Arc::new(Nudge {
-                index,
-                ready: Arc::clone(&ready),
-            }))
-        };
+impl<V> Calls<V> {
+    fn new(calls: impl Iterator<Item = Loading<V>>, board: &Arc<Board<V>>) -> Self {
+        let pending: Vec<_> = calls.map(Some).collect();
         Self {
-            nudges: (0..calls.len()).map(nudge).collect(),
-            ended: Vec::with_capacity(calls.len()),
-            pending: calls,
-            ready: Arc::clone(&ready),
+            ended: Vec::with_capacity(pending.len()),
+            storing: Storing::new(pending.len()),
+            pending,
             board: Arc::clone(board),
         }
     }
@@ -353,60 +293,32 @@ impl<F: Future, V> Calls<F, V> {
 
     /// Polls whatever has something to do.
     fn poll(&mut self, context: &Context<'_>) {
-        self.ready.lock_waker().clone_from(context.waker());
         // Only once: one that asks to be polled again at once may have used up what its task may do in
         // one go (tokio's budget), and would ask for ever.
-        let indices = std::mem::take(&mut *self.ready.lock());
-        for index in indices {
+        for index in self.storing.nudged(context) {
             let Some(call) = &mut self.pending[index] else {
+                self.storing.poll_one(index);
                 continue;
             };
-            let mut context = Context::from_waker(&self.nudges[index]);
-            if let Poll::Ready(ended) = call.as_mut().poll(&mut context) {
-                self.pending[index] = None;
-                self.ended.push((index, ended));
-            }
+            let mut context = Context::from_waker(&self.storing.nudges[index]);
+            let ended = match Pin::new(&mut *call).poll(&mut context) {
+                Poll::Ready(ended) => ended,
+                Poll::Pending => match call.detach() {
+                    Some((ended, storing)) => {
+                        self.storing.pending[index] = Some(storing);
+                        self.storing.left += 1;
+                        ended
+                    }
+                    None => continue,
+                },
+            };
+            self.pending[index] = None;
+            self.ended.push((index, ended));
         }
     }
 
-    /// What came of each.
-    fn ended(self) -> Vec<(usize, F::Output)> {
-        self.ended
-    }
-}
-
-/// Which calls have something to do.
-struct Ready {
-    indices: Mutex<Vec<usize>>,
-    waker: Mutex<Waker>,
-}
-
-impl Ready {
-    fn lock(&self) -> MutexGuard<'_, Vec<usize>> {
-        self.indices.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_waker(&self) -> MutexGuard<'_, Waker> {
-        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Wakes the batch for one of its calls.
-struct Nudge {
-    index: usize,
-    ready: Arc<Ready>,
-}
-
-impl Wake for Nudge {
-    fn wake(self: Arc<Self>) {
-        let mut indices = self.ready.lock();
-        indices.push(self.index);
-        // Whoever was the first has woken the batch, which takes all of them when it comes.
-        if indices.len() > 1 {
-            return;
-        }
-        drop(indices);
-        let waker = self.ready.lock_waker().clone();
-        waker.wake();
+    /// What came of each, and what is still to be heard of those that are stored.
+    fn ended(self) -> (Vec<(usize, Each<V>)>, Storing) {
+        (self.ended, self.storing)
     }
 }

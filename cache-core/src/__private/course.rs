@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use tracing::Span;
 
+use super::subject::Named;
 use super::ticket::Way;
 use crate::driver::{BoxFuture, block_on};
-use crate::engine::{Call, Fate, Lead, Prepared, Running, Solo, Within, spans};
+use crate::engine::{Begun, Call, Fate, Lead, Prepared, Running, Solo, Within, spans};
 use crate::local::Held;
 use crate::metrics::Count;
 use crate::policy::Settings;
@@ -42,6 +43,8 @@ pub(super) struct Course {
 }
 
 enum Step {
+    /// It is asked for when it is first polled: only then is it known in whose scope.
+    PutOff(Option<Box<Named>>),
     /// The function runs past the cache.
     Past,
     /// It does so while the shared tier can't be reached, since then.
@@ -50,11 +53,15 @@ enum Step {
     Looking(With<Option<Arc<dyn Held>>>),
     /// It reads for itself.
     Reading(With<Option<Box<dyn Value>>>),
+    /// It waits for another call that loads the value, if there is one. There always is a call.
+    Following(Option<Box<Call>>),
     Searching(With<Prepared>),
     /// The function runs, and what it returns is for this call alone.
     Alone(Box<Call>, Running),
     /// The function runs, for others too.
     Leading(Box<Leading>),
+    /// What is returned is settled; what is cached is being changed accordingly.
+    Leaving(BoxFuture<'static, ()>),
     Storing(BoxFuture<'static, bool>),
     Ended,
 }
@@ -95,7 +102,7 @@ impl Course {
                         (call, found)
                     }))
                 } else {
-                    Step::searching(call)
+                    Step::Following(Some(call))
                 }
             }
         };
@@ -106,9 +113,43 @@ impl Course {
         }
     }
 
+    /// The course of a call that is to be refreshed, once it is polled.
+    pub(super) fn put_off(call: Box<Named>) -> Self {
+        Self {
+            step: Step::PutOff(Some(call)),
+            stored: false,
+            span: Span::none(),
+        }
+    }
+
     /// Whether the value is stored, at the end.
     pub(super) fn is_stored(&self) -> bool {
         self.stored
+    }
+
+    /// What is left to be done once what is returned is there, and the store has been asked: its answer is to
+    /// be heard. It ends the flight then, whoever polls it.
+    pub(super) fn detach(&mut self) -> Option<BoxFuture<'static, bool>> {
+        match mem::replace(&mut self.step, Step::Ended) {
+            Step::Storing(storing) => Some(storing),
+            other => {
+                self.step = other;
+                None
+            }
+        }
+    }
+
+    /// Goes on, or to the end where there is no context, blocking this thread.
+    pub(super) fn go(
+        &mut self,
+        side: &mut dyn Side,
+        context: Option<&mut Context<'_>>,
+    ) -> Poll<()> {
+        if let Some(context) = context {
+            return self.poll(side, context);
+        }
+        self.block(side);
+        Poll::Ready(())
     }
 
     /// Goes on to the end, blocking this thread.
@@ -118,6 +159,11 @@ impl Course {
 
     /// Goes on. Ready, when what is to be returned is there.
     pub(super) fn poll(&mut self, side: &mut dyn Side, context: &mut Context<'_>) -> Poll<()> {
+        if let Step::PutOff(call) = &mut self.step
+            && let Some(call) = call.take()
+        {
+            *self = Self::new(call.refreshed());
+        }
         let Self { step, stored, span } = self;
         let _shown = span.enter();
         loop {
@@ -149,7 +195,22 @@ impl Course {
                         *stored = true;
                         Step::Ended
                     } else {
-                        Step::searching(call)
+                        Step::Following(Some(call))
+                    }
+                }
+                Step::Following(following) => {
+                    let came = match following {
+                        Some(call) => ready!(call.poll_follow(context)),
+                        None => return Poll::Ready(()),
+                    };
+                    match (came, following.take()) {
+                        (Ok(held), _) if side.serve(&*held) => {
+                            *stored = true;
+                            Step::Ended
+                        }
+                        // Another type's, which the engine hands to nobody.
+                        (Ok(_), _) | (_, None) => Step::Past,
+                        (Err(begun), Some(call)) => Step::searching(call, begun),
                     }
                 }
                 Step::Searching(searching) => {
@@ -182,20 +243,24 @@ impl Course {
                         other => other,
                     }
                 }
+                Step::Leaving(leaving) => {
+                    ready!(leaving.as_mut().poll(context));
+                    Step::Ended
+                }
                 Step::Storing(storing) => {
                     *stored = ready!(storing.as_mut().poll(context));
                     Step::Ended
                 }
-                Step::Ended => return Poll::Ready(()),
+                Step::PutOff(_) | Step::Ended => return Poll::Ready(()),
             };
         }
     }
 }
 
 impl Step {
-    fn searching(call: Box<Call>) -> Self {
+    fn searching(call: Box<Call>, begun: Begun) -> Self {
         Self::Searching(Box::pin(async move {
-            let prepared = call.prepare().await;
+            let prepared = call.prepare(begun).await;
             (call, prepared)
         }))
     }
@@ -257,9 +322,8 @@ impl Leading {
                 let fate = Fate { ttl, cost, tags };
                 call.finish(lead, value, fate).await
             })),
-            None => Step::Storing(Box::pin(async move {
+            None => Step::Leaving(Box::pin(async move {
                 call.leave_out(lead, is_error).await;
-                false
             })),
         }
     }

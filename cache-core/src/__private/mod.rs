@@ -17,12 +17,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use self::asked::{Asked, Said, Tagging, Untold, registered_key};
+use self::asked::{Asked, Said, Tagging, Untold, joined, registered_key};
 use crate::cache::with_current;
 use crate::driver;
 use crate::engine::{Call, Targets};
 use crate::key::Args;
 use crate::shape::Shape;
+use crate::tag::Texts;
 use crate::{Cache, Error, Invalidation, Key, Result, Tag, Warm};
 
 /// What the macros' output names of it.
@@ -33,43 +34,29 @@ pub mod shape {
 pub use self::batch::{Each, Elements, Failed, batch, batch_blocking, elements, told};
 pub use self::bounds::{argument, cache, checked, element};
 pub use self::invalidates::{Armed, Plan};
-pub use self::subject::{Offered, Subject, subject};
+pub use self::subject::{Aim, Look, Name, Offered, Store, Subject, reload, reload_blocking};
 pub use self::terms::{IntoTag, IntoTtl};
 pub use self::ticket::{Load, Ticket};
 use self::ticket::{Way, copy};
-pub use self::updates::{Joins, Outcome, Updating, block_on, outcome, updated, updating};
+pub use self::updates::{Joins, Outcome, Updating, block_on, outcome, updating};
 pub use crate::key::Argument;
 pub use crate::registry::{Given, Instance, Site, Spec};
 pub use crate::tag::Part;
 pub use crate::{__shape as shape, __success as success};
 
-/// Collects the tags of a call.
+/// Collects the tags of a call: in one text, since most calls that wait for others never ask for them.
 #[derive(Debug)]
-pub struct Tags(std::result::Result<Vec<String>, Error>);
+pub struct Tags(std::result::Result<Texts, Error>);
 
 impl Tags {
-    /// The tags that every entry of a kind carries: the namespace's and the kind's.
-    fn of_kind(kind: &str) -> Self {
-        Self(Ok(vec![
-            Tag::namespace().as_str().to_owned(),
-            Tag::of_kind(kind).as_str().to_owned(),
-        ]))
-    }
-
     fn none() -> Self {
-        Self(Ok(Vec::new()))
+        Self(Ok(Texts::default()))
     }
 
     /// Adds those of another collection.
     fn extend(&mut self, others: Self) {
         match (&mut self.0, others.0) {
-            (Ok(tags), Ok(others)) => {
-                for other in others {
-                    if !tags.contains(&other) {
-                        tags.push(other);
-                    }
-                }
-            }
+            (Ok(tags), Ok(others)) => others.iter().for_each(|other| tags.add(other.to_owned())),
             (all, Err(error)) => *all = Err(error),
             (Err(_), Ok(_)) => {}
         }
@@ -80,9 +67,8 @@ impl Tags {
         let Ok(tags) = &mut self.0 else {
             return;
         };
-        match Tag::from_parts(parts) {
-            Ok(tag) if tags.iter().any(|known| known == tag.as_str()) => {}
-            Ok(tag) => tags.push(tag.as_str().to_owned()),
+        match Tag::text_of_parts(parts) {
+            Ok(tag) => tags.add(tag),
             // Without all of its tags an entry would outlive an invalidation.
             Err(error) => self.0 = Err(error),
         }
@@ -95,6 +81,8 @@ pub fn tag(parts: &[Part<'_>]) -> Result<Tag> {
 }
 
 /// Looks for a value; a miss gives the ticket with which to load it.
+#[cfg_attr(not(debug_assertions), inline(always))]
+#[allow(clippy::inline_always)]
 pub fn lookup<R, S: Shape<R>, A: Serialize>(
     site: &'static Site,
     instance: &Instance,
@@ -112,26 +100,41 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
 /// fast, a part of it.
 #[cfg_attr(not(debug_assertions), inline(always))]
 #[allow(clippy::inline_always)]
-fn looked<R, S: Shape<R>>(
+fn looked<R, S: Shape<R>, T>(
     site: &'static Site,
     instance: &Instance,
     shape: S,
     cache: Option<&Cache>,
     args: Option<&Args>,
     tags: &mut dyn Tagging,
-) -> std::result::Result<R, Ticket<R, S>> {
+) -> std::result::Result<R, Ticket<R, T>> {
     let mut early = None;
-    let lent = args.and_then(|args| asked::hit(site, instance, cache, args, &mut early));
-    if let Some(value) = lent.as_ref().and_then(|lent| lent.value::<S::Value>()) {
+    if let Some(args) = args
+        && let Some(lent) = asked::hit(site, instance, cache, args, &mut early)
+        && let Some(value) = lent.value::<S::Value>()
+    {
         return Ok(shape.join(value.clone()));
     }
-    drop(lent);
-    let asked = &mut Asked::new(shape, tags);
-    let looked = asked::look(site, instance, cache, args, early, asked);
-    match looked.map(|held| copy(&*held)) {
-        Ok(Some(value)) => Ok(shape.join(value)),
-        Ok(None) => Err(Ticket::new(shape, Way::Past)),
-        Err(way) => Err(Ticket::new(shape, way)),
+    missed::<R, S, T>(site, instance, cache, args, early, tags)
+}
+
+/// The rest of that: out of the way of hits.
+#[cold]
+#[inline(never)]
+fn missed<R, S: Shape<R>, T>(
+    site: &'static Site,
+    instance: &Instance,
+    cache: Option<&Cache>,
+    args: Option<&Args>,
+    early: Option<bool>,
+    tags: &mut dyn Tagging,
+) -> std::result::Result<R, Ticket<R, T>> {
+    match asked::find(site, instance, cache, args, early, S::values, tags) {
+        Ok(held) => match joined::<R, S>(&*held) {
+            Some(returned) => Ok(returned),
+            None => Err(Ticket::new(S::SHAPE, Way::Past)),
+        },
+        Err(way) => Err(Ticket::new(S::SHAPE, way)),
     }
 }
 
@@ -167,12 +170,16 @@ pub fn bypass<R, S: Shape<R>>(
 ///
 /// A plain function that returns a future with the body's on the heap, so that a hit never pays for
 /// that, and recursive functions have a size.
-pub fn load<R, S: Shape<R>, F: Future<Output = R>>(ticket: Ticket<R, S>, body: F) -> Load<R, S, F> {
+#[cold]
+#[inline(never)]
+pub fn load<R, S, F: Future<Output = R>>(ticket: Ticket<R, S>, body: F) -> Load<R, F> {
     ticket.run(body)
 }
 
 /// [`load`] for a plain function.
-pub fn load_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, body: impl FnOnce() -> R) -> R {
+#[cold]
+#[inline(never)]
+pub fn load_blocking<R, S>(ticket: Ticket<R, S>, body: impl FnOnce() -> R) -> R {
     ticket.run_blocking(body).0
 }
 
@@ -194,18 +201,36 @@ pub async fn later<F: Future>(make: impl FnOnce() -> F) -> F::Output {
     make().await
 }
 
-/// Whether an awaited call has succeeded.
-pub async fn succeeded<R>(success: impl shape::Success<R>, call: impl Future<Output = R>) -> bool {
-    success.succeeded(&call.await)
-}
-
-/// The calls of `items`, made by `call` when their turn comes.
-pub fn warm<I, T, F>(items: I, call: F) -> Warm<std::iter::Map<I::IntoIter, F>>
+/// The calls of `items`, made by `call` when their turn comes, and whether they have succeeded.
+pub fn warm<I, R, T>(
+    items: I,
+    success: impl shape::Success<R>,
+    mut call: impl FnMut(I::Item) -> T,
+) -> Warm<impl Iterator<Item = impl Future<Output = bool>>>
 where
     I: IntoIterator,
-    F: FnMut(I::Item) -> T,
+    T: Future<Output = R>,
 {
-    Warm::new(items.into_iter().map(call))
+    Warm::new(items.into_iter().map(move |item| {
+        let call = call(item);
+        async move { success.succeeded(&call.await) }
+    }))
+}
+
+/// [`warm`] for a plain function.
+pub fn warm_blocking<I, R>(
+    items: I,
+    success: impl shape::Success<R>,
+    mut call: impl FnMut(I::Item) -> R,
+) -> Warm<impl Iterator<Item = bool>>
+where
+    I: IntoIterator,
+{
+    Warm::new(
+        items
+            .into_iter()
+            .map(move |item| success.succeeded(&call(item))),
+    )
 }
 
 /// The key of a call.

@@ -1,5 +1,6 @@
-//! What a companion is about: one call, with all it takes to name it, to look for its value, or to store
-//! one. The companions of a function share it, so that shape, key and tags are checked once for all of them.
+//! What a function's companions are about: one call, with all it takes to name it, to look for its value, or to
+//! store one. The function itself and all of them share one hidden function that gives it, so that shape, key and
+//! tags are checked once.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -9,12 +10,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Tags;
-use super::asked::{self, Asked, Tagging, Untold, registered_key};
+use super::asked::{self, Asked, Said, Tagging, Untold, joined, registered_key};
 use super::course::{Course, Side};
 use super::terms::Terms;
-use super::ticket::{Way, copy, usual_ttl};
+use super::ticket::{Drive, Load, Ticket, Way, drive, run_later};
 use super::updates::{Updating, note};
+use super::{Tags, looked};
 use crate::driver;
 use crate::engine;
 use crate::key::Args;
@@ -23,13 +24,162 @@ use crate::policy::Settings;
 use crate::registry::{Instance, Site};
 use crate::shape::{Class, Shape};
 use crate::value::{Described, Value};
-use crate::{Key, Result};
+use crate::{Error, Key, Result};
+
+/// What a call is asked for. A type and no flag, so that what is never asked for is never compiled.
+pub trait Aim: Sized {
+    /// What there is to give.
+    type Outcome<R>;
+
+    /// Gives it, of the call with these arguments: all that is compiled for each function.
+    #[inline]
+    fn of<R, S: Shape<R>, A: Serialize>(
+        self,
+        site: &'static Site,
+        instance: &Instance,
+        shape: S,
+        args: &A,
+        tags: impl FnMut(&mut Tags),
+    ) -> Self::Outcome<R> {
+        let mut written = Written::of(args);
+        self.give(site, instance, shape, &mut written, &mut Said(tags))
+    }
+
+    /// The same, with the arguments as they were written.
+    fn give<R, S: Shape<R>>(
+        self,
+        site: &'static Site,
+        instance: &Instance,
+        shape: S,
+        args: &mut Written,
+        tags: &mut dyn Tagging,
+    ) -> Self::Outcome<R>;
+}
+
+/// Arguments, and why they could not be written, if they could not.
+pub struct Written {
+    args: Args,
+    refused: Option<Error>,
+}
+
+impl Written {
+    #[inline]
+    fn of<A: Serialize>(args: &A) -> Self {
+        let mut packed = Args::new();
+        let refused = packed.write(args).err();
+        Self {
+            args: packed,
+            refused,
+        }
+    }
+
+    #[inline]
+    fn args(&self) -> Option<&Args> {
+        match self.refused {
+            None => Some(&self.args),
+            Some(_) => None,
+        }
+    }
+
+    fn take(&mut self) -> Result<Args> {
+        match self.refused.take() {
+            None => Ok(mem::replace(&mut self.args, Args::new())),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+/// Its value; a miss gives the ticket with which to load it.
+#[derive(Debug)]
+pub struct Look;
+
+/// The call itself, without its tags.
+#[derive(Debug)]
+pub struct Name;
+
+/// The call itself, for what stores a value.
+#[derive(Debug)]
+pub struct Store;
+
+impl Aim for Look {
+    type Outcome<R> = std::result::Result<R, Ticket<R, ()>>;
+
+    // Where hits are to be fast, a part of the function itself: by way of what was written, one with a text takes
+    // 22 to 33 instructions more, however that is inlined. Else what is compiled for each function is as little as
+    // can be.
+    #[cfg(not(debug_assertions))]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    fn of<R, S: Shape<R>, A: Serialize>(
+        self,
+        site: &'static Site,
+        instance: &Instance,
+        shape: S,
+        args: &A,
+        tags: impl FnMut(&mut Tags),
+    ) -> Self::Outcome<R> {
+        let mut packed = Args::new();
+        let args = packed.write(args).is_ok().then_some(&packed);
+        looked(site, instance, shape, None, args, &mut Said(tags))
+    }
+
+    #[inline]
+    fn give<R, S: Shape<R>>(
+        self,
+        site: &'static Site,
+        instance: &Instance,
+        shape: S,
+        args: &mut Written,
+        tags: &mut dyn Tagging,
+    ) -> Self::Outcome<R> {
+        looked(site, instance, shape, None, args.args(), tags)
+    }
+}
+
+impl Aim for Name {
+    type Outcome<R> = Subject<R>;
+
+    fn give<R, S: Shape<R>>(
+        self,
+        site: &'static Site,
+        instance: &Instance,
+        _shape: S,
+        args: &mut Written,
+        _tags: &mut dyn Tagging,
+    ) -> Subject<R> {
+        subject::<R, S>(site, instance, args, Tags::none())
+    }
+}
+
+impl Aim for Store {
+    type Outcome<R> = Subject<R>;
+
+    fn give<R, S: Shape<R>>(
+        self,
+        site: &'static Site,
+        instance: &Instance,
+        _shape: S,
+        args: &mut Written,
+        tags: &mut dyn Tagging,
+    ) -> Subject<R> {
+        let mut own = Tags::none();
+        tags.add(&mut own);
+        subject::<R, S>(site, instance, args, own)
+    }
+}
 
 /// A call of a function that returns `R`. It owns all it needs, so that what is made of it borrows nothing.
 pub struct Subject<R> {
-    call: Call,
+    call: Named,
+    drive: Drive<R>,
     join: fn(&dyn Held) -> Option<R>,
     offer: fn(R) -> Offered,
+}
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Written").finish_non_exhaustive()
+    }
 }
 
 impl<R> fmt::Debug for Subject<R> {
@@ -38,36 +188,36 @@ impl<R> fmt::Debug for Subject<R> {
     }
 }
 
-/// The call with these arguments, and with its tags where it is `tagged`.
-pub fn subject<R, S: Shape<R>, A: Serialize>(
+/// The call with these arguments and tags.
+fn subject<R, S: Shape<R>>(
     site: &'static Site,
     instance: &Instance,
-    _shape: S,
-    args: &A,
-    tagged: bool,
-    tags: impl FnOnce(&mut Tags),
+    args: &mut Written,
+    tags: Tags,
 ) -> Subject<R> {
-    let mut packed = Args::new();
-    let written = packed.write(args);
-    let mut own = Tags::none();
-    if tagged {
-        tags(&mut own);
-    }
     Subject {
-        call: Call {
+        call: Named {
             site,
             instance: *instance,
-            args: written.map(|()| packed),
-            tags: Noted(own),
+            args: args.take(),
+            tags: Noted(tags),
             values: S::values,
         },
-        join: join::<R, S>,
+        drive: drive::<R, S>,
+        join: joined::<R, S>,
         offer: offer::<R, S>,
     }
 }
 
-fn join<R, S: Shape<R>>(held: &dyn Held) -> Option<R> {
-    copy(held).map(|value| S::SHAPE.join(value))
+/// Runs the function and caches what it returns, whatever is cached when this is awaited.
+pub fn reload<R, F: Future<Output = R>>(subject: Subject<R>, body: F) -> Load<R, F> {
+    run_later(Box::new(subject.call), subject.drive, body)
+}
+
+/// [`reload`] for a plain function.
+pub fn reload_blocking<R>(subject: Subject<R>, body: impl FnOnce() -> R) -> R {
+    let ticket: Ticket<R, ()> = Ticket::driven(subject.call.refreshed(), subject.drive);
+    ticket.run_blocking(body).0
 }
 
 /// What would have been returned, as the engine takes it.
@@ -134,7 +284,7 @@ impl<R> Subject<R> {
 
     /// A write that will update it, before it begins.
     pub fn updating(self) -> Updating<R> {
-        let Call {
+        let Named {
             site,
             instance,
             args,
@@ -142,12 +292,12 @@ impl<R> Subject<R> {
             values,
         } = self.call;
         let update = note(site, &instance, None, &args, values, &mut tags);
-        Updating::new(update, self.offer)
+        Updating::new(update, Terms::default(), self.offer)
     }
 }
 
 /// The call, in which nothing depends on types.
-struct Call {
+pub(super) struct Named {
     site: &'static Site,
     instance: Instance,
     args: Result<Args>,
@@ -156,7 +306,7 @@ struct Call {
     values: Described,
 }
 
-impl Call {
+impl Named {
     /// As one that is looked for and not made.
     fn sought(self) -> Option<Box<engine::Call>> {
         let untold = &mut Untold;
@@ -170,11 +320,16 @@ impl Call {
         )
     }
 
-    /// As one whose value is given: no function runs that could be counted or timed.
-    fn given(mut self, blocking: bool) -> Way {
+    /// As one whose function runs, whatever is cached.
+    pub(super) fn refreshed(mut self) -> Way {
         let asked = &mut Asked::of(self.values, &mut self.tags);
         let args = self.args.as_ref().ok();
-        let mut way = asked::refresh(self.site, &self.instance, None, args, asked);
+        asked::refresh(self.site, &self.instance, None, args, asked)
+    }
+
+    /// As one whose value is given: no function runs that could be counted or timed.
+    fn given(self, blocking: bool) -> Way {
+        let mut way = self.refreshed();
         if let Way::Call(call) = &mut way {
             (call.given, call.blocking) = (true, blocking);
         }
@@ -209,18 +364,19 @@ impl Side for Given {
     }
 
     fn value(&mut self, settings: &Settings) -> Option<(Box<dyn Value>, Duration, Vec<String>)> {
-        self.0.take(settings)
+        self.0.take(settings, &Terms::default())
     }
 }
 
 impl Offered {
-    /// The value, with how long it is fresh, and no tags of its own.
+    /// The value, with how long it is fresh and its own tags; if it is cached at all.
     pub(super) fn take(
         &mut self,
         settings: &Settings,
+        terms: &Terms,
     ) -> Option<(Box<dyn Value>, Duration, Vec<String>)> {
         let (value, class) = self.value.take()?;
-        let (ttl, tags) = Terms::default().of(&(), usual_ttl(settings, class))?;
+        let (ttl, tags) = terms.of_class(value.any(), settings, class)?;
         Some((value, ttl, tags))
     }
 }

@@ -4,6 +4,9 @@
 use std::any::Any;
 use std::time::Duration;
 
+use super::ticket::usual_ttl;
+use crate::policy::Settings;
+use crate::shape::Class;
 use crate::{Error, Result, Tag, ttl};
 
 /// The terms of a function's values, in the order in which they are asked. Their type is forgotten: most
@@ -78,11 +81,16 @@ impl Terms {
         self.0.push(Box::new(TagsWith(tags)));
     }
 
-    /// How long this value is fresh, where `usual` is what others of its class are, and its own tags.
+    /// How long this value is fresh, where the settings say how long those of its class are, and its own tags.
     /// `None`: it is not cached.
-    pub(super) fn of(&self, value: &dyn Any, usual: Duration) -> Option<(Duration, Vec<String>)> {
+    pub(super) fn of_class(
+        &self,
+        value: &dyn Any,
+        settings: &Settings,
+        class: Class,
+    ) -> Option<(Duration, Vec<String>)> {
         let mut said = Said {
-            ttl: usual,
+            ttl: usual_ttl(settings, class),
             tags: Vec::new(),
         };
         let is_cached = self.0.iter().all(|term| term.add(value, &mut said));

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::asked::{Asked, Said, Tagging, Untold, registered_key, served};
 use super::subject::{Offered, offer};
+use super::terms::Terms;
 use super::ticket::Way;
 use super::{Tags, Ticket};
 use crate::cache::{Transaction, with_current};
@@ -29,41 +30,51 @@ use crate::{Cache, Error};
 #[must_use = "dropped, it invalidates what is cached"]
 pub struct Updating<R> {
     update: Update,
+    /// The cached function's.
+    terms: Terms,
     offer: fn(R) -> Offered,
 }
 
 impl<R> Updating<R> {
-    pub(super) fn new(update: Update, offer: fn(R) -> Offered) -> Self {
-        Self { update, offer }
+    pub(super) fn new(update: Update, terms: Terms, offer: fn(R) -> Offered) -> Self {
+        Self {
+            update,
+            terms,
+            offer,
+        }
     }
 
     /// One write updates both: what either ends, the other does not take for another write. To be said
     /// before this one begins.
     pub fn beside<Q>(self, other: &Updating<Q>) -> Self {
-        Self::new(self.update.beside(&other.update), self.offer)
+        Self::new(self.update.beside(&other.update), self.terms, self.offer)
     }
 
     /// Readies the key, right before the body runs.
     pub async fn begin(self) -> Self {
-        Self::new(self.update.begin().await, self.offer)
+        Self::new(self.update.begin().await, self.terms, self.offer)
     }
 
     /// [`begin`](Self::begin) for a plain function.
     pub fn begin_blocking(self) -> Self {
         if driver::is_here() {
             // On the driver's own thread nobody can wait for what it drives.
-            return Self::new(self.update.begin_unclaimed(), self.offer);
+            return Self::new(self.update.begin_unclaimed(), self.terms, self.offer);
         }
         driver::block_on(self.begin())
     }
 
     /// Carries out what the write has come to. Its own result stands whatever comes of this.
     pub fn end(self, outcome: Outcome<R>) -> impl Future<Output = ()> {
-        let update = self.update;
+        let Self {
+            update,
+            terms,
+            offer,
+        } = self;
         let offered = match outcome {
             Outcome::Failed => None,
             Outcome::Nothing => Some(None),
-            Outcome::Value(returned) => Some(Some((self.offer)(returned))),
+            Outcome::Value(returned) => Some(Some(offer(returned))),
         };
         async move {
             let Some(offered) = offered else {
@@ -71,7 +82,7 @@ impl<R> Updating<R> {
             };
             let agreed = offered
                 .zip(update.call())
-                .and_then(|(mut offered, call)| offered.take(&call.function.settings));
+                .and_then(|(mut offered, call)| offered.take(&call.function.settings, &terms));
             match agreed {
                 Some((value, ttl, tags)) => update.stored(value, ttl, tags).await,
                 None => update.ended().await,
@@ -94,12 +105,13 @@ pub fn updating<R, S: Shape<R>, A: Serialize>(
     cache: Option<&Cache>,
     args: &A,
     tags: impl FnMut(&mut Tags),
+    terms: impl FnOnce(Ticket<R, S>) -> Ticket<R, S>,
 ) -> Updating<R> {
-    let _ = shape;
+    let terms = terms(Ticket::new(shape, Way::Past)).terms();
     let mut packed = Args::new();
     let args = packed.write(args).map(|()| packed);
     let update = note(site, instance, cache, &args, S::values, &mut Said(tags));
-    Updating::new(update, offer::<R, S>)
+    Updating::new(update, terms, offer::<R, S>)
 }
 
 /// Notes it, whatever its types.
@@ -125,13 +137,11 @@ pub(super) fn note(
             // A call whose arguments make no key is never cached: there is nothing to remove.
             Err(error) => tracing::debug!("nothing to update: {error}"),
         }
-        let kind = site.registered(instance).kind;
-        let mut collected = Tags::of_kind(kind);
-        let of_kind = collected.0.as_ref().map_or(0, Vec::len);
+        let mut collected = Tags::none();
         tags.add(&mut collected);
         let call = match collected.0 {
             Ok(tags) => {
-                targets.tags.extend_from_slice(&tags[of_kind..]);
+                targets.tags.extend(tags.iter().map(str::to_owned));
                 let keyed = function.zip(args.as_ref().ok());
                 keyed.map(|(function, args)| Box::new(Call::new(engine, function, args, tags)))
             }
@@ -210,29 +220,6 @@ pub fn outcome<W, S: Outline<W>, R: Joins<S::Value>>(shape: S, returned: W) -> (
         }
         Err(returned) if shape.is_error(&returned) => (returned, Outcome::Failed),
         Err(returned) => (returned, Outcome::Nothing),
-    }
-}
-
-/// Carries out what a write has come to. Its own result stands whatever comes of this.
-pub async fn updated<R, S: Shape<R>>(
-    updating: Updating<R>,
-    shape: S,
-    outcome: Outcome<R>,
-    terms: impl FnOnce(Ticket<R, S>) -> Ticket<R, S>,
-) {
-    let update = updating.update;
-    let value = match outcome {
-        Outcome::Failed => return update.failed(),
-        Outcome::Nothing => None,
-        Outcome::Value(returned) => shape.split(returned).ok(),
-    };
-    let agreed = value.zip(update.call()).and_then(|(value, call)| {
-        let (ttl, tags) = terms(Ticket::new(shape, Way::Past)).terms_of(&value, call)?;
-        Some((shape.wrap(value), ttl, tags))
-    });
-    match agreed {
-        Some((value, ttl, tags)) => update.stored(value, ttl, tags).await,
-        None => update.ended().await,
     }
 }
 

@@ -84,10 +84,12 @@ impl CacheBuilder {
     ///
     /// A kind that is named twice has the later policy. Default: none.
     ///
+    /// This takes the feature `policy-file`.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Config`] when the file cannot be read, or what is in it is not a policy: the
-    /// text names the file, the line and what would be right.
+    /// text names the file, the line and what would be right. Without the feature, always.
     pub fn policies_file(mut self, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let toml = std::fs::read_to_string(path).map_err(|error| {
@@ -101,7 +103,8 @@ impl CacheBuilder {
         Ok(self)
     }
 
-    /// Reads policies from TOML text, as [`policies_file`](Self::policies_file) does.
+    /// Reads policies from TOML text, as [`policies_file`](Self::policies_file) does, with the feature
+    /// `policy-file`.
     ///
     /// # Errors
     ///

@@ -51,6 +51,8 @@ pub(crate) fn are_used() -> bool {
 }
 
 /// Whether there is a scope around what runs here.
+#[cold]
+#[inline(never)]
 pub(crate) fn is_around() -> bool {
     DEPTH.get() > 0
 }

@@ -16,6 +16,10 @@ mod guard;
 mod messagepack;
 mod number;
 mod part;
+#[cfg(any(test, feature = "postcard"))]
+mod postcard;
+#[cfg(not(any(test, feature = "postcard")))]
+#[path = "no_postcard.rs"]
 mod postcard;
 mod reader;
 mod sheet;
@@ -33,7 +37,7 @@ pub(crate) use writer::Writer;
 
 use crate::refusal::Refusal;
 
-/// What turns a value into bytes. Every codec can be read at any time, whichever is written.
+/// What turns a value into bytes. Every codec that is here can be read at any time, whichever is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {
@@ -43,13 +47,19 @@ pub enum Codec {
     Bincode,
     /// MessagePack with named fields: carries every type.
     MessagePack,
-    /// postcard: the smallest; with the same limits as bincode.
+    /// postcard: the smallest; with the same limits as bincode. It takes the feature `postcard`, in every
+    /// process that is to read it: to the others its entries are misses.
     Postcard,
 }
 
 impl Codec {
     /// All codecs.
     pub(crate) const ALL: [Self; 3] = [Self::Bincode, Self::MessagePack, Self::Postcard];
+
+    /// Whether this build has it.
+    pub(crate) fn is_here(self) -> bool {
+        self != Self::Postcard || cfg!(any(test, feature = "postcard"))
+    }
 
     /// The number that stands for it in an entry.
     pub(crate) fn id(self) -> u8 {
@@ -171,6 +181,9 @@ impl Codec {
                 let mut source = Guard::new(messagepack::MessagePack::new(bytes), &fuel);
                 read(Reader(&mut source)).map(|()| source.bytes.bytes)
             }
+            #[cfg(not(any(test, feature = "postcard")))]
+            Self::Postcard => return Err(failed(&postcard::ABSENT)),
+            #[cfg(any(test, feature = "postcard"))]
             Self::Postcard => {
                 let mut source = Guard::new(postcard::Postcard(bytes), &fuel);
                 read(Reader(&mut source)).map(|()| source.bytes.0)

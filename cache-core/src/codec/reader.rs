@@ -7,8 +7,8 @@
 use std::fmt;
 
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected,
-    VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, MapAccess, SeqAccess,
+    Unexpected, VariantAccess, Visitor,
 };
 
 use super::number::{Narrow, Number};
@@ -57,7 +57,8 @@ impl<'de> Reader<'_, 'de> {
             Found::Newtype => return self.inner(visitor),
             Found::Some | Found::Enum { .. } => Err(found.unexpected(&visitor)),
         };
-        settled(self.0, result)
+        told(self.0, &result);
+        result
     }
 
     /// Hands over what was found as owned text or bytes, or as the list it may be.
@@ -70,22 +71,21 @@ impl<'de> Reader<'_, 'de> {
             Found::Seq(len) => return self.elements(len, visitor),
             _ => Err(found.unexpected(&visitor)),
         };
-        settled(self.0, result)
+        told(self.0, &result);
+        result
     }
 
-    fn list<V: Visitor<'de>>(mut self, ask: Ask, visitor: V) -> Result<V::Value> {
-        match self.ask::<V>(ask) {
-            Ok(Found::Seq(len)) => self.elements(len, visitor),
-            Ok(found) => Err(found.unexpected(&visitor)),
+    fn list<V: Visitor<'de>>(self, ask: Ask, visitor: V) -> Result<V::Value> {
+        match begun(self.0, ask, Who::is::<V>, false, &visitor) {
+            Ok((len, _)) => self.elements(len, visitor),
             Err(refusal) => Err(refusal),
         }
     }
 
-    fn fields<V: Visitor<'de>>(mut self, ask: Ask, visitor: V) -> Result<V::Value> {
-        match self.ask::<V>(ask) {
-            Ok(Found::Seq(len)) => self.elements(len, visitor),
-            Ok(Found::Map(len)) => self.entries(len, visitor),
-            Ok(found) => Err(found.unexpected(&visitor)),
+    fn fields<V: Visitor<'de>>(self, ask: Ask, visitor: V) -> Result<V::Value> {
+        match begun(self.0, ask, Who::is::<V>, true, &visitor) {
+            Ok((len, false)) => self.elements(len, visitor),
+            Ok((len, true)) => self.entries(len, visitor),
             Err(refusal) => Err(refusal),
         }
     }
@@ -115,20 +115,47 @@ impl<'de> Reader<'_, 'de> {
 }
 
 /// Tells the source where a visitor has refused what has no parts.
-fn settled<'de, T>(source: &mut (dyn Source<'de> + '_), result: Result<T>) -> Result<T> {
-    if let Err(refusal) = &result {
+fn told<'de, T>(source: &mut (dyn Source<'de> + '_), result: &Result<T>) {
+    if let Err(refusal) = result {
         source.refused(refusal);
     }
-    result
 }
 
-/// Tells the source that a visitor is through with the parts.
+/// How many parts follow, and whether each has a key, where that may be.
+fn begun<'de>(
+    source: &mut (dyn Source<'de> + '_),
+    ask: Ask,
+    who: fn() -> Who,
+    keyed: bool,
+    expected: &dyn Expected,
+) -> Result<(usize, bool)> {
+    match source.ask(ask, who)? {
+        Found::Seq(len) => Ok((len, false)),
+        Found::Map(len) if keyed => Ok((len, true)),
+        found => Err(found.unexpected(expected)),
+    }
+}
+
+/// Whether of a variant there is its name alone.
+fn picked<'de>(
+    source: &mut (dyn Source<'de> + '_),
+    ask: Ask,
+    who: fn() -> Who,
+    expected: &dyn Expected,
+) -> Result<bool> {
+    match source.ask(ask, who)? {
+        Found::Enum { bare } => Ok(bare),
+        found => Err(found.unexpected(expected)),
+    }
+}
+
+/// Tells the source that a visitor is through with the parts, and returns what came of it.
 fn left_with<'de, T>(
     source: &mut (dyn Source<'de> + '_),
     left: usize,
     result: Result<T>,
 ) -> Result<T> {
-    // As it stands: `err` would be compiled for each type too.
+    // As it stands: a combinator would be compiled for each type too.
     #[allow(clippy::manual_ok_err)]
     let refusal = match &result {
         Ok(_) => None,
@@ -136,15 +163,52 @@ fn left_with<'de, T>(
     };
     match source.leave(left, refusal) {
         Ok(()) => result,
-        Err(refusal) => Err(refusal),
+        Err(other) => Err(other),
     }
+}
+
+/// What stands for a field or a variant.
+enum Name<'de> {
+    Text(&'de str),
+    Bytes(&'de [u8]),
+    /// The number of a variant.
+    Variant(u32),
+    Number(u64),
+    // Keys of a map that is flattened into a struct.
+    Signed(i64),
+    Bool(bool),
+}
+
+/// The name that comes next.
+fn name<'de>(
+    source: &mut (dyn Source<'de> + '_),
+    who: fn() -> Who,
+    expected: &dyn Expected,
+) -> Result<Name<'de>> {
+    let found = source.ask(Ask::Name, who)?.widened();
+    match found {
+        Found::Str(name) => return Ok(Name::Text(name)),
+        Found::Bytes(name) => return Ok(Name::Bytes(name)),
+        Found::U32(number) => return Ok(Name::Variant(number)),
+        Found::U64(number) => return Ok(Name::Number(number)),
+        Found::I64(number) => return Ok(Name::Signed(number)),
+        Found::Bool(key) => return Ok(Name::Bool(key)),
+        _ => {}
+    }
+    let refusal = found.unexpected(expected);
+    source.refused(&refusal);
+    Err(refusal)
 }
 
 macro_rules! leaves {
     ($($method:ident($kind:ident, $visit:ident))*) => {$(
         fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
             match self.ask::<V>(Ask::$kind)? {
-                Found::$kind(value) => settled(self.0, visitor.$visit(value)),
+                Found::$kind(value) => {
+                    let result = visitor.$visit(value);
+                    told(self.0, &result);
+                    result
+                }
                 found => self.anything(found, visitor),
             }
         }
@@ -157,7 +221,9 @@ macro_rules! numbers {
         fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
             let found = match self.0.number(Number::$kind) {
                 Some(bits) if bits.number == Number::$kind => {
-                    return settled(self.0, visitor.$visit(Narrow::from_bits(bits)));
+                    let result = visitor.$visit(Narrow::from_bits(bits));
+                    told(self.0, &result);
+                    return result;
                 }
                 // MessagePack writes a number in the least width that holds it.
                 Some(bits) => bits.found(),
@@ -218,7 +284,11 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
         match self.ask::<V>(Ask::Option) {
-            Ok(Found::None) => settled(self.0, visitor.visit_none()),
+            Ok(Found::None) => {
+                let result = visitor.visit_none();
+                told(self.0, &result);
+                result
+            }
             Ok(Found::Some) => {
                 let result = visitor.visit_some(Reader(&mut *self.0));
                 left_with(self.0, 0, result)
@@ -234,7 +304,11 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value> {
         match self.ask::<V>(Ask::UnitStruct(name))? {
-            Found::Unit => settled(self.0, visitor.visit_unit()),
+            Found::Unit => {
+                let result = visitor.visit_unit();
+                told(self.0, &result);
+                result
+            }
             found => Err(found.unexpected(&visitor)),
         }
     }
@@ -284,40 +358,36 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
-        mut self,
+        self,
         name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        match self.ask::<V>(Ask::Enum(name, variants)) {
-            Ok(Found::Enum { bare }) => {
+        let ask = Ask::Enum(name, variants);
+        match picked(self.0, ask, Who::is::<V>, &visitor) {
+            Ok(bare) => {
                 let result = visitor.visit_enum(Picked {
                     source: &mut *self.0,
                     bare,
                 });
                 left_with(self.0, 0, result)
             }
-            Ok(found) => Err(found.unexpected(&visitor)),
             Err(refusal) => Err(refusal),
         }
     }
 
-    fn deserialize_identifier<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
-        let found = match self.ask::<V>(Ask::Name) {
-            Ok(found) => found.widened(),
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let result = match name(self.0, Who::is::<V>, &visitor) {
+            Ok(Name::Text(name)) => visitor.visit_borrowed_str(name),
+            Ok(Name::Bytes(name)) => visitor.visit_borrowed_bytes(name),
+            Ok(Name::Variant(number)) => visitor.visit_u32(number),
+            Ok(Name::Number(number)) => visitor.visit_u64(number),
+            Ok(Name::Signed(number)) => visitor.visit_i64(number),
+            Ok(Name::Bool(key)) => visitor.visit_bool(key),
             Err(refusal) => return Err(refusal),
         };
-        let result = match found {
-            Found::Str(name) => visitor.visit_borrowed_str(name),
-            Found::Bytes(name) => visitor.visit_borrowed_bytes(name),
-            Found::U32(number) => visitor.visit_u32(number),
-            Found::U64(number) => visitor.visit_u64(number),
-            // Keys of a map that is flattened into a struct.
-            Found::I64(number) => visitor.visit_i64(number),
-            Found::Bool(key) => visitor.visit_bool(key),
-            other => Err(other.unexpected(&visitor)),
-        };
-        settled(self.0, result)
+        told(self.0, &result);
+        result
     }
 
     fn is_human_readable(&self) -> bool {
@@ -362,6 +432,9 @@ impl<'de> SeqAccess<'de> for Parts<'_, 'de> {
 impl<'de> MapAccess<'de> for Parts<'_, 'de> {
     type Error = Refusal;
 
+    // Neither of these is copied into each field of each struct: that is most of what an optimized build of
+    // a `visit_map` takes, and the one codec that names fields reads their names beside.
+    #[inline(never)]
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
         if self.take() {
             match seed.deserialize(Reader(&mut *self.source)) {
@@ -373,6 +446,7 @@ impl<'de> MapAccess<'de> for Parts<'_, 'de> {
         }
     }
 
+    #[inline(never)]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
         seed.deserialize(Reader(&mut *self.source))
     }

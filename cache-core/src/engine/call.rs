@@ -1,21 +1,24 @@
 //! One call after a local miss: join the flight of its key or lead it, fetch or load, store, share.
 
-use std::sync::Arc;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tracing::Span;
 
 use super::fetch::{Budgets, Tagged};
 use super::first::Seen;
+use super::follow::{Begun, Following};
 use super::lead::Lead;
 use super::plan::Plan;
 use super::worth::Worth;
 use super::{Engine, Function, Within, spans};
 use crate::flight::{Followed, Follower, Joined, Seat};
 use crate::key::{Args, unpacked};
-use crate::local::{Held, LocalKey};
+use crate::local::{Cell, Held, LocalKey};
 use crate::metrics::Count;
+use crate::tag::{Tag, Texts};
 use crate::value::Value;
 
 /// What is added to the bytes of a local entry for its place in memory: the allocation's own counts (16),
@@ -41,7 +44,11 @@ pub(crate) struct Call {
     pub(crate) engine: Arc<Engine>,
     pub(crate) function: Arc<Function>,
     pub(crate) key: LocalKey,
-    pub(crate) tags: Vec<String>,
+    /// The tags that are its own.
+    own_tags: Texts,
+    all_tags: OnceLock<Arc<[String]>>,
+    /// Their cells, once it has looked for itself.
+    cells: OnceLock<Vec<Arc<Cell>>>,
     /// When it began (guard G6).
     pub(crate) began: u64,
     /// Whether it loads whatever is there.
@@ -56,9 +63,12 @@ pub(crate) struct Call {
     pub(crate) waiting: Option<Arc<AtomicBool>>,
     /// Where what comes of it is recorded.
     pub(crate) span: Span,
+    shared_key: OnceLock<Arc<str>>,
     /// What it has seen so far, and what is left of its budgets.
     pub(super) seen: Option<Seen>,
     pub(super) budgets: Option<Budgets>,
+    /// Whose flight it follows, before it searches. Asked only by whoever has all of the call.
+    pub(super) following: Mutex<Option<Following>>,
 }
 
 impl Call {
@@ -66,13 +76,16 @@ impl Call {
         engine: &Arc<Engine>,
         function: &Arc<Function>,
         args: &Args,
-        tags: Vec<String>,
+        own_tags: Texts,
     ) -> Self {
         Self {
             key: LocalKey::new(function.number, args.as_bytes()),
             engine: Arc::clone(engine),
             function: Arc::clone(function),
-            tags,
+            own_tags,
+            all_tags: OnceLock::new(),
+            cells: OnceLock::new(),
+            shared_key: OnceLock::new(),
             began: engine.flights.call_begins(),
             refresh: false,
             early: None,
@@ -82,6 +95,7 @@ impl Call {
             span: Span::none(),
             seen: None,
             budgets: None,
+            following: Mutex::new(None),
         }
     }
 
@@ -107,13 +121,35 @@ impl Call {
         ended
     }
 
-    /// The key in the shared tier.
-    pub(super) fn shared_key(&self) -> String {
-        let (prefix, args) = (&self.function.prefix, unpacked(&self.key.args));
-        let mut key = String::with_capacity(prefix.len() + args.as_str().len());
-        key.push_str(prefix);
-        key.push_str(args.as_str());
-        key
+    /// Its tags: those that every entry of its kind carries, the namespace's and the kind's, and its own. Put
+    /// together when they are first asked for, as the key is.
+    pub(crate) fn tags(&self) -> &Arc<[String]> {
+        self.all_tags.get_or_init(|| {
+            let of_kind = Tag::text_of_kind(&self.function.kind.name);
+            let all = [Tag::text_of_namespace(), of_kind].into_iter();
+            let own = self.own_tags.iter().map(str::to_owned);
+            all.chain(own).collect()
+        })
+    }
+
+    /// The cells of its tags.
+    pub(super) fn cells(&self) -> &[Arc<Cell>] {
+        let of = |tag: &String| self.engine.cells.cell(tag);
+        self.cells
+            .get_or_init(|| self.tags().iter().map(of).collect())
+    }
+
+    /// The key in the shared tier. Made when it is first asked for: who finds that another loads has no use
+    /// for it.
+    pub(super) fn shared_key(&self) -> Arc<str> {
+        let make = || {
+            let (prefix, args) = (&self.function.prefix, unpacked(&self.key.args));
+            let mut key = String::with_capacity(prefix.len() + args.as_str().len());
+            key.push_str(prefix);
+            key.push_str(args.as_str());
+            key.into()
+        };
+        Arc::clone(self.shared_key.get_or_init(make))
     }
 
     /// What a local entry with a value of this many encoded bytes takes.
@@ -136,10 +172,11 @@ impl Call {
     ///
     /// Dropped at any time, the call leaves nothing behind: its lease is given up, and one of those who
     /// waited for it takes over.
-    pub(crate) async fn prepare(&self) -> Prepared {
+    pub(crate) async fn prepare(&self, mut begun: Begun) -> Prepared {
         let mut budgets = self.budgets.unwrap_or_else(|| Budgets::of(self));
         loop {
-            let seat = match self.take_seat(&mut budgets).await {
+            let begun = mem::replace(&mut begun, Begun::Nothing);
+            let seat = match self.take_seat(begun, &mut budgets).await {
                 Ok(Some(seat)) => seat,
                 Ok(None) => {
                     self.count(Count::Miss);
@@ -175,31 +212,37 @@ impl Call {
 
     /// The leader's seat, or `None` where this call is better off alone, or the value of another
     /// call's flight, counted, as the error.
-    async fn take_seat(&self, budgets: &mut Budgets) -> Result<Option<Seat>, Arc<dyn Held>> {
+    async fn take_seat(
+        &self,
+        begun: Begun,
+        budgets: &mut Budgets,
+    ) -> Result<Option<Seat>, Arc<dyn Held>> {
         let engine = &self.engine;
-        if Within::covers(engine, &self.key) {
-            return Ok(None);
-        }
-        if self.refresh {
-            let seat = engine.flights.replace(&self.key, self.blocking);
-            if self.given {
-                let Tagged { cells, .. } = engine.tagged(self, &self.shared_key());
-                seat.given(engine.note(&cells));
-            }
-            return Ok(Some(seat));
-        }
+        let mut turn = None;
         let mut fruitless = 0;
+        match begun {
+            Begun::Nothing if Within::covers(engine, &self.key) => return Ok(None),
+            Begun::Nothing if self.refresh => {
+                let seat = engine.flights.replace(&self.key, self.blocking);
+                if self.given {
+                    let Tagged { cells, .. } = engine.tagged(self, &self.shared_key());
+                    seat.given(engine.note(&cells));
+                }
+                return Ok(Some(seat));
+            }
+            Begun::Nothing => {}
+            Begun::Turn(joined) => turn = Some(joined),
+            Begun::Followed(ended, waited) => {
+                budgets.waits = budgets.waits.saturating_sub(waited);
+                if budgets.waits.is_zero() {
+                    return Ok(None);
+                }
+                fruitless += u32::from(matches!(ended, Some(Followed::Uncached)));
+            }
+        }
         let mut soft = self.function.settings.soft_timeout;
         loop {
-            let turn = engine.flights.join(
-                &self.key,
-                self.began,
-                engine.epoch(),
-                self.trusts(),
-                self.blocking,
-                engine.env.coarse(),
-            );
-            let mut other = match turn {
+            let mut other = match turn.take().unwrap_or_else(|| self.turn()) {
                 Joined::Lead(seat, other) => {
                     if let Some(other) = other {
                         Box::pin(self.gather(other, budgets)).await;

@@ -48,7 +48,7 @@ pub(super) enum Fetched {
 
 /// A call's tags with their cells.
 pub(super) struct Tagged {
-    pub(super) tags: Vec<String>,
+    pub(super) tags: Arc<[String]>,
     pub(super) cells: Vec<Arc<Cell>>,
 }
 
@@ -89,7 +89,7 @@ pub(super) struct Search<'a> {
     store: &'a Arc<dyn Store>,
     key: Arc<str>,
     /// The call's own tags, and then those that only an entry's header named; a cell for each.
-    tags: Vec<String>,
+    tags: Arc<[String]>,
     cells: Vec<Arc<Cell>>,
     /// How many are the call's own.
     own: usize,
@@ -119,7 +119,7 @@ impl<'a> Search<'a> {
             call,
             seat,
             store,
-            key: key.into(),
+            key,
             own: tags.len(),
             tags,
             cells,
@@ -145,8 +145,7 @@ impl<'a> Search<'a> {
         while attempts < ATTEMPTS {
             // Guard G14: the waiter is armed before anything is read.
             let armed = self.seat.arm();
-            if self.seat.is_replaced() && !self.call.refresh {
-                // No event would reach this flight any more.
+            if self.is_replaced() {
                 return Ok(Fetched::Replaced);
             }
             self.spare = None;
@@ -157,10 +156,15 @@ impl<'a> Search<'a> {
                 _ => self.read(budgets).await?,
             };
             let step = match step {
+                Step::Begin(_) if self.is_replaced() => return Ok(Fetched::Replaced),
                 Step::Begin(seen) => self.turn(seen, budgets).await?,
                 step => step,
             };
             match step {
+                // The lease is given up: two would load.
+                Step::Done(Fetched::Granted { .. }) if self.is_replaced() => {
+                    return Ok(Fetched::Replaced);
+                }
                 Step::Done(fetched) => return Ok(fetched),
                 Step::Wait(lasts) => {
                     // From the first wait on, looking again is waiting too: many looks at a slow
@@ -187,6 +191,13 @@ impl<'a> Search<'a> {
         Ok(Fetched::Bare {
             spare: self.spare.take(),
         })
+    }
+
+    /// Whether a write or a refresh has put its flight in the place of this one, which events reach no more,
+    /// and which nobody joins: who has not begun to load follows that flight, or the one after it
+    /// (invariant 4).
+    fn is_replaced(&self) -> bool {
+        self.seat.is_replaced() && !self.call.refresh
     }
 
     /// Asks for the lease, without waiting for it where there is a value that can be returned.
@@ -275,7 +286,7 @@ impl<'a> Search<'a> {
         let answer = self.store.read(request);
         let left = &mut budgets.store;
         let mut reading = self.engine.bounded_by(left, Asking::Read, answer).await?;
-        trusted.join(self.engine, &note, &mut reading.stamps);
+        trusted.join(self.engine, &mut reading.stamps);
         let judged = self.engine.judge_reading(
             self.call,
             local.as_ref(),
@@ -317,7 +328,7 @@ impl<'a> Search<'a> {
                 // version of the program, say. Their stamps are read after it.
                 let cells = &self.engine.cells;
                 self.cells.extend(more.iter().map(|tag| cells.cell(tag)));
-                self.tags.extend(more);
+                self.tags = self.tags.iter().cloned().chain(more).collect();
                 Step::Again
             }
         })
@@ -365,12 +376,13 @@ impl<'a> Search<'a> {
         let settings = &self.call.function.settings;
         let unshared = self.call.function.carrier == Carrier::None;
         let lease = LeaseGuard::new(self.engine, Arc::clone(&self.key), token);
-        let (store, key, wanted) = (Arc::clone(self.store), Arc::clone(&self.key), tags.to_vec());
+        let (store, key, wanted) = (self.store, &self.key, &self.tags);
+        let (store, key, wanted) = (Arc::clone(store), Arc::clone(key), Arc::clone(wanted));
         let known: Vec<_> = cells.iter().map(|cell| cell.stamp()).collect();
         let (lasts, life) = (settings.lease, settings.longest());
         let (force, limit) = (self.call.refresh || unshared, self.limit());
         let answer = Box::pin(async move {
-            let request = Begin::new(&key, token, &wanted)
+            let request = Begin::new(&key, token, &wanted[..asked_for])
                 .seen(seen)
                 .known(&known)
                 .lease(lasts)
@@ -466,7 +478,7 @@ impl<'a> Search<'a> {
         let answer = self.store.read(Read::new(&self.key, tags).limit(0));
         let left = &mut budgets.store;
         let reading = self.engine.bounded_by(left, Asking::Read, answer).await?;
-        self.engine.learn(&note, &reading.stamps, false);
+        self.engine.learn(note.cells.iter(), &reading.stamps, false);
         Ok(reading.stamps)
     }
 
@@ -505,12 +517,14 @@ impl<'a> Search<'a> {
 impl Engine {
     /// The cells of a call's tags.
     pub(super) fn tagged(&self, call: &Call, key: &str) -> Tagged {
-        let mut tags = call.tags.clone();
+        let mut tags = Arc::clone(call.tags());
+        let mut cells = call.cells().to_vec();
         if call.function.carrier == Carrier::None && self.store.is_some() {
             // Nothing of it is in the shared tier that removing the key could remove.
-            tags.push(own_tag(key));
+            let own = own_tag(key);
+            cells.push(self.cells.cell(&own));
+            tags = tags.iter().cloned().chain([own]).collect();
         }
-        let cells = tags.iter().map(|tag| self.cells.cell(tag)).collect();
         Tagged { tags, cells }
     }
 

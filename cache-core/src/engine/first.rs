@@ -10,7 +10,6 @@ use super::outage::Asking;
 use super::trusted::Trusted;
 use super::{Call, Carrier, Engine, Within};
 use crate::entry::EntryId;
-use crate::flight::Note;
 use crate::metrics::Count;
 use crate::store::{Found, Read, Store};
 use crate::value::Value;
@@ -71,16 +70,9 @@ impl Call {
         let engine = &self.engine;
         let key = self.shared_key();
         // Guard G1: noted before it is sent.
-        let cells = self.tags.iter().map(|tag| engine.cells.cell(tag));
-        let note = Note {
-            epoch: engine.epoch(),
-            cells: cells
-                .map(|cell| (cell.moved(), cell))
-                .map(|(moved, cell)| (cell, moved))
-                .collect(),
-        };
+        let note = engine.note(self.cells());
         let trusted = Trusted::of(&note, self.trusts());
-        let unknown = trusted.unknown(&self.tags);
+        let unknown = trusted.unknown(self.tags());
         let request = Read::new(&key, &unknown)
             .limit(self.function.entry_limit())
             .left(false);
@@ -95,11 +87,11 @@ impl Call {
                 return Err(None);
             }
         };
-        trusted.join(engine, &note, &mut reading.stamps);
+        trusted.join(engine, &mut reading.stamps);
         let Found::Bytes(bytes) = &reading.entry else {
             return Err(Some(seen(unusable(self, &reading.entry), &trusted)));
         };
-        let stamps = (&*self.tags, &*reading.stamps);
+        let stamps = (&**self.tags(), &*reading.stamps);
         let (header, payload) = engine
             .sift(self, bytes, stamps, false)
             .map_err(|judgement| Some(seen(judgement, &trusted)))?;
@@ -108,7 +100,7 @@ impl Call {
 }
 
 /// What a judgement means for the search that follows.
-fn seen(judgement: Judgement, trusted: &Trusted) -> Seen {
+fn seen(judgement: Judgement, trusted: &Trusted<'_>) -> Seen {
     match judgement {
         Judgement::Outdated(_, at) if trusted.knew_all(&at) => Seen::Doubt,
         Judgement::Invalid(id) | Judgement::Outdated(id, _) => Seen::Nothing(id),

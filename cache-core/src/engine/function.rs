@@ -1,7 +1,7 @@
 //! What a cache knows of a function it serves: its kind, its settings, how its values are carried.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub(crate) struct Function {
     pub(crate) late_tags: bool,
     /// Whether calls go past the cache.
     pub(crate) bypassed: bool,
+    /// Whether a call may have a local value without asking anybody, as far as this is settled for good.
+    at_once: bool,
 }
 
 impl Function {
@@ -94,6 +96,7 @@ impl Function {
         kind: Arc<KindState>,
         values: &'static dyn Values,
         plain: Option<&str>,
+        enabled: bool,
     ) -> Self {
         let policy = kind.policy.or(&registered.policy);
         let settings = Settings::decide(&policy, registered.own_ttl);
@@ -107,15 +110,18 @@ impl Function {
             );
         }
         let carrier = carrier(registered, &kind, values, settings.codec);
+        let bypassed = !enabled
+            || hidden.is_some()
+            || registered.fault.is_some()
+            || policy.enabled == Some(false);
         Self {
             number: registered.number,
             prefix: format!("{}:{}:", kind.name, registered.name),
             name: Arc::clone(&registered.name),
             other: Arc::clone(&registered.other),
             origin: registered.origin,
-            bypassed: hidden.is_some()
-                || registered.fault.is_some()
-                || policy.enabled == Some(false),
+            bypassed,
+            at_once: !bypassed && !settings.strict,
             late_tags: registered.late_tags,
             settings,
             carrier,
@@ -126,6 +132,18 @@ impl Function {
 }
 
 impl Function {
+    /// Whether calls are cached here.
+    #[inline]
+    pub(crate) fn is_served(&self) -> bool {
+        !self.bypassed && !self.kind.off.load(Ordering::Relaxed)
+    }
+
+    /// Whether they are, and may have a local value without asking anybody, as far as is known here.
+    #[inline]
+    pub(super) fn hits_at_once(&self) -> bool {
+        self.at_once && !self.kind.off.load(Ordering::Relaxed)
+    }
+
     /// The function begins to run, counted. Returns when.
     pub(crate) fn load_begins(&self, env: &Env) -> Duration {
         self.kind.counters.count(Count::Load);
@@ -259,12 +277,8 @@ impl<T> Table<T> {
         }
     }
 
-    /// The same, of one that is at hand; `None` for all others.
-    #[inline]
-    pub(crate) fn at_hand(&self, number: u32) -> Option<&T> {
-        self.first.get(number as usize)?.get()
-    }
-
+    #[cold]
+    #[inline(never)]
     fn far(&self, number: u32) -> Option<&T> {
         let (chunk, at) = Self::place(number);
         self.chunks.get(chunk)?.get()?.get(at)?.get()

@@ -8,7 +8,8 @@ use super::outage::Asking;
 use super::{Engine, Step};
 use crate::Result;
 use crate::driver::BoxFuture;
-use crate::flight::Note;
+use crate::flight::{Note, Noted};
+use crate::local::Reply;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Beginning, Stamp};
 
@@ -46,7 +47,7 @@ impl Hearing {
         let answered = engine.bounded_by(&mut limit, Asking::Write, self.answer);
         match answered.await {
             Ok(beginning) => {
-                engine.learn(&self.note, &beginning.stamps, true);
+                engine.learn(self.note.cells.iter(), &beginning.stamps, true);
                 Ok((self.lease, beginning))
             }
             Err(error) => {
@@ -61,11 +62,22 @@ impl Hearing {
 }
 
 impl Engine {
-    /// Teaches the cells what a reply said (guard G1).
-    pub(super) fn learn(&self, note: &Note, stamps: &[Option<Stamp>], made: bool) {
+    /// Teaches the cells what a reply said (guard G1); `made`: one to `begin`.
+    pub(super) fn learn<'n>(
+        &self,
+        cells: impl Iterator<Item = &'n Noted>,
+        stamps: &[Option<Stamp>],
+        made: bool,
+    ) {
         let point = self.flights.call_begins();
-        for ((cell, noted), stamp) in note.cells.iter().zip(stamps) {
-            cell.learn(*noted, *stamp, made, point);
+        for (noted, stamp) in cells.zip(stamps) {
+            let knew = noted.stamp.is_some();
+            let reply = if made {
+                Reply::Made
+            } else {
+                Reply::Seen { knew }
+            };
+            noted.cell.learn(noted.moved, *stamp, reply, point);
         }
     }
 }

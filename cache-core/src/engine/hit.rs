@@ -9,7 +9,6 @@ use super::{Engine, Function, spans};
 use crate::key::Args;
 use crate::local::{Age, Head, Held, KeyRef, Lent};
 use crate::metrics::Count;
-use crate::registry::Registered;
 
 impl Engine {
     /// Whether a local entry may be returned without asking the store, at this time of the coarse
@@ -30,63 +29,61 @@ impl Engine {
         (untold && self.outage.usable()).then_some(self.local_trust)
     }
 
-    /// The local tier's value, for a call that need not ask anybody. Counted, if there is one. Whatever is
-    /// unusual is left to [`look_again`](Self::look_again).
+    /// The local tier's value, for a call of the function with this number that need not ask anybody. Counted,
+    /// if there is one. Whatever is unusual is left to [`look_again`](Self::look_again).
     ///
     /// `early`: whether the call is the one that refreshes a value although it is fresh, once that was drawn.
     ///
-    /// Whatever this calls it calls last, so that it has nothing to keep for itself.
+    /// All of it is one piece of code, wherever the compiler cuts the crate into units: between its parts a
+    /// call would cost as much as they do.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(crate) fn hit(
         &self,
-        registered: &Registered,
+        number: u32,
         args: &Args,
         early: &mut Option<bool>,
     ) -> Option<Lent<'_>> {
-        let Some(function) = self.functions.at_hand(registered.number) else {
-            return self.hit_of_many(registered, args, early);
-        };
-        if !self.serves(function) {
+        let function = self.functions.get(number)?;
+        if !function.hits_at_once() {
             return None;
         }
-        self.local_hit(function, args, early)
-    }
-
-    /// The same of a function which is not one of the first.
-    #[inline(never)]
-    fn hit_of_many(
-        &self,
-        registered: &Registered,
-        args: &Args,
-        early: &mut Option<bool>,
-    ) -> Option<Lent<'_>> {
-        let function = self.known(registered)?;
-        if !self.serves(function) {
-            return None;
-        }
-        self.local_hit(function, args, early)
-    }
-
-    #[inline(never)]
-    fn local_hit(
-        &self,
-        function: &Function,
-        args: &Args,
-        early: &mut Option<bool>,
-    ) -> Option<Lent<'_>> {
         // In this order: what is trusted is of the latest epoch, and what has moved is counted
         // before it is looked at (`local/moves.rs`).
         let now = self.env.coarse_nanos();
-        if function.settings.strict || !self.trusts_local_at(now) {
+        if !self.trusts_local_at(now) {
             return None;
         }
         let seen = self.cells.seen();
+        let key = KeyRef::padded(number, args.as_bytes(), args.padded());
+        let lent = self.local.lend(&key)?;
+        let head = lent.head();
+        if !head.stands(seen, || self.epoch()) {
+            return None;
+        }
+        if !head.is_sure(now) {
+            return self.hit_of_age(function, lent, now, early);
+        }
+        head.note_hit();
+        Self::count_hit(function, false);
+        Some(lent)
+    }
+
+    /// The same of an entry that stands, and that may be too old.
+    #[cold]
+    #[inline(never)]
+    fn hit_of_age<'t>(
+        &self,
+        function: &Function,
+        lent: Lent<'t>,
+        now: u64,
+        early: &mut Option<bool>,
+    ) -> Option<Lent<'t>> {
         let mut stale = false;
-        let serve = |head: &Head| {
-            head.stands(seen, || self.epoch())
-                && (head.is_sure(now) || self.weighs(head, now, early, &mut stale))
-        };
-        let key = KeyRef::padded(function.number, args.as_bytes(), args.padded());
-        let lent = self.local.lend(&key, serve)?;
+        if !self.weighs(lent.head(), now, early, &mut stale) {
+            return None;
+        }
+        lent.head().note_hit();
         Self::count_hit(function, stale);
         Some(lent)
     }
@@ -130,7 +127,6 @@ impl Engine {
 
     /// Whether an entry that stands is of the right age; `stale` is set where that is past its time to
     /// live.
-    #[inline(never)]
     fn weighs(&self, head: &Head, now: u64, early: &mut Option<bool>, stale: &mut bool) -> bool {
         let (life, now) = (head.life(), Duration::from_nanos(now));
         match life.age(now) {
@@ -146,13 +142,15 @@ impl Engine {
         }
     }
 
-    #[inline]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn count_hit(function: &Function, stale: bool) {
-        function.kind.counters.count(if stale {
+        let count = if stale {
             Count::HitStale
         } else {
             Count::HitLocal
-        });
+        };
+        function.kind.counters.add(count, 1);
         spans::hit(function, stale);
     }
 }

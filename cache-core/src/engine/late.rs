@@ -32,7 +32,7 @@ impl Call {
     ) -> Option<Vec<Dependency>> {
         let tags: Vec<String> = tags
             .into_iter()
-            .filter(|tag| !self.tags.contains(tag))
+            .filter(|tag| !self.tags().contains(tag))
             .collect();
         if tags.is_empty() {
             return Some(Vec::new());

@@ -2,6 +2,7 @@
 //! what it returns.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -11,7 +12,7 @@ use super::keep::Fate;
 use super::outage::Asking;
 use super::plan::Plan;
 use super::worth::{Hit, Source, Spare};
-use super::{Call, spans};
+use super::{Call, Engine, spans};
 use crate::driver::BoxFuture;
 use crate::flight::{Seat, Sharing, Standby};
 use crate::local::Held;
@@ -40,6 +41,34 @@ pub(crate) struct Running {
     /// Where it can't be stopped: told that it has ended by being dropped.
     #[allow(dead_code)]
     watched: Option<oneshot::Sender<()>>,
+}
+
+/// Elements whose callers have gone on, while the store is still to say that it keeps them. Counted until it is
+/// dropped.
+pub(crate) struct Unheard {
+    engine: Arc<Engine>,
+    elements: usize,
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        let unheard = &self.engine.unheard;
+        unheard.fetch_sub(self.elements, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    /// Lets the caller of so many elements go on before the store has answered, unless that would be more
+    /// than `most` in all.
+    pub(crate) fn storing(self: &Arc<Self>, elements: usize, most: usize) -> Option<Unheard> {
+        let added = |unheard: usize| unheard.checked_add(elements).filter(|all| *all <= most);
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.unheard.fetch_update(set, fetch, added).ok()?;
+        Some(Unheard {
+            engine: Arc::clone(self),
+            elements,
+        })
+    }
 }
 
 impl Call {
@@ -273,7 +302,7 @@ impl Call {
             return;
         };
         let (done, told) = oneshot::channel::<()>();
-        let (engine, keys) = (Arc::clone(engine), [self.shared_key()]);
+        let (engine, keys) = (Arc::clone(engine), [self.shared_key().to_string()]);
         self.engine.env.spawn(async move {
             if !engine.outage.usable()
                 || engine

@@ -7,6 +7,7 @@ mod complaints;
 mod fallback;
 mod fetch;
 mod first;
+mod follow;
 mod function;
 mod hearing;
 mod hit;
@@ -37,13 +38,14 @@ mod written;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 pub(crate) use call::{Call, Prepared};
 use complaints::Complaints;
 use fallback::Lapses;
+pub(crate) use follow::Begun;
 pub(crate) use function::Function;
 use function::{Carrier, KindState, Table};
 pub use inspect::{InspectedTag, Inspection, LocalEntry, SharedEntry};
@@ -115,6 +117,8 @@ pub(crate) struct Engine {
     lapses: Lapses,
     solos: Solos,
     writers: Writers,
+    /// Of how many elements the store is still to say whether it keeps them, though their callers have gone on.
+    unheard: AtomicUsize,
     reports: Reports,
     /// When it was made.
     born: Duration,
@@ -165,6 +169,7 @@ impl Engine {
             lapses: Lapses::default(),
             solos: Solos::new(),
             writers: Writers::default(),
+            unheard: AtomicUsize::new(0),
             store_timeout: parts.store_timeout,
             local_trust: parts.local_trust,
             policies: parts.policies,
@@ -196,21 +201,13 @@ impl Engine {
         self.settle(registered, values)
     }
 
-    /// The function, if it was called here before.
-    #[inline]
-    pub(crate) fn known(&self, registered: &Registered) -> Option<&Function> {
-        self.functions
-            .get(registered.number)
-            .map(|function| &**function)
-    }
-
     /// Settles what a function is to this cache.
     #[cold]
     fn settle(&self, registered: &Registered, values: Described) -> &Arc<Function> {
         self.functions.get_or_init(registered.number, || {
             let kind = self.kind(registered.kind);
             let (values, plain) = values();
-            let function = Arc::new(Function::new(registered, kind, values, plain));
+            let function = Arc::new(Function::new(registered, kind, values, plain, self.enabled));
             // Before anybody can call it: an event for one of its keys must find it.
             self.names
                 .write()
@@ -218,12 +215,6 @@ impl Engine {
                 .insert(function.prefix.clone(), Arc::clone(&function));
             function
         })
-    }
-
-    /// Whether calls of a function are cached here.
-    #[inline]
-    pub(crate) fn serves(&self, function: &Function) -> bool {
-        self.enabled && !function.bypassed && !function.kind.off.load(Ordering::Relaxed)
     }
 
     /// Has calls of a kind go past the cache from here on, or no longer. Invalidations are obeyed
@@ -304,7 +295,7 @@ impl Engine {
     }
 
     fn note(&self, cells: &[Arc<Cell>]) -> Note {
-        Note::take(self.epoch(), cells.iter())
+        Note::take(self.epoch(), cells.iter().map(Arc::clone))
     }
 
     /// A call to the store, bounded by the store's timeout.

@@ -77,6 +77,7 @@ impl Outage {
     ///
     /// Guard G10: not while anything is queued or being replayed, since this node would read what
     /// it has itself invalidated.
+    #[inline]
     pub(crate) fn usable(&self) -> bool {
         self.usable.load(Ordering::Acquire)
     }

@@ -7,7 +7,7 @@ use super::Call;
 use super::fetch::{Budgets, Fetched, Search, Tagged};
 use super::lease::LeaseGuard;
 use super::worth::{Hit, Source, Spare, Worth};
-use crate::flight::Seat;
+use crate::flight::{Noted, Seat};
 use crate::local::Dependency;
 use crate::metrics::Count;
 
@@ -77,9 +77,8 @@ impl Call {
         if let Some(found) = &found {
             // Among them those tags that only the value knows of.
             let deps = found.head().deps().iter();
-            let deps =
-                deps.map(|dependency| (Arc::clone(&dependency.cell), dependency.cell.moved()));
-            note.cells.extend(deps);
+            note.cells
+                .extend(deps.map(|dependency| Noted::of(Arc::clone(&dependency.cell))));
         }
         let epoch = note.epoch;
         seat.note(note);

@@ -174,6 +174,7 @@ impl Update {
                     stamps,
                     note: Note::default(),
                     kept: 0,
+                    asked: Duration::ZERO,
                     left: self.beside.left(),
                     beside: Arc::clone(&self.beside),
                 };
@@ -211,7 +212,7 @@ async fn claim(call: &Call, store: &Arc<dyn Store>, left: &mut Duration) -> Clai
         engine: Arc::clone(engine),
         note: engine.note(&cells),
         asked: engine.env.coarse(),
-        lease: LeaseGuard::new(engine, key.as_str().into(), token),
+        lease: LeaseGuard::new(engine, Arc::clone(&key), token),
         answer: Box::pin({
             let (store, key) = (Arc::clone(store), key.clone());
             async move {
@@ -258,7 +259,7 @@ fn claim_locally(call: &Call) -> Claim {
     let engine = &call.engine;
     let key = own_tag(&call.shared_key());
     let cells: Vec<Arc<Cell>> = call
-        .tags
+        .tags()
         .iter()
         .chain([&key])
         .map(|tag| engine.cells.cell(tag))
@@ -266,7 +267,7 @@ fn claim_locally(call: &Call) -> Claim {
     let note = engine.note(&cells);
     let kept: Option<Vec<Stamp>> = cells
         .iter()
-        .take(kept(&call.tags))
+        .take(kept(call.tags()))
         .map(|cell| cell.stamp_or_make(engine.flights.call_begins(), || engine.env.draw()))
         .collect();
     kept.map_or(Claim::Nothing, |kept| Claim::Local { note, kept })
@@ -291,7 +292,7 @@ impl Call {
         point: u64,
         shared: bool,
     ) -> Option<Vec<Dependency>> {
-        tags.retain(|tag| !self.tags.contains(tag));
+        tags.retain(|tag| !self.tags().contains(tag));
         if tags.is_empty() {
             return Some(Vec::new());
         }
@@ -320,20 +321,21 @@ impl Call {
         }
         let mut unmoved = note.epoch == epoch || removed(Guard::G9);
         let mut deps = Vec::new();
-        for (at, (cell, noted)) in note.cells.into_iter().enumerate() {
+        for (at, noted) in note.cells.into_iter().enumerate() {
             let stamp = match kept.get(at) {
-                Some(stamp) => {
-                    let unmoved = cell.moved() == noted && noted != Cell::KILLED;
-                    (unmoved || removed(Guard::G9)).then_some(*stamp)
-                }
-                None => self.restamped(&cell, noted, beside),
+                Some(stamp) => (noted.holds() || removed(Guard::G9)).then_some(*stamp),
+                None => self.restamped(&noted.cell, noted.moved, beside),
             };
             match stamp {
-                Some(stamp) => deps.push(Dependency { cell, stamp }),
+                Some(stamp) => deps.push(Dependency {
+                    cell: noted.cell,
+                    stamp,
+                }),
                 None => unmoved = false,
             }
         }
-        let held = unmoved.then(|| value.held(self, (epoch, EntryId([0; 16])), deps));
+        let asked = engine.env.coarse();
+        let held = unmoved.then(|| value.held(self, (epoch, EntryId([0; 16]), asked), deps));
         let stored = held.is_some();
         let lease = engine.flights.touch(&self.key, || {
             engine.local.remove(&self.key.borrowed());

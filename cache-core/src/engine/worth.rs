@@ -141,7 +141,9 @@ impl Engine {
                     let worth = self.worth(call, &stored.head().life(), &mut early);
                     return (worth <= least).then_some(stored);
                 }
-                Judgement::Unasked(more) => tags.extend(more),
+                Judgement::Unasked(more) => {
+                    tags = tags.iter().cloned().chain(more).collect();
+                }
                 Judgement::Invalid(_) | Judgement::Outdated(..) | Judgement::Ageless => {
                     return None;
                 }

@@ -17,7 +17,7 @@ use super::{Call, Carrier, Engine};
 use crate::ErrorKind;
 use crate::entry::{self, EntryId, Header};
 use crate::flight::Note;
-use crate::local::{Dependency, Held};
+use crate::local::{Dependency, Held, Reply};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Fill, Stamp, Store, Update};
@@ -76,7 +76,7 @@ impl Incoming {
     pub(super) fn held(
         self,
         call: &Call,
-        (epoch, id): (u64, EntryId),
+        (epoch, id, asked): (u64, EntryId, Duration),
         mut deps: Vec<Dependency>,
     ) -> Option<Arc<dyn Held>> {
         let Form::Itself(value, weight) = self.form else {
@@ -85,7 +85,10 @@ impl Incoming {
         deps.extend(self.late);
         let now = call.engine.env.coarse();
         let settings = &call.function.settings;
-        let life = settings.life(now, self.fresh, self.kept, Duration::ZERO);
+        // Of its stamps nothing has been heard since they were asked for, where the store does not tell.
+        let life = settings
+            .life(now, self.fresh, self.kept, Duration::ZERO)
+            .confirmed_at(asked);
         let key = call.key.clone();
         let local = &call.engine.local;
         let head = local.head(key, life, epoch, id, &deps, weight);
@@ -128,6 +131,8 @@ pub(super) struct Writing {
     pub(super) note: Note,
     /// How many are kept.
     pub(super) kept: usize,
+    /// When the update was sent.
+    pub(super) asked: Duration,
     pub(super) left: Duration,
     pub(super) beside: Arc<Beside>,
 }
@@ -201,7 +206,7 @@ impl Writing {
         let key = self.call.shared_key();
         let Tagged { tags: own, cells } = engine.tagged(&self.call, &key);
         let of_all = kept(&own);
-        let tags_noted = own.into_iter().zip(cells).zip(&self.stamps).enumerate();
+        let tags_noted = own.iter().cloned().zip(cells).zip(&self.stamps).enumerate();
         let mut noted: Vec<_> = tags_noted
             .map(|(at, ((tag, cell), stamp))| {
                 // What another update of this write has ended already is not to be ended again.
@@ -222,6 +227,7 @@ impl Writing {
             },
         );
         self.note = engine.note(&cells);
+        self.asked = engine.env.coarse();
         let update = Update::new(&key, self.lease.token, &own, &stamps)
             .kept(self.kept)
             .life(self.call.function.settings.longest());
@@ -231,7 +237,7 @@ impl Writing {
             let others = names.iter().filter(|name| !named.contains(name));
             others.cloned().collect()
         };
-        let (other_tags, other_keys) = (rest(tags, &own), rest(keys, std::slice::from_ref(&key)));
+        let (other_tags, other_keys) = (rest(tags, &own), rest(keys, &[key.to_string()]));
         let mut left = [self.left; 3];
         let [of_update, of_tags, of_keys] = &mut left;
         // Guard G4: at once, whatever else is still to be answered. The node's own write has ended what
@@ -308,14 +314,15 @@ impl Writing {
         let token = self.lease.token;
         if call.function.carrier == Carrier::None {
             // Nowhere else can it be kept.
-            for ((cell, noted), stamp) in self.note.cells.iter().zip(stamps).skip(self.kept) {
+            for (noted, stamp) in self.note.cells.iter().zip(stamps).skip(self.kept) {
                 // Guard G1: nothing has moved it since the update was sent, but its own local effect.
                 let point = engine.flights.call_begins();
-                cell.learn(noted.saturating_add(1), Some(*stamp), true, point);
+                let moved = noted.moved.saturating_add(1);
+                noted.cell.learn(moved, Some(*stamp), Reply::Made, point);
             }
             let epoch = self.note.epoch;
             let deps = dependencies(self.note, stamps);
-            let Some(held) = self.value.held(&call, (epoch, token), deps) else {
+            let Some(held) = self.value.held(&call, (epoch, token, self.asked), deps) else {
                 return (call, false);
             };
             // Of a stamp that another update of this write has made nothing may be known here.
@@ -366,8 +373,8 @@ fn effect_again(engine: &Engine, targets: &Targets) {
 fn dependencies(note: Note, stamps: &[Stamp]) -> Vec<Dependency> {
     let cells = note.cells.into_iter().zip(stamps);
     cells
-        .map(|((cell, _), stamp)| Dependency {
-            cell,
+        .map(|(noted, stamp)| Dependency {
+            cell: noted.cell,
             stamp: *stamp,
         })
         .collect()

@@ -56,7 +56,7 @@ impl Follower {
     }
 
     /// Whether the flight has ended, and what that means for this call.
-    pub(super) fn poll_end(&mut self, context: &Context<'_>) -> Poll<Followed> {
+    pub(crate) fn poll_end(&mut self, context: &Context<'_>) -> Poll<Followed> {
         let landing = &self.flight.landing;
         if let Some(outcome) = landing.outcome.get() {
             return Poll::Ready(outcome.followed(self.began));

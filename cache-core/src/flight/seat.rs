@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Flight, Flights, Note, Outcome, Sharing, Standby, State};
+use super::{Flight, Flights, Note, Noted, Outcome, Sharing, Standby, State};
 use crate::local::{Cell, Held, LocalKey, Parting};
 use crate::sabotage::{Guard, meanwhile, removed};
 use crate::store::Token;
@@ -42,7 +42,7 @@ impl Seat {
     /// The flight depends on these cells too, as they are now.
     pub(crate) fn depend_on(&self, cells: &[Arc<Cell>]) {
         let mut state = self.flight.lock();
-        let more = cells.iter().map(|cell| (Arc::clone(cell), cell.moved()));
+        let more = cells.iter().map(|cell| Noted::of(Arc::clone(cell)));
         state.note.cells.extend(more);
     }
 

@@ -122,7 +122,7 @@ fn a_tag_that_moves_makes_the_flights_on_it_dirty() {
     let cell = Arc::new(Cell::new("user:1"));
     let token = EntryId([1; 16]);
     let seat = lead(&flights);
-    seat.note(Note::take(0, std::iter::once(&cell)));
+    seat.note(Note::take(0, std::iter::once(Arc::clone(&cell))));
     seat.load_begins(Some(token));
     assert!(flights.sweep_dirty(0).is_empty());
     cell.advance();
@@ -219,7 +219,7 @@ fn a_flight_on_a_killed_cell_is_never_clean() {
     );
     let flights = Arc::new(Flights::new());
     let seat = lead(&flights);
-    seat.note(Note::take(0, [&cell].into_iter()));
+    seat.note(Note::take(0, [Arc::clone(&cell)].into_iter()));
     assert!(!seat.insert_if_clean(0, || panic!("no invalidation would reach it")));
 }
 

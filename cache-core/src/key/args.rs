@@ -2,6 +2,8 @@
 //! that are an argument by themselves, which are packed as they are in memory. A hit writes this and never the
 //! text.
 
+use std::mem::ManuallyDrop;
+
 use serde::Serialize;
 
 use super::arguments::Arguments;
@@ -9,7 +11,7 @@ use super::brief;
 use super::whole::{self, Packed, Whole};
 use super::{ArgsText, LONGEST, PADDED};
 use crate::refusal::Refusal;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind};
 
 /// The arguments of one call, on the stack. Two calls have the same bytes just if they have the same text.
 ///
@@ -22,7 +24,19 @@ pub(crate) struct Args {
     /// By how much the text may be longer than what is in `buf`. More than there is room, once there is a
     /// `long` to write to.
     slack: usize,
-    long: Option<Box<Long>>,
+    /// There is one while they are being written only ([`Writing`]), so that whoever holds them need not ask
+    /// whether there is something to be dropped.
+    long: ManuallyDrop<Option<Box<Long>>>,
+}
+
+/// While arguments are written. Has nothing left behind, however that ends.
+struct Writing<'a>(&'a mut Args);
+
+impl Drop for Writing<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        drop(self.0.long.take());
+    }
 }
 
 /// How many bytes a word has.
@@ -43,25 +57,23 @@ impl Args {
             buf: [0; LONGEST],
             len: 0,
             slack: 0,
-            long: None,
+            long: ManuallyDrop::new(None),
         }
     }
 
-    /// Takes a text however long it is, and packs nothing.
-    pub(super) fn unbounded() -> Self {
-        Self {
-            slack: LONGEST + 1,
-            long: Some(Box::new(Long::Whole(Vec::new()))),
-            ..Self::new()
-        }
-    }
-
-    /// What [`unbounded`](Self::unbounded) has taken.
-    pub(super) fn into_text(self) -> Vec<u8> {
-        match self.long.map(|long| *long) {
+    /// All of the text that `write` writes, however long it is, with nothing packed.
+    pub(super) fn whole(
+        write: impl FnOnce(&mut Self) -> Result<(), Refusal>,
+    ) -> Result<Vec<u8>, Refusal> {
+        let mut args = Self::new();
+        args.slack = LONGEST + 1;
+        let writing = Writing(&mut args);
+        *writing.0.long = Some(Box::new(Long::Whole(Vec::new())));
+        write(writing.0)?;
+        Ok(match writing.0.long.take().map(|long| *long) {
             Some(Long::Whole(text)) => text,
             Some(Long::Named(..)) | None => Vec::new(),
-        }
+        })
     }
 
     /// The same that a call has whose arguments have this text.
@@ -77,12 +89,14 @@ impl Args {
     /// # Errors
     /// [`ErrorKind::Key`] where an argument refuses to be serialized or nests deeper than 128 levels:
     /// such a call is not cached.
-    #[inline]
-    pub(crate) fn write<A: Serialize + ?Sized>(&mut self, args: &A) -> Result<()> {
-        args.serialize(Arguments::new(self))
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    #[allow(clippy::inline_always)]
+    pub(crate) fn write<A: Serialize + ?Sized>(&mut self, args: &A) -> crate::Result<()> {
+        let writing = Writing(self);
+        args.serialize(Arguments::new(writing.0))
             .map_err(|refusal| unkeyed(&refusal))?;
-        if self.long.is_some() {
-            self.settle();
+        if writing.0.long.is_some() {
+            writing.0.settle();
         }
         Ok(())
     }
@@ -134,9 +148,10 @@ impl Args {
     pub(super) fn pack_number(&mut self, whole: Whole, bits: u64) -> bool {
         let packed = whole.pack(bits);
         if self.len + 2 * WORD + self.slack + whole.slack() <= LONGEST {
-            if self.len == 0 && packed.len <= WORD {
-                // The first argument, as it mostly is: nothing but a word.
+            if self.len == 0 {
+                // The first argument, as it mostly is: nothing but two words, whether it needs both or not.
                 self.buf[..WORD].copy_from_slice(&packed.word.to_le_bytes());
+                self.buf[WORD..2 * WORD].copy_from_slice(&u64::from(packed.more).to_le_bytes());
                 self.len = packed.len;
             } else {
                 self.append_number(packed);

@@ -251,11 +251,11 @@ impl SerializeMap for Map<'_> {
 
 /// The text of a part that must be sorted before it is written.
 fn part<T: Serialize + ?Sized>(value: &T, depth: u32) -> Result<Vec<u8>, Refusal> {
-    let mut args = Args::unbounded();
-    value.serialize(Text {
-        sink: &mut args,
-        depth,
-        unordered: false,
-    })?;
-    Ok(args.into_text())
+    Args::whole(|sink| {
+        value.serialize(Text {
+            sink,
+            depth,
+            unordered: false,
+        })
+    })
 }

@@ -5,8 +5,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::kind::{Kind, shown};
 use crate::{Error, ErrorKind, Result};
 
@@ -215,7 +213,8 @@ impl fmt::Debug for ArgsText {
 ///
 /// # Errors
 /// As [`Args::write`].
-pub(crate) fn args_text<A: Serialize + ?Sized>(args: &A) -> Result<ArgsText> {
+#[cfg(test)]
+pub(crate) fn args_text<A: serde::Serialize + ?Sized>(args: &A) -> Result<ArgsText> {
     let mut packed = Args::new();
     packed.write(args)?;
     Ok(packed.text())

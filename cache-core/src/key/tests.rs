@@ -13,9 +13,8 @@ mod value;
 use value::Value;
 
 fn text<A: Serialize + ?Sized>(args: &A) -> String {
-    let mut sink = Args::unbounded();
-    args.serialize(Arguments::new(&mut sink)).unwrap();
-    String::from_utf8(sink.into_text()).unwrap()
+    let text = Args::whole(|sink| args.serialize(Arguments::new(sink)));
+    String::from_utf8(text.unwrap()).unwrap()
 }
 
 #[derive(Serialize)]
@@ -309,7 +308,10 @@ fn lists_of_arguments_that_peers_confuse_are_told_apart() {
 fn packed<A: Serialize + ?Sized>(args: &A) -> Vec<u8> {
     let mut packed = Args::new();
     packed.write(args).unwrap();
-    packed.as_bytes().to_vec()
+    let (short, bytes) = (packed.padded(), packed.as_bytes());
+    let behind = short.get(bytes.len()..).unwrap_or_default();
+    assert!(behind.iter().all(|byte| *byte == 0), "{short:?}");
+    bytes.to_vec()
 }
 
 #[test]

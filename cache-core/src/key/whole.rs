@@ -21,7 +21,7 @@ pub(super) enum Whole {
 const WIDE: u8 = 8;
 
 /// A packed number: the mark is the lowest byte of `word`. One that needs all of 64 bits has a byte more,
-/// the highest.
+/// the highest; of all others that is zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Packed {
     pub(super) word: u64,
@@ -60,7 +60,11 @@ impl Whole {
         };
         Packed {
             word: bits << 8 | mark as u64,
-            more: (bits >> 56) as u8,
+            more: if len == Self::LONGEST {
+                (bits >> 56) as u8
+            } else {
+                0
+            },
             len,
         }
     }
@@ -146,14 +150,33 @@ pub(super) fn unpack(packed: &[u8], text: &mut ArgsText) -> Option<usize> {
     let mut wide = [0; 8];
     wide[..len].copy_from_slice(bytes);
     let bits = u64::from_le_bytes(wide);
-    let number = if whole.is_signed() {
+    let magnitude = if whole.is_signed() {
         // The sign is in the highest bit there is.
         let shift = 64 - 8 * len;
-        i128::from((bits << shift).cast_signed() >> shift)
+        let number = (bits << shift).cast_signed() >> shift;
+        if number.is_negative() {
+            text.push(b"-");
+        }
+        number.unsigned_abs()
     } else {
-        i128::from(bits)
+        bits
     };
-    text.push(number.to_string().as_bytes());
+    push_decimal(magnitude, text);
     text.push(whole.suffix().as_bytes());
     Some(1 + len)
+}
+
+/// Adds a number's digits, without a text of its own: each miss does so.
+fn push_decimal(mut number: u64, text: &mut ArgsText) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.push(&digits[at..]);
 }

@@ -11,6 +11,15 @@ use super::moves::{Moves, Seen};
 use crate::sabotage::{Guard, removed};
 use crate::store::Stamp;
 
+/// The reply that brings a stamp.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reply {
+    /// Of a command that has made what was missing.
+    Made,
+    /// Of one that has only looked; `knew`: whether a stamp was known when it was sent.
+    Seen { knew: bool },
+}
+
 /// One tag, as this node knows it.
 #[derive(Debug)]
 pub(crate) struct Cell {
@@ -92,10 +101,13 @@ impl Cell {
     /// Guard G17: a reply that gainsays what is known, where nothing has moved, says that something was
     /// missed: this node's own prolonging of a stamp ends what it is told about it until it has been
     /// read back. Replies are handled in any order, so that nobody knows which of the two is the later:
-    /// then nothing is known. `made` says that the reply is of a command that has made what was missing.
+    /// then nothing is known. But a look that was sent while nothing was known says nothing against a stamp
+    /// that was learnt meanwhile. Had that ended by then, this node would be told of it: by an event, or by
+    /// the reply to its own prolonging, which is heard (`hearing.rs`). After a loss of Redis's data such looks
+    /// are many, and would make the first loads of all keys be in vain.
     ///
     /// `point`: the point of the node's calls that has been reached.
-    pub(crate) fn learn(&self, noted: u64, stamp: Option<Stamp>, made: bool, point: u64) {
+    pub(crate) fn learn(&self, noted: u64, stamp: Option<Stamp>, reply: Reply, point: u64) {
         let killed = self.lock();
         let unmoved = self.moved.load(Ordering::Acquire) == noted;
         if *killed || !(unmoved || removed(Guard::G1)) {
@@ -103,7 +115,11 @@ impl Cell {
         }
         let known = self.stamp.load(Ordering::Acquire);
         let told = stamp.unwrap_or(0);
-        let missed = (known != 0 && known != told) || (made && told == 0);
+        let missed = match reply {
+            Reply::Seen { knew: false } if known != 0 => return,
+            Reply::Seen { .. } => known != 0 && known != told,
+            Reply::Made => told == 0 || (known != 0 && known != told),
+        };
         self.former.store(0, Ordering::Release);
         if missed && !removed(Guard::G17) {
             self.put(0);
@@ -368,14 +384,16 @@ impl Cells {
 mod tests {
     use super::*;
 
+    const LOOKED: Reply = Reply::Seen { knew: true };
+
     #[test]
     fn a_reply_older_than_an_invalidation_teaches_nothing() {
         let cell = Cell::new("a");
         let noted = cell.moved();
         cell.advance();
-        cell.learn(noted, Some(7), false, 1);
+        cell.learn(noted, Some(7), LOOKED, 1);
         assert_eq!(cell.stamp(), None);
-        cell.learn(cell.moved(), Some(8), false, 1);
+        cell.learn(cell.moved(), Some(8), LOOKED, 1);
         assert_eq!(cell.stamp(), Some(8));
     }
 
@@ -385,22 +403,38 @@ mod tests {
             for (first, second) in [(older, newer), (newer, older)] {
                 let cell = Cell::new("a");
                 let noted = cell.moved();
-                let made = |stamp| stamp == newer;
-                cell.learn(noted, first, made(first), 1);
-                cell.learn(noted, second, made(second), 1);
+                let reply = |stamp| {
+                    if stamp == newer { Reply::Made } else { LOOKED }
+                };
+                cell.learn(noted, first, reply(first), 1);
+                cell.learn(noted, second, reply(second), 1);
                 assert_ne!(cell.stamp(), older, "{first:?}, then {second:?}");
                 assert_ne!(cell.moved(), noted);
                 // What is asked for from here on counts again.
-                cell.learn(cell.moved(), Some(9), false, 1);
+                cell.learn(cell.moved(), Some(9), LOOKED, 1);
                 assert_eq!(cell.stamp(), Some(9));
             }
         }
     }
 
     #[test]
+    fn a_look_from_before_a_stamp_was_made_says_nothing_against_it() {
+        let cell = Cell::new("a");
+        let moved = cell.moved();
+        cell.learn(moved, Some(7), Reply::Made, 1);
+        for told in [None, Some(6)] {
+            cell.learn(moved, told, Reply::Seen { knew: false }, 1);
+            assert_eq!((cell.stamp(), cell.moved()), (Some(7), moved));
+        }
+        cell.learn(moved, None, Reply::Seen { knew: true }, 1);
+        assert_eq!(cell.stamp(), None, "one that knew it does");
+        assert_ne!(cell.moved(), moved);
+    }
+
+    #[test]
     fn what_was_known_is_remembered_until_it_is_invalidated() {
         let cell = Cell::new("a");
-        cell.learn(0, Some(7), false, 1);
+        cell.learn(0, Some(7), LOOKED, 1);
         cell.lose_sight();
         assert_eq!((cell.stamp(), cell.was(7)), (None, true));
         cell.lose_sight();
@@ -410,9 +444,9 @@ mod tests {
         assert!(!cell.was(7));
         assert_eq!(cell.former_or_make(|| 9), Some(9));
         assert_eq!((cell.stamp(), cell.was(9)), (None, true));
-        cell.learn(cell.moved(), None, false, 1);
+        cell.learn(cell.moved(), None, LOOKED, 1);
         assert!(!cell.was(9), "what the store says counts");
-        cell.learn(cell.moved(), Some(8), false, 1);
+        cell.learn(cell.moved(), Some(8), LOOKED, 1);
         assert!(cell.was(8) && !cell.was(9));
         cell.kill();
         assert!(!cell.was(8) && cell.former_or_make(|| 9).is_none());
@@ -421,9 +455,9 @@ mod tests {
     #[test]
     fn a_killed_cell_is_never_known_again() {
         let cell = Cell::new("a");
-        cell.learn(0, Some(7), false, 1);
+        cell.learn(0, Some(7), LOOKED, 1);
         cell.kill();
-        cell.learn(cell.moved(), Some(7), false, 1);
+        cell.learn(cell.moved(), Some(7), LOOKED, 1);
         assert_eq!(cell.stamp(), None);
         assert_eq!(cell.stamp_or_make(1, || 9), None);
     }
@@ -442,13 +476,13 @@ mod tests {
     #[test]
     fn a_stamp_counts_as_known_from_when_it_was_learnt() {
         let cell = Cell::new("a");
-        cell.learn(cell.moved(), Some(7), false, 5);
+        cell.learn(cell.moved(), Some(7), LOOKED, 5);
         assert_eq!(cell.known_before(5), None, "learnt at that very point");
         assert_eq!(cell.known_before(6), Some(7));
-        cell.learn(cell.moved(), Some(7), false, 9);
+        cell.learn(cell.moved(), Some(7), LOOKED, 9);
         assert_eq!(cell.known_before(6), Some(7), "it was known all the time");
         cell.advance();
-        cell.learn(cell.moved(), Some(8), false, 9);
+        cell.learn(cell.moved(), Some(8), LOOKED, 9);
         assert_eq!(cell.known_before(9), None);
         assert_eq!(cell.stamp_or_make(12, || 1), Some(8));
         assert_eq!(cell.known_before(10), Some(8));

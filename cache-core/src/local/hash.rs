@@ -27,7 +27,8 @@ impl KeyHasher {
         }
     }
 
-    #[inline]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(super) fn hash(&self, key: &KeyRef<'_>) -> u64 {
         let apart = self.apart.wrapping_mul(key.function.into());
         let length = key.args.len();
@@ -41,8 +42,16 @@ impl KeyHasher {
                     hasher.write_u64(*last);
                 }
             }
-            None => hasher.write(key.args),
+            None => return Self::hash_long(hasher, key.args),
         }
+        hasher.finish()
+    }
+
+    /// Out of the way of those that are hashed in words.
+    #[cold]
+    #[inline(never)]
+    fn hash_long(mut hasher: FoldHasher<'_>, args: &[u8]) -> u64 {
+        hasher.write(args);
         hasher.finish()
     }
 }

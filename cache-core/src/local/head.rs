@@ -169,6 +169,12 @@ impl Head {
         self.bytes == u32::MAX || self.bytes() > most
     }
 
+    /// Notes that it was returned, for eviction.
+    #[inline]
+    pub(crate) fn note_hit(&self) {
+        self.marks.hit();
+    }
+
     /// Whether it is fresh and not near its end, so that only [`stands`](Self::stands) is left to ask.
     #[inline]
     pub(crate) fn is_sure(&self, now: u64) -> bool {
@@ -182,6 +188,7 @@ impl Head {
         self.verified.holds(seen, || self.stands_now(epoch()))
     }
 
+    #[cold]
     #[inline(never)]
     fn stands_now(&self, epoch: u64) -> bool {
         self.about.epoch == epoch && self.about.deps.iter().all(Dependency::holds)

@@ -91,7 +91,8 @@ impl LocalKey {
     }
 
     /// Whether this is the key.
-    #[inline]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(super) fn is(&self, key: &KeyRef<'_>) -> bool {
         match &self.args.0 {
             // No longer one begins with a short one and zeros, and is as long.
@@ -105,7 +106,7 @@ impl LocalKey {
                     | (u64::from(*length) ^ key.args.len() as u64);
                 differ == 0
             }
-            Place::Away(bytes) => self.function == key.function && **bytes == *key.args,
+            Place::Away(bytes) => self.function == key.function && same(bytes, key.args),
         }
     }
 
@@ -117,6 +118,13 @@ impl LocalKey {
             Place::Away(bytes) => bytes.len() + 2 * size_of::<usize>(),
         }
     }
+}
+
+/// Whether two long ones are the same. Out of the way of those that are compared in words.
+#[cold]
+#[inline(never)]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    one == other
 }
 
 impl Hash for LocalKey {

@@ -124,30 +124,23 @@ impl Local {
         Head::of(key, life, about, bytes)
     }
 
-    #[inline]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn hash(&self, key: &KeyRef<'_>) -> u64 {
         self.hasher.hash(key)
     }
 
-    /// The entry at a key, if `serve` says that it may be served, for as long as that is held on to.
-    #[inline]
-    pub(crate) fn lend(
-        &self,
-        key: &KeyRef<'_>,
-        serve: impl FnOnce(&Head) -> bool,
-    ) -> Option<Lent<'_>> {
+    /// The entry at a key, for as long as that is held on to: a part of a hit (`engine/hit.rs`).
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    pub(crate) fn lend(&self, key: &KeyRef<'_>) -> Option<Lent<'_>> {
         let lent = self.table.lend(self.hash(key))?;
-        let head = lent.head();
-        if !head.key.is(key) || !serve(head) {
-            return None;
-        }
-        head.marks.hit();
-        Some(lent)
+        lent.head().key.is(key).then_some(lent)
     }
 
     /// Whatever is at a key, to be checked with the store before it is used.
     pub(crate) fn find(&self, key: &KeyRef<'_>) -> Option<Arc<dyn Held>> {
-        self.look(key).inspect(|held| held.head().marks.hit())
+        self.look(key).inspect(|held| held.head().note_hit())
     }
 
     /// The same, of which nobody is to notice that it was looked at.

@@ -13,7 +13,7 @@ mod moves;
 mod parting;
 mod table;
 
-pub(crate) use cells::{Cell, Cells};
+pub(crate) use cells::{Cell, Cells, Reply};
 pub(crate) use head::{Dependency, Head};
 pub(crate) use key::{KeyRef, LocalKey};
 pub(crate) use life::{Age, EARLY, Life, nanoseconds};

@@ -27,7 +27,7 @@ const PART: u32 = u64::BITS - PARTS.trailing_zeros();
 /// Entries by hash. Of two with one hash the later has the place.
 #[derive(Debug)]
 pub(super) struct Table {
-    parts: Box<[Part; PARTS]>,
+    parts: [Part; PARTS],
     limbo: Limbo,
     /// From how many bytes on an entry that has left waits for no others to leave.
     large: usize,
@@ -54,20 +54,22 @@ struct Filled {
 impl Table {
     pub(super) fn new(large: usize) -> Self {
         Self {
-            parts: Box::default(),
+            parts: Default::default(),
             limbo: Limbo::default(),
             large,
         }
     }
 
     /// What is there, for as long as the reading goes on.
-    #[inline]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(super) fn find<'r>(&'r self, hash: u64, reading: &'r Reading) -> Option<Found<'r>> {
         self.part(hash).current.slots(reading).find(hash, reading)
     }
 
     /// The same, with a reading of its own.
-    #[inline]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(super) fn lend(&self, hash: u64) -> Option<Lent<'_>> {
         Lent::find(self, hash)
     }

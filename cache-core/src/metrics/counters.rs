@@ -150,7 +150,8 @@ impl Counters {
         self.add(count, 1);
     }
 
-    #[inline]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(crate) fn add(&self, count: Count, by: u64) {
         match LAST.get() {
             Some(block) if block.slot.load(Relaxed) == self.slot => block.add(count, by),
@@ -159,6 +160,8 @@ impl Counters {
     }
 
     /// Counts where the thread has counted in another set last.
+    #[cold]
+    #[inline(never)]
     fn add_elsewhere(&self, count: Count, by: u64) {
         let known = OWN.try_with(|own| {
             // Nothing calls out while this is borrowed, so it is never borrowed twice.

@@ -51,7 +51,7 @@ pub(crate) enum Schema {
 }
 
 /// Finds the schema of `T`, as the codecs see it: not in its form for people.
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(test)]
 pub(crate) fn trace<T: serde::de::DeserializeOwned>() -> Schema {
     run_through(&mut |reader| T::deserialize(reader).map(drop))
 }

@@ -81,13 +81,18 @@ impl Call<'_> {
 
     /// The companion as a path that can be called.
     pub(super) fn companion_path(&self, name: &str) -> TokenStream {
+        let (path, turbofish) = (self.companion_name(name), self.function.turbofish());
+        quote!(#path #turbofish)
+    }
+
+    /// The same without the types that it is for.
+    pub(super) fn companion_name(&self, name: &str) -> TokenStream {
         let companion = self.companion(name);
         let function = &self.function.sig.ident;
-        let turbofish = self.function.turbofish();
         if self.layout == Layout::Siblings {
-            quote!(Self::#companion #turbofish)
+            quote!(Self::#companion)
         } else {
-            quote!(#function::#companion #turbofish)
+            quote!(#function::#companion)
         }
     }
 
@@ -103,16 +108,14 @@ impl Call<'_> {
             return quote!(#accessor #refresh #key #invalidate);
         }
         let subject = self
-            .shared(FIND)
-            .or_else(|| self.shared(STORE))
-            .map(|_| self.write(&self.subject(), attributes));
+            .is_shared()
+            .then(|| self.marked(&self.at_function(), attributes));
         let rest = [
             self.key_companion(),
             self.peek(),
             self.put(),
             self.invalidate(),
             self.updating(),
-            self.updated(),
         ];
         let rest = rest
             .iter()
@@ -206,54 +209,25 @@ impl Call<'_> {
                 sig.asyncness = None;
                 sig.output = parse_quote!(-> impl ::core::future::Future<Output = #returned>);
             }
-            let load = self.loading(&self.uncached_call());
-            let body = quote! {
-                #scope
-                let #ticket = #refreshed;
-                #load
-            };
-            if self.function.is_async() {
-                self.later(&body)
+            if self.is_whole() {
+                self.reloaded()
             } else {
-                body
+                let load = self.loading(&self.uncached_call());
+                let body = quote! {
+                    #scope
+                    let #ticket = #refreshed;
+                    #load
+                };
+                if self.function.is_async() {
+                    self.later(&body)
+                } else {
+                    body
+                }
             }
         };
         let shell = quote_spanned!(self.asked_for()=> #vis #sig { #body });
         let doc = " Runs the function and caches what it returns, whatever is cached now.";
         self.offered(&quote!(#[doc = #doc] #[inline] #shell), attributes)
-    }
-
-    /// What the others are about: shape, key and tags, to be checked once.
-    fn subject(&self) -> Companion<'_> {
-        let (rt, scope, returned) = (&self.runtime, self.scope(STORE), self.returned());
-        let (identity, shape) = (self.identity(), self.shape());
-        let (key, tags, tagged) = (self.key(), self.tags(), local("__tagged"));
-        Companion {
-            name: "__subject",
-            method: true,
-            params: self.taken(STORE),
-            more: quote!(#tagged: bool),
-            output: quote!(#rt::Subject<#returned>),
-            body: quote!(#scope #rt::subject(#identity, #shape, #key, #tagged, #tags)),
-            ..Companion::default()
-        }
-    }
-
-    /// The call of it, for a companion that takes the arguments for these uses, if they are all it needs.
-    /// Where the function has a cache or terms of its own, there is none.
-    fn shared(&self, uses: &[Use]) -> Option<TokenStream> {
-        let own = self.args.cache.is_some() || self.batch().is_some() || !self.terms().is_empty();
-        let names = |uses| self.taken(uses).into_iter().map(|param| &param.ident);
-        if own || !names(uses).eq(names(STORE)) {
-            return None;
-        }
-        let (subject, params) = (self.companion_path("__subject"), names(uses));
-        let this = self.function.receiver.as_ref().map(|receiver| {
-            let token = receiver.self_token;
-            quote!(#token,)
-        });
-        let tagged = uses == STORE;
-        Some(quote!(#subject(#this #(#params,)* #tagged)))
     }
 
     fn key_companion(&self) -> Companion<'_> {
@@ -265,7 +239,7 @@ impl Call<'_> {
             method: true,
             params: self.taken(&[Use::Key]),
             output: quote!(::core::result::Result<#root::Key, #root::Error>),
-            body: self.shared(FIND).map_or_else(
+            body: self.shared(FIND, "Name").map_or_else(
                 || quote!(#scope #rt::key(#identity, #key)),
                 |subject| quote!(#subject.key()),
             ),
@@ -278,7 +252,7 @@ impl Call<'_> {
         let (scope, place, key) = (self.scope(FIND), self.place(), self.key());
         let returned = self.returned();
         let peek = self.verb("peek");
-        let (waits, body) = match self.shared(FIND) {
+        let (waits, body) = match self.shared(FIND, "Name") {
             Some(subject) => (Wait::Future, quote!(#subject.#peek())),
             None => (
                 Wait::Later,
@@ -302,7 +276,7 @@ impl Call<'_> {
         let (returned, refreshed, terms) = (self.returned(), self.refreshed(), self.terms());
         let put = self.verb("put");
         let value = local("value");
-        let (waits, body) = match self.shared(STORE) {
+        let (waits, body) = match self.shared(STORE, "Store") {
             Some(subject) => (Wait::Future, quote!(#subject.#put(#value))),
             None => (
                 Wait::Later,
@@ -335,7 +309,7 @@ impl Call<'_> {
         let body = if let Some((param, batch)) = self.batch() {
             let (invalidate, keys) = (self.verb("invalidate_all"), self.keys(param, &batch));
             quote!(#scope #rt::#invalidate(#cache, #keys))
-        } else if let Some(subject) = self.shared(FIND) {
+        } else if let Some(subject) = self.shared(FIND, "Name") {
             quote!(#rt::#invalidate(#cache, #subject.key()))
         } else {
             quote! {
@@ -361,34 +335,21 @@ impl Call<'_> {
     fn updating(&self) -> Companion<'_> {
         let (rt, scope, returned) = (&self.runtime, self.scope(STORE), self.returned());
         let (place, key, tags) = (self.place(), self.key(), self.tags());
+        let (ticket, terms) = (local("__ticket"), self.terms());
         Companion {
             name: "__updating",
             method: true,
             params: self.taken(STORE),
             output: quote!(#rt::Updating<#returned>),
-            body: self.shared(STORE).map_or_else(
-                || quote!(#scope #rt::updating::<#returned, _, _>(#place, #key, #tags)),
+            body: self.shared(STORE, "Store").map_or_else(
+                || {
+                    quote! {
+                        #scope
+                        #rt::updating::<#returned, _, _>(#place, #key, #tags, |#ticket| #ticket #terms)
+                    }
+                },
                 |subject| quote!(#subject.updating()),
             ),
-            ..Companion::default()
-        }
-    }
-
-    /// What it does with what it returns.
-    fn updated(&self) -> Companion<'_> {
-        let (rt, returned) = (&self.runtime, self.returned());
-        let (updating, outcome) = (local("__updating"), local("__outcome"));
-        let (shape, terms, ticket) = (self.shape(), self.terms(), local("__ticket"));
-        Companion {
-            name: "__updated",
-            waits: Wait::Future,
-            output: quote!(()),
-            more: quote!(#updating: #rt::Updating<#returned>, #outcome: #rt::Outcome<#returned>),
-            body: if terms.is_empty() {
-                quote!(#updating.end(#outcome))
-            } else {
-                quote!(#rt::updated(#updating, #shape, #outcome, |#ticket| #ticket #terms))
-            },
             ..Companion::default()
         }
     }
@@ -407,9 +368,7 @@ impl Call<'_> {
             &self.function.sig.generics,
             &self.function.sig.generics.where_clause,
         );
-        // An update is awaited, or blocked on, by the function that writes.
-        let asynchronous = self.function.is_async() || companion.doc.is_none();
-        let waits = if asynchronous {
+        let waits = if self.function.is_async() {
             companion.waits
         } else {
             Wait::None

@@ -1,6 +1,7 @@
 //! From the model to tokens. What is emitted is thin: it names the site and the arguments, and
 //! calls the runtime.
 
+mod at;
 mod attributes;
 mod body;
 mod call;
@@ -94,7 +95,11 @@ impl Call<'_> {
             &self.function.vis,
             self.outer_signature(),
         );
-        let scope = self.scope(CALL);
+        let scope = if self.is_whole() {
+            TokenStream::new()
+        } else {
+            self.scope(CALL)
+        };
         let called = self.called(&scope, &self.uncached_call());
         let body = wrapped(self.function, called);
         let unwarned = self.unwarned();
@@ -208,6 +213,15 @@ impl Call<'_> {
     /// The ticket of a miss; a hit returns.
     fn lookup(&self) -> TokenStream {
         let (rt, ticket, found) = (&self.runtime, local("__ticket"), local("__found"));
+        if self.is_whole() {
+            let at = self.at("Look");
+            return quote! {
+                match #at {
+                    ::core::result::Result::Ok(#found) => return #found,
+                    ::core::result::Result::Err(#ticket) => #ticket,
+                }
+            };
+        }
         let (place, key, tags, returned) = (self.place(), self.key(), self.tags(), self.returned());
         let looked = quote! {
             match #rt::lookup::<#returned, _, _>(#place, #key, #tags) {

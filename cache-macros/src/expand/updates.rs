@@ -4,10 +4,9 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Expr, ExprPath};
 
 use super::body::{local, located, moved, ran, wrapped};
-use super::target::{companion, companion_path, sibling};
+use super::target::companion;
 use crate::args::Updates;
 use crate::model::Function;
 
@@ -35,9 +34,9 @@ pub(crate) fn updates(args: &Updates, function: &Function) -> TokenStream {
         let first = (index > 0).then(|| &names[0]).into_iter();
         quote!(let #name = #name #(.beside(&#first))* .#begin;)
     });
-    let finished = args.calls.iter().zip(&names).map(|(call, name)| {
-        let (outcome, updated) = (local("__outcome"), updated(call));
-        let updated = quote!(#updated(#name, #outcome));
+    let finished = names.iter().map(|name| {
+        let outcome = local("__outcome");
+        let updated = quote!(#name.end(#outcome));
         let updated = if function.is_async() {
             quote!(#updated.await)
         } else {
@@ -63,23 +62,4 @@ pub(crate) fn updates(args: &Updates, function: &Function) -> TokenStream {
         },
     );
     quote!(#(#attrs)* #vis #sig #body)
-}
-
-/// The path of the companion that takes what was written.
-fn updated(call: &Expr) -> TokenStream {
-    match call {
-        Expr::Call(call) => match &*call.func {
-            Expr::Path(path) => {
-                let path: ExprPath = companion_path(path, "__updated");
-                quote!(#path)
-            }
-            other => quote!(#other),
-        },
-        Expr::MethodCall(call) => {
-            let method = sibling(&call.method, "__updated");
-            let turbofish = &call.turbofish;
-            quote!(Self::#method #turbofish)
-        }
-        other => quote!(#other),
-    }
 }

@@ -19,7 +19,7 @@ impl Call<'_> {
     pub(super) fn warm(&self) -> Option<TokenStream> {
         let function = self.function;
         let receiver = function.receiver.as_ref();
-        if !receiver.is_none_or(shared)
+        if !receiver.is_none_or(is_shared)
             || function.params.is_empty()
             || function.params.iter().any(|param| unnamed(&param.ty))
         {
@@ -39,20 +39,19 @@ impl Call<'_> {
         let call = self.own_call(&given);
         let returned = self.returned();
         let success = quote!(#rt::success!(#returned));
-        let (made, run) = if function.is_async() {
+        let (made, warm) = if function.is_async() {
             (
                 quote!(impl ::core::future::Future<Output = bool>),
-                quote!(#rt::succeeded(#success, #call)),
+                quote!(warm),
             )
         } else {
-            let succeeded = quote!(#rt::shape::Success::succeeded(#success, &#call));
-            (quote!(bool), succeeded)
+            (quote!(bool), quote!(warm_blocking))
         };
         let shell = quote_spanned! {self.asked_for()=>
             #vis fn #name #generics(
                 #this #items: impl ::core::iter::IntoIterator<Item = #item>
             ) -> #root::Warm<impl ::core::iter::Iterator<Item = #made>> #bounds {
-                #rt::warm(#items, move |#pattern| #run)
+                #rt::#warm(#items, #success, move |#pattern| #call)
             }
         };
         Some(quote! {
@@ -103,7 +102,7 @@ fn tuple(items: &[impl quote::ToTokens]) -> TokenStream {
 }
 
 /// Whether a receiver is `&self`.
-fn shared(receiver: &Receiver) -> bool {
+pub(super) fn is_shared(receiver: &Receiver) -> bool {
     matches!(&receiver.kind, ReceiverKind::Reference(_, _, None))
 }
 

@@ -172,8 +172,16 @@ impl Function {
 
     /// `::<T, N>`, or nothing.
     pub(crate) fn turbofish(&self) -> TokenStream {
-        let idents: Vec<_> = self
-            .sig
+        let idents = self.generic_names();
+        if idents.is_empty() {
+            return TokenStream::new();
+        }
+        quote!(::<#(#idents),*>)
+    }
+
+    /// Its types and constants.
+    pub(crate) fn generic_names(&self) -> Vec<&Ident> {
+        self.sig
             .generics
             .params
             .iter()
@@ -182,11 +190,7 @@ impl Function {
                 GenericParam::Const(param) => Some(&param.ident),
                 GenericParam::Lifetime(_) => None,
             })
-            .collect();
-        if idents.is_empty() {
-            return TokenStream::new();
-        }
-        quote!(::<#(#idents),*>)
+            .collect()
     }
 
     /// The names of the parameters that have one.

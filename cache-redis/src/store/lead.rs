@@ -3,18 +3,17 @@
 //! `begin` is said in plain commands, which cost Redis a third of what scripts do; whatever is unusual is
 //! left to the scripts, which look at everything: docs/decisions/0030-plain-begin.md.
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cache_core::store::{Begin, Beginning, Fill, Found, Stamp, Turn};
+use cache_core::store::{Begin, Beginning, Fill, Found, Turn};
 use redis::{Pipeline, Value};
 
 use super::calls::{LONGEST, millis, range, stamps};
+use super::wants::Want;
 use super::{Attached, RedisStore};
 use crate::failure::Failure;
-use crate::keys::{ID, Keys, id_of, is_token, stamp_text, token_text};
+use crate::keys::{ID, id_of, is_token, stamp_text, token_text};
 use crate::scripts;
 use crate::wire::Packed;
 
@@ -49,13 +48,10 @@ impl RedisStore {
         let data = attached.data(request.key);
         let token = token_text(request.token);
         let now = attached.env.now();
-        let lasting = attached
-            .lasting
-            .of(request, now.saturating_add(request.life));
-        let commands = asked_plainly(attached, request, (&token, &lasting));
-        let unsure = || lasting.iter().filter(|lasting| lasting.is_none());
-
-        let answers = data.ask(commands).await?;
+        let wants = attached.wants(request, now.saturating_add(request.life));
+        let answers = data
+            .ask(asked_plainly(attached, request, (&token, &wants)))
+            .await?;
         let taken = matches!(answers.0.first(), Some(Value::Okay));
         if answers.0.iter().any(|v| matches!(v, Value::ServerError(_))) {
             // The scripts know what to make of it, or are told the same.
@@ -63,56 +59,81 @@ impl RedisStore {
         }
         let mut replies = self.replies(answers);
         replies.done()?;
-        let mut made = Vec::with_capacity(lasting.len());
-        for _ in unsure() {
+        let mut made = Vec::with_capacity(wants.len());
+        for _ in wants.iter().filter(|want| want.is_made()) {
             made.push(replies.done()?);
         }
         let id = replies.bytes(ID.len())?.unwrap_or_default();
-        // Whatever somebody has put there.
-        let holder = replies.bytes(LONGEST)?.unwrap_or_default();
-        let held = replies.left()?.filter(|held| !held.is_zero());
-        let mut lives = Vec::with_capacity(made.len());
-        for _ in unsure() {
+        let mut lives = Vec::with_capacity(wants.len());
+        for _ in wants.iter().filter(|want| **want == Want::End) {
             lives.push(replies.left()?);
         }
-        let told = replies.stamps(request.tags.len())?;
+        let back = wants.iter().filter(|want| want.is_read()).count();
+        // Whatever somebody has put in the lease's place.
+        let (holder, told) = replies.holder_and_stamps(back, LONGEST)?;
 
         let seen = request.seen.as_ref().map(|id| &id.0[..]);
-        let appeared = !request.force && id.len() == ID.len() && Some(&*id) != seen;
+        let mut unusual = !request.force && id.len() == ID.len() && Some(&*id) != seen;
         // Each is there, and lasts long enough, or is the one that was seen to do so.
         let least = Duration::from_millis(millis(request.life));
-        let all_last = lives
-            .iter()
-            .all(|life| life.is_some_and(|life| life >= least));
-        let all_known = told
-            .iter()
-            .zip(&lasting)
-            .all(|(told, lasting)| told.is_some() && (lasting.is_none() || told == lasting));
-        if appeared || !all_last || !all_known {
+        let (mut made, mut lives, mut told) =
+            (made.into_iter(), lives.into_iter(), told.into_iter());
+        let mut stamps = Vec::with_capacity(wants.len());
+        for (tag, want) in request.tags.iter().zip(&wants) {
+            let made = want.is_made() && made.next().unwrap_or_default();
+            let stamp = match want {
+                Want::Nothing(known) => Some(*known),
+                _ => told.next().flatten(),
+            };
+            match (want, stamp) {
+                (Want::End, Some(stamp)) => match lives.next().flatten() {
+                    // One that was just made is most likely of this value alone.
+                    Some(life) if life >= least && !made => {
+                        let ends = now.saturating_add(life);
+                        attached.lasting.note(tag, stamp, ends);
+                    }
+                    life => unusual |= life.is_none_or(|life| life < least),
+                },
+                // Whoever has made it meanwhile says nothing of its end here.
+                (Want::Made, _) => unusual |= !made,
+                (Want::Same(known), _) => unusual |= stamp != Some(*known),
+                (Want::Nothing(_), _) => {}
+                (Want::End, None) => unusual = true,
+            }
+            unusual |= stamp.is_none();
+            stamps.push(stamp);
+        }
+        if unusual {
             return Ok(Plainly::Unusual { taken });
         }
-        let unsure = request.tags.iter().zip(&told).zip(&lasting);
-        let unsure = unsure.filter(|(_, lasting)| lasting.is_none());
-        for ((((tag, told), _), life), made) in unsure.zip(&lives).zip(made) {
-            // One that was just made is most likely of this value alone.
-            if let (false, Some(stamp), Some(life)) = (made, told, life) {
-                attached
-                    .lasting
-                    .note(tag, *stamp, now.saturating_add(*life));
-            }
-        }
-        let turn = if holder == token.as_bytes() {
+        let turn = if holder.as_deref() == Some(token.as_bytes()) {
             Turn::Granted
         } else if taken {
             // It has changed again at once: what holds now is best asked anew, soon.
             Turn::Held(Duration::from_millis(1))
-        } else if let (true, Some(held)) = (is_token(&holder), held) {
-            Turn::Held(held)
         } else {
-            // Gone meanwhile, or nothing that anybody will give up.
-            return Ok(Plainly::Unusual { taken });
+            let held = match holder {
+                Some(holder) if is_token(&holder) => self.held(attached, request.key).await?,
+                _ => None,
+            };
+            match held {
+                Some(held) => Turn::Held(held),
+                // Gone meanwhile, or nothing that anybody will give up.
+                None => return Ok(Plainly::Unusual { taken }),
+            }
         };
-        Ok(Plainly::Begun(Beginning::new(turn, told)))
+        Ok(Plainly::Begun(Beginning::new(turn, stamps)))
+    }
+
+    /// For how long a lease is held that another has. Only who has to wait for it asks, and waits a moment
+    /// longer for that.
+    async fn held(&self, attached: &Attached, key: &str) -> Result<Option<Duration>, Failure> {
+        let mut commands = room(key, &[], 64);
+        commands.command("PTTL", 1);
+        attached.keys.name_lease(&mut commands, key);
+        let answers = attached.data(key).ask(commands).await?;
+        let left = self.replies(answers).left()?;
+        Ok(left.filter(|left| !left.is_zero()))
     }
 
     /// Asks by scripts, each of which looks at what is there in one step with what it does.
@@ -209,17 +230,14 @@ impl RedisStore {
     }
 }
 
-/// The commands of a `begin`, for stamps of which some last.
+/// The commands of a `begin`.
 fn asked_plainly(
     attached: &Attached,
     request: &Begin<'_>,
-    (token, lasting): (&str, &[Option<Stamp>]),
+    (token, wants): (&str, &[Want]),
 ) -> Packed {
     let Attached { keys, env, .. } = attached;
-    let unsure = || {
-        let tags = request.tags.iter().zip(lasting);
-        tags.filter_map(|(tag, lasting)| lasting.is_none().then_some(tag))
-    };
+    let tags = || request.tags.iter().zip(wants);
     let mut commands = room(request.key, request.tags, 512);
     commands.command("SET", if request.force { 4 } else { 5 });
     keys.name_lease(&mut commands, request.key);
@@ -228,7 +246,7 @@ fn asked_plainly(
     if !request.force {
         commands.argument(&["NX"]);
     }
-    for tag in unsure() {
+    for (tag, _) in tags().filter(|(_, want)| want.is_made()) {
         // Guard G15: this is sent once.
         let fresh = stamp_text(env.draw().max(1));
         commands.command("SET", 5);
@@ -239,15 +257,16 @@ fn asked_plainly(
     }
     // Read back, in this order (guard G2): only what a command has read is told of.
     keys.range(&mut commands, request.key, ID.start, ID.end - 1);
-    commands.command("GET", 1);
-    keys.name_lease(&mut commands, request.key);
-    commands.command("PTTL", 1);
-    keys.name_lease(&mut commands, request.key);
-    for tag in unsure() {
+    for (tag, _) in tags().filter(|(_, want)| **want == Want::End) {
         commands.command("PTTL", 1);
         keys.name_stamp(&mut commands, tag);
     }
-    name_stamps(&mut commands, keys, request.tags);
+    let back = || tags().filter(|(_, want)| want.is_read());
+    commands.command("MGET", 1 + back().count());
+    keys.name_lease(&mut commands, request.key);
+    for (tag, _) in back() {
+        keys.name_stamp(&mut commands, tag);
+    }
     commands
 }
 
@@ -280,40 +299,6 @@ impl Back {
     }
 }
 
-/// Stamps that were seen to last for long, until then: what nearly every call carries, the namespace and its
-/// kind, need not be made, nor their ends be asked for, each time.
-#[derive(Default)]
-pub(super) struct Lasting(Mutex<HashMap<String, (Stamp, Duration)>>);
-
-/// How many are remembered.
-const MOST: usize = 1024;
-
-impl Lasting {
-    /// The stamps that the caller knows, and that last until then at least.
-    fn of(&self, request: &Begin<'_>, until: Duration) -> Vec<Option<Stamp>> {
-        let lasting = self.lock();
-        let of = |(at, tag): (usize, &String)| {
-            let known = request.known.get(at).copied()??;
-            let (stamp, end) = lasting.get(tag)?;
-            (*stamp == known && *end >= until).then_some(known)
-        };
-        request.tags.iter().enumerate().map(of).collect()
-    }
-
-    fn note(&self, tag: &str, stamp: Stamp, end: Duration) {
-        let mut lasting = self.lock();
-        if lasting.len() >= MOST {
-            // Those that matter are back with the next call that has them.
-            lasting.clear();
-        }
-        lasting.insert(tag.to_owned(), (stamp, end));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Stamp, Duration)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Room for what is asked about a key with these tags.
 fn room(key: &str, tags: &[String], more: usize) -> Packed {
     let tags: usize = tags.iter().map(|tag| 3 * tag.len() + 160).sum();
@@ -323,14 +308,4 @@ fn room(key: &str, tags: &[String], more: usize) -> Packed {
 fn number(commands: &mut Packed, number: u64) {
     // On a machine of fewer bits, in which nothing of this lives so long.
     commands.number(usize::try_from(number).unwrap_or(usize::MAX));
-}
-
-fn name_stamps(commands: &mut Packed, keys: &Keys, tags: &[String]) {
-    if tags.is_empty() {
-        return;
-    }
-    commands.command("MGET", tags.len());
-    for tag in tags {
-        keys.name_stamp(commands, tag);
-    }
 }

@@ -53,7 +53,10 @@ impl Tell {
 
 impl Drop for Tell {
     fn drop(&mut self) {
-        if let Some(waiter) = self.put(Err(closed())) {
+        // Most have told by now.
+        if self.0.is_some()
+            && let Some(waiter) = self.put(Err(closed()))
+        {
             waiter.waker.wake();
         }
     }

@@ -9,6 +9,8 @@ use redis::Value;
 const LONGEST: usize = (512 << 20) + (1 << 20);
 /// The longest line; errors and numbers are far shorter.
 const LONGEST_LINE: usize = 64 << 10;
+/// How many strings are a few.
+const FEW: usize = 16;
 /// The most values in one answer.
 const MOST_PARTS: usize = 16 << 20;
 
@@ -86,8 +88,20 @@ impl Scan {
     }
 }
 
-/// The three kinds that answer a lookup, without a detour.
+/// What answers a lookup, a lease and a load, without a detour.
 fn simple(bytes: &[u8]) -> Result<Option<Framed>, Garbage> {
+    const OKAY: &[u8] = b"+OK\r\n";
+    const NOTHING: &[u8] = b"_\r\n";
+    match bytes.first() {
+        Some(b'+') if bytes.starts_with(OKAY) => {
+            return Ok(Some(Framed::Whole(Value::Okay, OKAY.len())));
+        }
+        Some(b'_') if bytes.starts_with(NOTHING) => {
+            return Ok(Some(Framed::Whole(Value::Nil, NOTHING.len())));
+        }
+        Some(b'*') => return strings(bytes),
+        _ => {}
+    }
     let (Some(b'$' | b':'), Some((text, after))) = (bytes.first(), line(bytes, 0)?) else {
         return Ok(None);
     };
@@ -105,6 +119,36 @@ fn simple(bytes: &[u8]) -> Result<Option<Framed>, Garbage> {
         Some(_) => return Err(Garbage),
         None => Framed::Long(length, after),
     }))
+}
+
+/// A few strings, or nothing in the place of some: as many stamps as a call has tags. What is longer, or not
+/// all there, or anything else, is left to who looks at everything.
+fn strings(bytes: &[u8]) -> Result<Option<Framed>, Garbage> {
+    let Some((text, mut at)) = line(bytes, 0)? else {
+        return Ok(None);
+    };
+    let Some(count @ ..=FEW) = length(text)? else {
+        return Ok(None);
+    };
+    let mut values = Vec::with_capacity(count);
+    for _ in 0..count {
+        let value = match bytes.get(at) {
+            Some(b'_' | b'$') => simple(&bytes[at..])?,
+            _ => None,
+        };
+        let (value, length) = match value {
+            Some(Framed::Whole(value, end)) => (value, end),
+            Some(Framed::String(range)) => {
+                let end = range.end + 2;
+                let string = bytes[at + range.start..at + range.end].to_vec();
+                (Value::BulkString(string), end)
+            }
+            Some(Framed::Long(..) | Framed::Part) | None => return Ok(None),
+        };
+        values.push(value);
+        at += length;
+    }
+    Ok(Some(Framed::Whole(Value::Array(values), at)))
 }
 
 /// The line that begins after the byte at `at`, and where the next one does.
@@ -190,6 +234,9 @@ mod tests {
             "=7\r\ntxt:abc\r\n",
             "!9\r\nERR wrong\r\n",
             "*0\r\n",
+            "*1\r\n$4\r\nabcd\r\n",
+            "*4\r\n$16\r\n00000000000000ff\r\n_\r\n$-1\r\n$0\r\n\r\n",
+            "*2\r\n$1\r\na\r\n+OK\r\n",
             "*3\r\n$1\r\na\r\n*2\r\n:1\r\n$-1\r\n_\r\n",
             "%1\r\n+a\r\n*1\r\n:2\r\n",
             "~2\r\n:1\r\n:2\r\n",

@@ -56,15 +56,28 @@ impl Packed {
     /// A number as an argument.
     pub(crate) fn number(&mut self, number: usize) -> &mut Self {
         let mut digits = [0; 20];
-        self.argument(&[decimal(number, &mut digits)])
+        self.bytes_argument(decimal(number, &mut digits))
     }
 
     fn head(&mut self, kind: u8, number: usize) {
-        let mut digits = [0; 20];
-        self.bytes.push(kind);
-        self.bytes
-            .extend_from_slice(decimal(number, &mut digits).as_bytes());
-        self.bytes.extend_from_slice(b"\r\n");
+        // Nearly all of them have one digit, or two.
+        let digit = |number: usize| b'0' + u8::try_from(number % 10).unwrap_or_default();
+        match number {
+            0..10 => {
+                let head = [kind, digit(number), b'\r', b'\n'];
+                self.bytes.extend_from_slice(&head);
+            }
+            10..100 => {
+                let head = [kind, digit(number / 10), digit(number), b'\r', b'\n'];
+                self.bytes.extend_from_slice(&head);
+            }
+            _ => {
+                let mut digits = [0; 20];
+                self.bytes.push(kind);
+                self.bytes.extend_from_slice(decimal(number, &mut digits));
+                self.bytes.extend_from_slice(b"\r\n");
+            }
+        }
     }
 }
 
@@ -93,14 +106,14 @@ impl From<&Pipeline> for Packed {
 }
 
 /// A number's digits, at the end of a place for them.
-fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &str {
+fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &[u8] {
     let mut at = digits.len();
     loop {
         at -= 1;
         digits[at] = b'0' + u8::try_from(number % 10).unwrap_or_default();
         number /= 10;
         if number == 0 {
-            return std::str::from_utf8(&digits[at..]).unwrap_or_default();
+            return &digits[at..];
         }
     }
 }
@@ -117,6 +130,10 @@ mod tests {
             .argument(&["ns:e:{", "k:f:1", "}"])
             .number(0)
             .number(8_388_608);
+        packed
+            .command("SET", 2)
+            .argument(&[&"x".repeat(10)])
+            .bytes_argument("x".repeat(105).as_bytes());
         packed.command("PTTL", 1).argument(&["ns:e:{k:f:1}"]);
         let mut commands = Pipeline::new();
         commands
@@ -124,6 +141,8 @@ mod tests {
             .arg("ns:e:{k:f:1}")
             .arg(0)
             .arg(8_388_608);
+        let texts = ["x".repeat(10), "x".repeat(105)];
+        commands.cmd("SET").arg(&texts);
         commands.cmd("PTTL").arg("ns:e:{k:f:1}");
         let theirs = Packed::from(&commands);
         assert_eq!(

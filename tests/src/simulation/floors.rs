@@ -171,7 +171,8 @@ impl Node {
     /// Where none has anything to tell, nothing is known that would be void, but for what is on its way
     /// over the key's own. After the bound B it knows in any case; another node at once, or after the span
     /// for which it trusts what was confirmed. While the server can't be reached, it may take as much
-    /// longer as the kind allows, unless it was told. Where the kind is strict, all that is nothing to go by.
+    /// longer as the kind allows, unless it was told: from then on, since what it loads meanwhile is kept for as
+    /// long. Where the kind is strict, all that is nothing to go by.
     pub(super) fn void(
         &mut self,
         key: SimKey,
@@ -198,7 +199,7 @@ impl Node {
         let told = ours().map(|at| (at.conn, at.word));
         let mut words: Vec<_> = told.filter(|(_, word)| word.comes()).collect();
         let until = self.bound(floor.since);
-        let outage = until + settings.outage_ttl;
+        let outage = until.max(floor.since) + settings.outage_ttl;
         let pushed = words.iter().copied();
         let pushed = pushed.filter(|(_, word)| matches!(word, Word::Push(_)));
         self.outage.later(key, floor, pushed.collect(), outage);
@@ -219,7 +220,7 @@ impl Node {
         } else {
             let until = self.bound(floor.since);
             self.usual.later(key, floor, Vec::new(), until);
-            let until = until + settings.outage_ttl;
+            let until = until.max(floor.since) + settings.outage_ttl;
             self.outage.later(key, floor, Vec::new(), until);
         }
     }

@@ -70,6 +70,8 @@ pub fn run(seed: u64, removed: Option<Guard>, recording: bool) -> Outcome {
     let beside = &mut Random::new(seed ^ 0x000e_15e3_44e4_e000);
     Settings::elsewhere(&mut plan.kinds, beside);
     plan.rush(beside);
+    // Drawn from nothing, for the same reason.
+    plan.remembers = seed % 2 == 1;
     let plan = Arc::new(plan);
     let executor = Arc::new(Executor::new(random, plan.lag));
     let history = History::new(&executor, recording, &plan.promises());

@@ -86,14 +86,15 @@ impl Nodes {
             builder = builder.policy(kind, settings.policy(self.plan.wait));
         }
         if mode != Mode::Embedded {
-            builder = builder.shared(SimStore(Session::new(
+            let session = Session::new(
                 number,
                 (mode == Mode::Tracked, self.plan.lanes),
                 self.removed,
                 &self.executor,
                 &self.network,
                 &self.history,
-            )));
+            );
+            builder = builder.shared(SimStore::new(session, self.plan.remembers));
         }
         let cache = builder.try_build().expect("the plan's settings make sense");
         for _ in 0..self.plan.clients {

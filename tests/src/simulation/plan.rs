@@ -105,6 +105,8 @@ pub(super) struct Plan {
     pub(super) store_timeout: Duration,
     pub(super) lag: u64,
     pub(super) slowness: Slowness,
+    /// Whether the stores remember until when stamps last, as `cache-redis` does, or look each time.
+    pub(super) remembers: bool,
 }
 
 impl Plan {
@@ -187,6 +189,7 @@ impl Plan {
                 worst: if calm || quick { 20_000 } else { 80_000 },
                 gaps: (200, 2_000),
             },
+            remembers: false,
         };
         if plan.has_faults() && random.chance(300) {
             plan.crowd(random);

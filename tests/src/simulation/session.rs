@@ -126,6 +126,11 @@ impl Session {
         self.lanes
     }
 
+    /// The time at which something is sent.
+    pub(super) fn now(&self) -> Duration {
+        self.executor.now()
+    }
+
     /// Every connection.
     pub(super) fn roles(&self) -> std::ops::RangeInclusive<usize> {
         0..=self.lanes

@@ -1,11 +1,12 @@
 //! The store of a simulated node: what `cache-redis` is to a real server, in the words of the
 //! simulated one.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cache_core::store::{
-    Attachment, Begin, Beginning, BoxFuture, Fill, Found, Read, Reading, Store, Token, Turn,
+    Attachment, Begin, Beginning, BoxFuture, Fill, Found, Read, Reading, Stamp, Store, Token, Turn,
     Update, Updated,
 };
 use cache_core::{Error, ErrorKind, Result};
@@ -15,7 +16,89 @@ use super::server::{self, Answer, Bytes, Command, Script, id_of};
 use super::session::Session;
 
 /// The store of one node.
-pub(super) struct SimStore(pub(super) Arc<Session>);
+pub(super) struct SimStore(pub(super) Arc<Session>, Option<Lasting>);
+
+/// Until when stamps last at least, as far as this node has seen to it. As in `cache-redis`, a stamp that its
+/// caller knows, and that lasts for long enough, is neither touched nor read back by `begin`.
+#[derive(Default)]
+struct Lasting(Mutex<HashMap<String, (Stamp, Duration)>>);
+
+impl Lasting {
+    /// Of each tag of a request that is made now, the stamp that is left alone.
+    fn of(&self, request: &Begin<'_>, now: Duration) -> Vec<Option<Stamp>> {
+        let lasting = self.lock();
+        let of = |(at, tag): (usize, &String)| {
+            let known = request.known.get(at).copied().flatten()?;
+            let (stamp, end) = lasting.get(tag)?;
+            let lasts = *stamp == known && *end >= now + request.life;
+            (lasts && !request.force).then_some(known)
+        };
+        request.tags.iter().enumerate().map(of).collect()
+    }
+
+    /// A stamp has been made, or seen to last, by a command that was sent then.
+    fn note(&self, tag: &str, stamp: Stamp, end: Duration) {
+        self.lock().insert(tag.to_owned(), (stamp, end));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Stamp, Duration)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SimStore {
+    pub(super) fn new(session: Arc<Session>, remembers: bool) -> Self {
+        Self(session, remembers.then(Lasting::default))
+    }
+
+    /// The answers to `begin`, for those of its tags that are looked at.
+    async fn begun(
+        &self,
+        request: &Begin<'_>,
+        tags: &[String],
+        reads_back: bool,
+    ) -> Result<Vec<Answer>> {
+        let sent = self.0.now();
+        let mut made: Vec<Stamp> = Vec::new();
+        let build = |with_source: bool, fresh: &[u64]| {
+            let mut commands = vec![Command::Script(
+                Script::Lease {
+                    key: request.key.to_owned(),
+                    token: request.token,
+                    lasts: request.lease,
+                    seen: request.seen,
+                    force: request.force,
+                },
+                with_source,
+            )];
+            made = fresh.to_vec();
+            for (tag, fresh) in tags.iter().zip(fresh) {
+                let script = Script::Stamp {
+                    tag: tag.clone(),
+                    fresh: *fresh,
+                    life: request.life,
+                };
+                commands.push(Command::Script(script, with_source));
+            }
+            if reads_back {
+                // Guard G2: read back, in this order, so that all of it is tracked.
+                commands.push(Command::GetLease(lease(request.key)));
+                commands.push(Command::GetEntry(entry(request.key)));
+                commands.push(stamps(tags));
+            }
+            commands
+        };
+        let role = self.0.data(request.key);
+        let answers = self.0.run(role, build, tags.len()).await?;
+        for ((tag, fresh), answer) in tags.iter().zip(&made).zip(&answers[1..]) {
+            if let (Some(lasting), Answer::Stamp(stamp)) = (&self.1, answer) {
+                let lives = if stamp == fresh { 2 } else { 1 };
+                lasting.note(tag, *stamp, sent + request.life * lives);
+            }
+        }
+        Ok(answers)
+    }
+}
 
 impl Drop for SimStore {
     fn drop(&mut self) {
@@ -69,39 +152,28 @@ impl Store for SimStore {
     fn begin<'a>(&'a self, request: Begin<'a>) -> BoxFuture<'a, Result<Beginning>> {
         Box::pin(async move {
             let reads_back = !self.0.removed.has(Guard::G2);
-            let build = |with_source: bool, fresh: &[u64]| {
-                let mut commands = vec![Command::Script(
-                    Script::Lease {
-                        key: request.key.to_owned(),
-                        token: request.token,
-                        lasts: request.lease,
-                        seen: request.seen,
-                        force: request.force,
-                    },
-                    with_source,
-                )];
-                for (tag, fresh) in request.tags.iter().zip(fresh) {
-                    let script = Script::Stamp {
-                        tag: tag.clone(),
-                        fresh: *fresh,
-                        life: request.life,
-                    };
-                    commands.push(Command::Script(script, with_source));
-                }
-                if reads_back {
-                    // Guard G2: read back, in this order, so that all of it is tracked.
-                    commands.push(Command::GetLease(lease(request.key)));
-                    commands.push(Command::GetEntry(entry(request.key)));
-                    commands.push(stamps(request.tags));
-                }
-                commands
+            let mut lasting = match &self.1 {
+                Some(lasting) => lasting.of(&request, self.0.now()),
+                None => vec![None; request.tags.len()],
             };
-            let answers = self
-                .0
-                .run(self.0.data(request.key), build, request.tags.len())
-                .await?;
+            let answers = loop {
+                let tags = request.tags.iter().zip(&lasting);
+                let tags = tags.filter(|(_, lasting)| lasting.is_none());
+                let tags: Vec<String> = tags.map(|(tag, _)| tag.clone()).collect();
+                let answers = self.begun(&request, &tags, reads_back).await?;
+                // What has appeared is judged by stamps that are read after it.
+                if !matches!(answers[0], Answer::Another) || tags.len() == request.tags.len() {
+                    break answers;
+                }
+                lasting.fill(None);
+            };
+            let all = |told: &mut dyn Iterator<Item = Option<Stamp>>| -> Vec<Option<Stamp>> {
+                let all = lasting.iter();
+                all.map(|lasting| lasting.or_else(|| told.next().flatten()))
+                    .collect()
+            };
             if !reads_back {
-                let made = answers[1..].iter().map(|answer| match answer {
+                let mut made = answers[1..].iter().map(|answer| match answer {
                     Answer::Stamp(stamp) => Some(*stamp),
                     _ => None,
                 });
@@ -110,7 +182,7 @@ impl Store for SimStore {
                     Answer::Another => Turn::Entry(Found::Nothing),
                     _ => Turn::Granted,
                 };
-                return Ok(Beginning::new(turn, made.collect()));
+                return Ok(Beginning::new(turn, all(&mut made)));
             }
             let [
                 turn,
@@ -136,7 +208,8 @@ impl Store for SimStore {
                 _ => return unexpected(&answers),
             };
             let left = found.as_ref().map(|(_, left)| *left);
-            Ok(Beginning::new(turn, stamps.clone()).left(left))
+            let stamps = all(&mut stamps.iter().copied());
+            Ok(Beginning::new(turn, stamps).left(left))
         })
     }
 

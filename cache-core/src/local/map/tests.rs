@@ -1,5 +1,5 @@
 use super::*;
-use crate::local::{Cells, Stored};
+use crate::local::{Cells, Reply, Stored};
 
 const NEVER: Duration = Duration::from_hours(1);
 const NOW: Duration = Duration::ZERO;
@@ -24,8 +24,12 @@ fn hit_as<V: Clone + 'static>(
     now: Duration,
 ) -> Option<V> {
     let (seen, now) = (cells.seen(), nanoseconds(now));
-    let serve = |head: &Head| head.stands(seen, || epoch) && head.is_sure(now);
-    let lent = local.lend(&key, serve)?;
+    let lent = local.lend(&key)?;
+    let head = lent.head();
+    if !head.stands(seen, || epoch) || !head.is_sure(now) {
+        return None;
+    }
+    head.note_hit();
     lent.value().cloned()
 }
 
@@ -102,14 +106,14 @@ fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
     put();
     cells.lose_sight();
     assert_eq!(hit(0, NOW), None, "nothing is known any more");
-    common.learn(common.moved(), Some(5), false, 1);
-    own.learn(own.moved(), Some(5), false, 1);
+    common.learn(common.moved(), Some(5), Reply::Seen { knew: true }, 1);
+    own.learn(own.moved(), Some(5), Reply::Seen { knew: true }, 1);
     assert_eq!(hit(0, NOW), Some(7), "all is as it was");
     own.restamp(own.moved(), 1, || 6);
     assert_eq!(hit(0, NOW), None, "it was written to");
     own.advance();
     put();
-    own.learn(own.moved(), Some(8), false, 1);
+    own.learn(own.moved(), Some(8), Reply::Seen { knew: true }, 1);
     assert_eq!(hit(0, NOW), None, "it is not what it was");
     own.advance();
     put();

@@ -24,13 +24,18 @@ use std::sync::atomic::{
 };
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// How many epochs have ended, and one.
-static EPOCH: AtomicU64 = AtomicU64::new(1);
+/// The lowest bits of a reader's word count its open readings, the others are the epoch of the first of them.
+const OPEN: u64 = (1 << 19) - 1;
+/// Beside them: the thread is ending, and gives its reader back with its last reading.
+const ENDING: u64 = OPEN + 1;
+/// Where the epoch begins.
+const EPOCH_BITS: u32 = 20;
 
+/// The word of a reader that begins to read now: how many epochs have ended, and one, and one open reading.
+static EPOCH: AtomicU64 = AtomicU64::new((1 << EPOCH_BITS) + 1);
 /// Whether whoever drops something has a barrier executed on the readers' threads. Where a reader finds that
 /// it is not so, or not yet, it executes one itself.
 static AFAR: AtomicBool = AtomicBool::new(false);
-
 static READERS: Mutex<Readers> = Mutex::new(Readers {
     all: Vec::new(),
     idle: Vec::new(),
@@ -46,25 +51,15 @@ struct Readers {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Reader {
-    /// The epoch it began to read in; zero while it does not.
+    /// The epoch it began to read in, and how many readings are open; zero while none is. Written by the
+    /// thread whose reader it is, and by no other. Always released, so that who sees a word, and not the zero
+    /// before it, knows that the reading before has ended.
     active: AtomicU64,
 }
 
-/// What a thread has of its own. Without a `Drop`, so that it is found without a question.
-struct Here {
-    reader: Cell<Option<&'static Reader>>,
-    /// How many readings are open.
-    depth: Cell<usize>,
-}
-
 thread_local! {
-    static HERE: Here = const {
-        Here {
-            reader: Cell::new(None),
-            depth: Cell::new(0),
-        }
-    };
-
+    /// The thread's. Without a `Drop`, so that it is found without a question.
+    static HERE: Cell<Option<&'static Reader>> = const { Cell::new(None) };
     /// Gives the thread's reader back when the thread ends.
     static LEAVING: Leaving = const { Leaving };
 }
@@ -73,60 +68,52 @@ struct Leaving;
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        HERE.with(Here::give_back);
+        give_back();
     }
 }
 
-/// Added to the depth of a thread that is ending: its reader is given back with its last reading.
-const ENDING: usize = 1 << 31;
-
 /// While one is open on a thread, nothing is dropped that can be found there. There may be several.
 pub(crate) struct Reading {
+    reader: &'static Reader,
     /// It is the thread's.
     here: PhantomData<*const ()>,
 }
 
 impl Reading {
-    #[inline]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(crate) fn begin() -> Self {
-        HERE.with(|here| {
-            let depth = here.depth.get();
-            here.depth.set(depth + 1);
-            if depth == 0 {
-                here.begin();
+        let reader = match HERE.get() {
+            Some(reader) if reader.active.load(Relaxed) == 0 => {
+                reader.begin(0);
+                reader
             }
-        });
-        Self { here: PhantomData }
+            known => Reader::begin_otherwise(known),
+        };
+        Self {
+            reader,
+            here: PhantomData,
+        }
     }
 }
 
 impl Drop for Reading {
     #[inline]
     fn drop(&mut self) {
-        HERE.with(|here| {
-            let depth = here.depth.get() - 1;
-            here.depth.set(depth);
-            if depth == 0
-                && let Some(reader) = here.reader.get()
-            {
-                reader.active.store(0, Release);
-            } else if depth == ENDING {
-                here.end();
-            }
-        });
+        let left = self.reader.active.load(Relaxed) - 1;
+        if left & (OPEN | ENDING) == 0 {
+            self.reader.active.store(0, Release);
+        } else {
+            self.reader.leave(left);
+        }
     }
 }
 
-impl Here {
+impl Reader {
+    /// Begins the first reading.
     #[inline]
-    fn begin(&self) {
-        let reader = match self.reader.get() {
-            Some(reader) => reader,
-            None => self.enlist(),
-        };
-        // Released, so that who sees this word, and not the zero before it, knows that the reading before has
-        // ended.
-        reader.active.store(EPOCH.load(Acquire), Release);
+    fn begin(&self, ending: u64) {
+        self.active.store(EPOCH.load(Acquire) | ending, Release);
         if AFAR.load(Relaxed) {
             compiler_fence(SeqCst);
         } else {
@@ -134,37 +121,53 @@ impl Here {
         }
     }
 
-    /// Gives the thread a reader.
+    /// Begins a reading within another, or one on a thread that has no reader.
     #[cold]
-    fn enlist(&self) -> &'static Reader {
-        let reader = {
-            let mut readers = readers();
-            readers.idle.pop().unwrap_or_else(|| {
-                let reader: &'static Reader = Box::leak(Box::default());
-                readers.all.push(reader);
-                reader
-            })
-        };
-        self.reader.set(Some(reader));
-        if LEAVING.try_with(|_| ()).is_err() {
-            self.depth.set(self.depth.get() + ENDING);
+    #[inline(never)]
+    fn begin_otherwise(known: Option<&'static Self>) -> &'static Self {
+        if let Some(reader) = known {
+            let open = reader.active.load(Relaxed);
+            // Each takes some of the stack, of which there is not so much.
+            assert!(open & OPEN < OPEN, "more readings than can be counted");
+            reader.active.store(open + 1, Release);
+            return reader;
         }
+        let reader = enlist();
+        let ending = LEAVING.try_with(|_| ()).is_err();
+        reader.begin(if ending { ENDING } else { 0 });
         reader
     }
 
-    /// The last reading of a thread that is ending has ended.
+    /// A reading has ended, and this is left: others, or none any more on a thread that is ending.
     #[cold]
-    fn end(&self) {
-        self.depth.set(0);
-        self.give_back();
-    }
-
-    #[cold]
-    fn give_back(&self) {
-        if let Some(reader) = self.reader.take() {
-            reader.active.store(0, Release);
-            readers().idle.push(reader);
+    #[inline(never)]
+    fn leave(&self, left: u64) {
+        if left & OPEN == 0 {
+            give_back();
+        } else {
+            self.active.store(left, Release);
         }
+    }
+}
+
+/// Gives the thread a reader.
+fn enlist() -> &'static Reader {
+    let reader = {
+        let mut readers = readers();
+        readers.idle.pop().unwrap_or_else(|| {
+            let reader: &'static Reader = Box::leak(Box::default());
+            readers.all.push(reader);
+            reader
+        })
+    };
+    HERE.set(Some(reader));
+    reader
+}
+
+fn give_back() {
+    if let Some(reader) = HERE.take() {
+        reader.active.store(0, Release);
+        readers().idle.push(reader);
     }
 }
 
@@ -174,7 +177,7 @@ fn readers() -> MutexGuard<'static, Readers> {
 
 /// Ends an epoch, and says which. What was taken out before belongs to it.
 pub(super) fn end_epoch() -> u64 {
-    EPOCH.fetch_add(1, AcqRel)
+    EPOCH.fetch_add(1 << EPOCH_BITS, AcqRel) >> EPOCH_BITS
 }
 
 /// The oldest epoch that anybody reads in: what belongs to an earlier one can be dropped. To be asked after the
@@ -185,7 +188,8 @@ pub(super) fn oldest() -> Option<u64> {
     }
     let readers = readers();
     let active = readers.all.iter().map(|reader| reader.active.load(Acquire));
-    Some(active.filter(|epoch| *epoch != 0).min().unwrap_or(u64::MAX))
+    let epochs = active.map(|word| word >> EPOCH_BITS);
+    Some(epochs.filter(|epoch| *epoch != 0).min().unwrap_or(u64::MAX))
 }
 
 /// Executes a barrier here, and on all threads that leave theirs to this. Says whether it did.
@@ -326,8 +330,8 @@ mod tests {
         drop(reading);
         // Others may read in other tests, but none since then.
         let again = Reading::begin();
-        let mine = HERE.with(|here| here.reader.get()).expect("it reads");
-        assert!(mine.active.load(Relaxed) > ended);
+        let mine = HERE.get().expect("it reads");
+        assert!(mine.active.load(Relaxed) >> EPOCH_BITS > ended);
         drop(again);
         assert_eq!(mine.active.load(Relaxed), 0);
     }
@@ -338,10 +342,10 @@ mod tests {
     impl std::ops::Drop for Late {
         fn drop(&mut self) {
             let reading = Reading::begin();
-            let active = HERE
-                .with(|here| here.reader.get())
-                .map(|reader| reader.active.load(Relaxed));
-            assert!(active.is_some_and(|epoch| epoch > 0));
+            let inner = Reading::begin();
+            let active = HERE.get().map(|reader| reader.active.load(Relaxed));
+            assert!(active.is_some_and(|word| word >> EPOCH_BITS > 0));
+            drop(inner);
             drop(reading);
         }
     }

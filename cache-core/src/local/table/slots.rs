@@ -118,7 +118,8 @@ impl Slots {
     }
 
     /// The entry of a hash.
-    #[inline]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(super) fn find<'r>(&'r self, hash: u64, _: &'r Reading) -> Option<Found<'r>> {
         let hash = shown(hash);
         for place in self.from(hash) {

@@ -187,7 +187,8 @@ pub(crate) struct Lent<'t> {
 
 impl<'t> Lent<'t> {
     /// What is in a table, and the reading that it is found in.
-    #[inline]
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(super) fn find(table: &'t Table, hash: u64) -> Option<Self> {
         let reading = Reading::begin();
         let front = table.find(hash, &reading)?.front;

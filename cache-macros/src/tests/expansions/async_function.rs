@@ -1,35 +1,7 @@
 /// Finds a user.
 #[tracing::instrument]
 pub(crate) async fn user_profile(db: &Db, id: u64) -> Result<Profile, DbError> {
-    let __ticket = match ::cache_core::__private::lookup::<
-        Result<Profile, DbError>,
-        _,
-        _,
-    >(
-        user_profile::__site(),
-        ::cache_core::__private::Instance::SOLE,
-        {
-            let __probed = ::cache_core::__private::shape!(Result < Profile, DbError >);
-            ::cache_core::__private::checked::<
-                Result<Profile, DbError>,
-                _,
-                _,
-                _,
-                _,
-            >(__probed)
-        },
-        ::core::option::Option::None,
-        &(::cache_core::__private::argument(&id),),
-        |__tags| {
-            __tags
-                .tag(
-                    &[
-                        ::cache_core::__private::Part::Text("user:"),
-                        ::cache_core::__private::Part::Value(&id),
-                    ],
-                );
-        },
-    ) {
+    let __ticket = match user_profile::__at(id, ::cache_core::__private::Look) {
         ::core::result::Result::Ok(__found) => return __found,
         ::core::result::Result::Err(__ticket) => __ticket,
     };
@@ -100,8 +72,19 @@ impl user_profile {
         db: &Db,
         id: u64,
     ) -> impl ::core::future::Future<Output = Result<Profile, DbError>> {
-        ::cache_core::__private::later(move || {
-            let __ticket = ::cache_core::__private::refresh::<
+        ::cache_core::__private::reload(
+            user_profile::__at(id, ::cache_core::__private::Store),
+            user_profile::uncached(db, id),
+        )
+    }
+    #[doc(hidden)]
+    #[inline]
+    pub(crate) fn __at<__Aim: ::cache_core::__private::Aim>(
+        id: u64,
+        __aim: __Aim,
+    ) -> __Aim::Outcome<Result<Profile, DbError>> {
+        __aim
+            .of::<
                 Result<Profile, DbError>,
                 _,
                 _,
@@ -120,7 +103,6 @@ impl user_profile {
                         _,
                     >(__probed)
                 },
-                ::core::option::Option::None,
                 &(::cache_core::__private::argument(&id),),
                 |__tags| {
                     __tags
@@ -131,50 +113,14 @@ impl user_profile {
                             ],
                         );
                 },
-            );
-            ::cache_core::__private::load(__ticket, user_profile::uncached(db, id))
-        })
-    }
-    #[doc(hidden)]
-    #[inline]
-    pub(crate) fn __subject(
-        id: u64,
-        __tagged: bool,
-    ) -> ::cache_core::__private::Subject<Result<Profile, DbError>> {
-        ::cache_core::__private::subject(
-            user_profile::__site(),
-            ::cache_core::__private::Instance::SOLE,
-            {
-                let __probed = ::cache_core::__private::shape!(
-                    Result < Profile, DbError >
-                );
-                ::cache_core::__private::checked::<
-                    Result<Profile, DbError>,
-                    _,
-                    _,
-                    _,
-                    _,
-                >(__probed)
-            },
-            &(::cache_core::__private::argument(&id),),
-            __tagged,
-            |__tags| {
-                __tags
-                    .tag(
-                        &[
-                            ::cache_core::__private::Part::Text("user:"),
-                            ::cache_core::__private::Part::Value(&id),
-                        ],
-                    );
-            },
-        )
+            )
     }
     /// The key of a call.
     #[inline]
     pub(crate) fn key(
         id: u64,
     ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
-        user_profile::__subject(id, false).key()
+        user_profile::__at(id, ::cache_core::__private::Name).key()
     }
     /// What is cached for a call, without loading it.
     #[inline]
@@ -183,7 +129,7 @@ impl user_profile {
     ) -> impl ::core::future::Future<
         Output = ::core::option::Option<Result<Profile, DbError>>,
     > {
-        user_profile::__subject(id, false).peek()
+        user_profile::__at(id, ::cache_core::__private::Name).peek()
     }
     /// Caches a value as if the function had returned it; `false` where it is not cached.
     #[inline]
@@ -191,7 +137,7 @@ impl user_profile {
         id: u64,
         value: Result<Profile, DbError>,
     ) -> impl ::core::future::Future<Output = bool> {
-        user_profile::__subject(id, true).put(value)
+        user_profile::__at(id, ::cache_core::__private::Store).put(value)
     }
     /// Removes what is cached for a call.
     #[inline]
@@ -202,7 +148,7 @@ impl user_profile {
     > {
         ::cache_core::__private::invalidate(
             ::core::option::Option::None,
-            user_profile::__subject(id, false).key(),
+            user_profile::__at(id, ::cache_core::__private::Name).key(),
         )
     }
     #[doc(hidden)]
@@ -210,15 +156,7 @@ impl user_profile {
     pub(crate) fn __updating(
         id: u64,
     ) -> ::cache_core::__private::Updating<Result<Profile, DbError>> {
-        user_profile::__subject(id, true).updating()
-    }
-    #[doc(hidden)]
-    #[inline]
-    pub(crate) fn __updated(
-        __updating: ::cache_core::__private::Updating<Result<Profile, DbError>>,
-        __outcome: ::cache_core::__private::Outcome<Result<Profile, DbError>>,
-    ) -> impl ::core::future::Future<Output = ()> {
-        __updating.end(__outcome)
+        user_profile::__at(id, ::cache_core::__private::Store).updating()
     }
     /// Makes a call for each of many arguments, so that what they load is cached.
     #[inline]
@@ -232,10 +170,8 @@ impl user_profile {
     {
         ::cache_core::__private::warm(
             __items,
-            move |(__given_0, __given_1)| ::cache_core::__private::succeeded(
-                ::cache_core::__private::success!(Result < Profile, DbError >),
-                user_profile(__given_0, __given_1),
-            ),
+            ::cache_core::__private::success!(Result < Profile, DbError >),
+            move |(__given_0, __given_1)| user_profile(__given_0, __given_1),
         )
     }
 }

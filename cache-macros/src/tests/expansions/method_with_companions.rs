@@ -121,25 +121,35 @@ impl Users {
     )]
     #[doc(hidden)]
     #[inline]
-    pub fn __profile_subject(
+    pub fn __profile_at<__Aim: ::cache_core::__private::Aim>(
         &self,
         id: u64,
-        __tagged: bool,
-    ) -> ::cache_core::__private::Subject<Option<Profile>> {
-        ::cache_core::__private::subject(
-            Self::__profile_site(),
-            &::cache_core::__private::Instance::of::<Self>(),
-            {
-                let __probed = ::cache_core::__private::shape!(Option < Profile >);
-                ::cache_core::__private::checked::<Option<Profile>, _, _, _, _>(__probed)
-            },
-            &(
-                ::cache_core::__private::argument(&self.tenant),
-                ::cache_core::__private::argument(&id),
-            ),
-            __tagged,
-            |_| {},
-        )
+        __aim: __Aim,
+    ) -> __Aim::Outcome<Option<Profile>> {
+        __aim
+            .of::<
+                Option<Profile>,
+                _,
+                _,
+            >(
+                Self::__profile_site(),
+                &::cache_core::__private::Instance::of::<Self>(),
+                {
+                    let __probed = ::cache_core::__private::shape!(Option < Profile >);
+                    ::cache_core::__private::checked::<
+                        Option<Profile>,
+                        _,
+                        _,
+                        _,
+                        _,
+                    >(__probed)
+                },
+                &(
+                    ::cache_core::__private::argument(&self.tenant),
+                    ::cache_core::__private::argument(&id),
+                ),
+                |_| {},
+            )
     }
     #[allow(
         deprecated,
@@ -156,7 +166,7 @@ impl Users {
         &self,
         id: u64,
     ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
-        Self::__profile_subject(self, id, false).key()
+        Self::__profile_at(self, id, ::cache_core::__private::Name).key()
     }
     #[allow(
         deprecated,
@@ -173,7 +183,7 @@ impl Users {
         &self,
         id: u64,
     ) -> impl ::core::future::Future<Output = ::core::option::Option<Option<Profile>>> {
-        Self::__profile_subject(self, id, false).peek()
+        Self::__profile_at(self, id, ::cache_core::__private::Name).peek()
     }
     #[allow(
         deprecated,
@@ -191,7 +201,7 @@ impl Users {
         id: u64,
         value: Option<Profile>,
     ) -> impl ::core::future::Future<Output = bool> {
-        Self::__profile_subject(self, id, true).put(value)
+        Self::__profile_at(self, id, ::cache_core::__private::Store).put(value)
     }
     #[allow(
         deprecated,
@@ -212,7 +222,7 @@ impl Users {
     > {
         ::cache_core::__private::invalidate(
             ::core::option::Option::None,
-            Self::__profile_subject(self, id, false).key(),
+            Self::__profile_at(self, id, ::cache_core::__private::Name).key(),
         )
     }
     #[allow(
@@ -230,23 +240,6 @@ impl Users {
         &self,
         id: u64,
     ) -> ::cache_core::__private::Updating<Option<Profile>> {
-        Self::__profile_subject(self, id, true).updating()
-    }
-    #[allow(
-        deprecated,
-        missing_docs,
-        unreachable_pub,
-        unused,
-        clippy::all,
-        clippy::nursery,
-        clippy::pedantic
-    )]
-    #[doc(hidden)]
-    #[inline]
-    pub fn __profile_updated(
-        __updating: ::cache_core::__private::Updating<Option<Profile>>,
-        __outcome: ::cache_core::__private::Outcome<Option<Profile>>,
-    ) -> impl ::core::future::Future<Output = ()> {
-        __updating.end(__outcome)
+        Self::__profile_at(self, id, ::cache_core::__private::Store).updating()
     }
 }

@@ -73,8 +73,20 @@ impl user_profile {
         db: &Db,
         id: u64,
     ) -> impl ::core::future::Future<Output = Result<Profile, DbError>> {
-        ::cache_core::__private::later(move || {
-            let __ticket = ::cache_core::__private::refresh::<
+        ::cache_core::__private::reload(
+            user_profile::__at(db, id, ::cache_core::__private::Store),
+            user_profile::uncached(db, id),
+        )
+    }
+    #[doc(hidden)]
+    #[inline]
+    pub fn __at<__Aim: ::cache_core::__private::Aim>(
+        db: &Db,
+        id: u64,
+        __aim: __Aim,
+    ) -> __Aim::Outcome<Result<Profile, DbError>> {
+        __aim
+            .of::<
                 Result<Profile, DbError>,
                 _,
                 _,
@@ -93,45 +105,12 @@ impl user_profile {
                         _,
                     >(__probed)
                 },
-                ::core::option::Option::None,
                 &(
                     ::cache_core::__private::argument(&db),
                     ::cache_core::__private::argument(&id),
                 ),
                 |_| {},
-            );
-            ::cache_core::__private::load(__ticket, user_profile::uncached(db, id))
-        })
-    }
-    #[doc(hidden)]
-    #[inline]
-    pub fn __subject(
-        db: &Db,
-        id: u64,
-        __tagged: bool,
-    ) -> ::cache_core::__private::Subject<Result<Profile, DbError>> {
-        ::cache_core::__private::subject(
-            user_profile::__site(),
-            ::cache_core::__private::Instance::SOLE,
-            {
-                let __probed = ::cache_core::__private::shape!(
-                    Result < Profile, DbError >
-                );
-                ::cache_core::__private::checked::<
-                    Result<Profile, DbError>,
-                    _,
-                    _,
-                    _,
-                    _,
-                >(__probed)
-            },
-            &(
-                ::cache_core::__private::argument(&db),
-                ::cache_core::__private::argument(&id),
-            ),
-            __tagged,
-            |_| {},
-        )
+            )
     }
     /// The key of a call.
     #[inline]
@@ -139,7 +118,7 @@ impl user_profile {
         db: &Db,
         id: u64,
     ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
-        user_profile::__subject(db, id, false).key()
+        user_profile::__at(db, id, ::cache_core::__private::Name).key()
     }
     /// What is cached for a call, without loading it.
     #[inline]
@@ -149,7 +128,7 @@ impl user_profile {
     ) -> impl ::core::future::Future<
         Output = ::core::option::Option<Result<Profile, DbError>>,
     > {
-        user_profile::__subject(db, id, false).peek()
+        user_profile::__at(db, id, ::cache_core::__private::Name).peek()
     }
     /// Caches a value as if the function had returned it; `false` where it is not cached.
     #[inline]
@@ -158,7 +137,7 @@ impl user_profile {
         id: u64,
         value: Result<Profile, DbError>,
     ) -> impl ::core::future::Future<Output = bool> {
-        user_profile::__subject(db, id, true).put(value)
+        user_profile::__at(db, id, ::cache_core::__private::Store).put(value)
     }
     /// Removes what is cached for a call.
     #[inline]
@@ -170,7 +149,7 @@ impl user_profile {
     > {
         ::cache_core::__private::invalidate(
             ::core::option::Option::None,
-            user_profile::__subject(db, id, false).key(),
+            user_profile::__at(db, id, ::cache_core::__private::Name).key(),
         )
     }
     #[doc(hidden)]
@@ -179,15 +158,7 @@ impl user_profile {
         db: &Db,
         id: u64,
     ) -> ::cache_core::__private::Updating<Result<Profile, DbError>> {
-        user_profile::__subject(db, id, true).updating()
-    }
-    #[doc(hidden)]
-    #[inline]
-    pub fn __updated(
-        __updating: ::cache_core::__private::Updating<Result<Profile, DbError>>,
-        __outcome: ::cache_core::__private::Outcome<Result<Profile, DbError>>,
-    ) -> impl ::core::future::Future<Output = ()> {
-        __updating.end(__outcome)
+        user_profile::__at(db, id, ::cache_core::__private::Store).updating()
     }
     /// Makes a call for each of many arguments, so that what they load is cached.
     #[inline]
@@ -201,10 +172,8 @@ impl user_profile {
     {
         ::cache_core::__private::warm(
             __items,
-            move |(__given_0, __given_1)| ::cache_core::__private::succeeded(
-                ::cache_core::__private::success!(Result < Profile, DbError >),
-                user_profile(__given_0, __given_1),
-            ),
+            ::cache_core::__private::success!(Result < Profile, DbError >),
+            move |(__given_0, __given_1)| user_profile(__given_0, __given_1),
         )
     }
 }

@@ -130,35 +130,39 @@ impl sum {
     }
     #[doc(hidden)]
     #[inline]
-    fn __subject(
+    fn __at<__Aim: ::cache_core::__private::Aim>(
         __argument_0: (u32, u32),
         __argument_2: u8,
-        __tagged: bool,
-    ) -> ::cache_core::__private::Subject<u32> {
+        __aim: __Aim,
+    ) -> __Aim::Outcome<u32> {
         #[allow(unused_variables, clippy::pattern_type_mismatch)]
         let (a, b) = &__argument_0;
-        ::cache_core::__private::subject(
-            sum::__site(),
-            ::cache_core::__private::Instance::SOLE,
-            {
-                let __probed = ::cache_core::__private::shape!(u32);
-                ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
-            },
-            &(
-                ::cache_core::__private::argument(&__argument_0),
-                ::cache_core::__private::argument(&__argument_2),
-            ),
-            __tagged,
-            |__tags| {
-                __tags
-                    .tag(
-                        &[
-                            ::cache_core::__private::Part::Text("sum:"),
-                            ::cache_core::__private::Part::Value(&a),
-                        ],
-                    );
-            },
-        )
+        __aim
+            .of::<
+                u32,
+                _,
+                _,
+            >(
+                sum::__site(),
+                ::cache_core::__private::Instance::SOLE,
+                {
+                    let __probed = ::cache_core::__private::shape!(u32);
+                    ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
+                },
+                &(
+                    ::cache_core::__private::argument(&__argument_0),
+                    ::cache_core::__private::argument(&__argument_2),
+                ),
+                |__tags| {
+                    __tags
+                        .tag(
+                            &[
+                                ::cache_core::__private::Part::Text("sum:"),
+                                ::cache_core::__private::Part::Value(&a),
+                            ],
+                        );
+                },
+            )
     }
     /// The key of a call.
     #[inline]
@@ -166,17 +170,19 @@ impl sum {
         __argument_0: (u32, u32),
         __argument_2: u8,
     ) -> ::core::result::Result<::cache_core::Key, ::cache_core::Error> {
-        sum::__subject(__argument_0, __argument_2, false).key()
+        sum::__at(__argument_0, __argument_2, ::cache_core::__private::Name).key()
     }
     /// What is cached for a call, without loading it.
     #[inline]
     fn peek(__argument_0: (u32, u32), __argument_2: u8) -> ::core::option::Option<u32> {
-        sum::__subject(__argument_0, __argument_2, false).peek_blocking()
+        sum::__at(__argument_0, __argument_2, ::cache_core::__private::Name)
+            .peek_blocking()
     }
     /// Caches a value as if the function had returned it; `false` where it is not cached.
     #[inline]
     fn put(__argument_0: (u32, u32), __argument_2: u8, value: u32) -> bool {
-        sum::__subject(__argument_0, __argument_2, true).put_blocking(value)
+        sum::__at(__argument_0, __argument_2, ::cache_core::__private::Store)
+            .put_blocking(value)
     }
     /// Removes what is cached for a call.
     #[inline]
@@ -186,7 +192,7 @@ impl sum {
     ) -> ::core::result::Result<::cache_core::Invalidation, ::cache_core::Error> {
         ::cache_core::__private::invalidate_blocking(
             ::core::option::Option::None,
-            sum::__subject(__argument_0, __argument_2, false).key(),
+            sum::__at(__argument_0, __argument_2, ::cache_core::__private::Name).key(),
         )
     }
     #[doc(hidden)]
@@ -195,27 +201,17 @@ impl sum {
         __argument_0: (u32, u32),
         __argument_2: u8,
     ) -> ::cache_core::__private::Updating<u32> {
-        sum::__subject(__argument_0, __argument_2, true).updating()
-    }
-    #[doc(hidden)]
-    #[inline]
-    fn __updated(
-        __updating: ::cache_core::__private::Updating<u32>,
-        __outcome: ::cache_core::__private::Outcome<u32>,
-    ) -> impl ::core::future::Future<Output = ()> {
-        __updating.end(__outcome)
+        sum::__at(__argument_0, __argument_2, ::cache_core::__private::Store).updating()
     }
     /// Makes a call for each of many arguments, so that what they load is cached.
     #[inline]
     fn warm(
         __items: impl ::core::iter::IntoIterator<Item = ((u32, u32), u32, u8)>,
     ) -> ::cache_core::Warm<impl ::core::iter::Iterator<Item = bool>> {
-        ::cache_core::__private::warm(
+        ::cache_core::__private::warm_blocking(
             __items,
-            move |(__given_0, __given_1, __given_2)| ::cache_core::__private::shape::Success::succeeded(
-                ::cache_core::__private::success!(u32),
-                &sum(__given_0, __given_1, __given_2),
-            ),
+            ::cache_core::__private::success!(u32),
+            move |(__given_0, __given_1, __given_2)| sum(__given_0, __given_1, __given_2),
         )
     }
 }

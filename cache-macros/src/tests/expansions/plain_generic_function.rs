@@ -266,18 +266,8 @@ impl parsed {
             ),
             &(::cache_core::__private::argument(&text.trim()), &N),
             |_| {},
+            |__ticket| __ticket,
         )
-    }
-    #[doc(hidden)]
-    #[inline]
-    fn __updated<'a, T: FromStr + ?Sized, const N: usize>(
-        __updating: ::cache_core::__private::Updating<Option<T>>,
-        __outcome: ::cache_core::__private::Outcome<Option<T>>,
-    ) -> impl ::core::future::Future<Output = ()>
-    where
-        T: Clone,
-    {
-        __updating.end(__outcome)
     }
     #[deprecated]
     #[allow(unused_variables)]
@@ -294,12 +284,13 @@ impl parsed {
         Caches: '__0,
         str: '__1,
     {
-        ::cache_core::__private::warm(
+        ::cache_core::__private::warm_blocking(
             __items,
-            move |(__given_0, __given_1, __given_2)| ::cache_core::__private::shape::Success::succeeded(
-                ::cache_core::__private::success!(Option < T >),
-                &parsed::<T, N>(__given_0, __given_1, __given_2),
-            ),
+            ::cache_core::__private::success!(Option < T >),
+            move |(__given_0, __given_1, __given_2)| parsed::<
+                T,
+                N,
+            >(__given_0, __given_1, __given_2),
         )
     }
 }

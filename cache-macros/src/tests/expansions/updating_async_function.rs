@@ -26,11 +26,11 @@ async fn save(&self, user: User) -> Result<Profile, DbError> {
         ::cache_core::__private::shape!(Result < Profile, DbError >),
         __returned,
     );
-    user_profile::__updated(__updating_0, __outcome).await;
+    __updating_0.end(__outcome).await;
     let (__returned, __outcome) = ::cache_core::__private::outcome(
         ::cache_core::__private::shape!(Result < Profile, DbError >),
         __returned,
     );
-    Self::__names_updated(__updating_1, __outcome).await;
+    __updating_1.end(__outcome).await;
     __returned
 }
