@@ -33,6 +33,8 @@ pub type Token = EntryId;
 /// 2. `begin` and `fill` act on one key at a time, so that a store can put an entry and its lease in
 ///    one Cluster slot. Stamps are made after the lease was taken, and read back after they were
 ///    made (guard G2).
+///    Whoever is told another turn than [`Turn::Granted`] holds nothing: a store that has taken the
+///    lease all the same, and can't give it up, answers with an error.
 /// 3. A stamp is made from a number drawn for that very transmission: a command that is sent again
 ///    is sent with new numbers (guard G15). A stamp that is there is never overwritten by `begin`.
 /// 4. `fill` stores only while the lease's token is the caller's, gives the lease up in the same

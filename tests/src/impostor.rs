@@ -25,7 +25,8 @@ struct Part {
 
 struct Lie {
     about: fn(&[String]) -> bool,
-    answer: Vec<u8>,
+    /// What is said; where it is nothing, the connection ends instead, and the command with it.
+    answer: Option<Vec<u8>>,
 }
 
 impl Impostor {
@@ -68,11 +69,17 @@ impl Impostor {
     /// Answers the next command that this holds for with these bytes, once. Its words are in upper
     /// case.
     pub fn lie(&self, about: fn(&[String]) -> bool, answer: impl Into<Vec<u8>>) {
-        let answer = answer.into();
+        let answer = Some(answer.into());
         *self.part.lie() = Some(Lie { about, answer });
     }
 
-    /// Whether the lie has been told.
+    /// Cuts the connection in place of passing on the next command that this holds for, once.
+    pub fn cut_before(&self, about: fn(&[String]) -> bool) {
+        let answer = None;
+        *self.part.lie() = Some(Lie { about, answer });
+    }
+
+    /// Whether the lie has been told, or the connection cut.
     pub fn has_lied(&self) -> bool {
         self.part.lie().is_none()
     }
@@ -113,8 +120,13 @@ impl Part {
         while let Some(frame) = frames.next().await {
             let words = words(&frame);
             let lie = self.lie().take_if(|lie| (lie.about)(&words));
+            let instead = match lie {
+                None => None,
+                Some(Lie { answer: None, .. }) => return,
+                Some(Lie { answer, .. }) => answer,
+            };
             asked.note(
-                lie.map(|lie| lie.answer),
+                instead,
                 words.starts_with(&["CLIENT".into(), "TRACKING".into()]),
             );
             if to.write_all(&frame).await.is_err() {

@@ -9,6 +9,7 @@ use cache_core::store::{Begin, Beginning, Fill, Found, Read, Reading, Store, Tur
 use cache_core::{Entropy, Env, ErrorKind};
 use cache_redis::RedisStore;
 use cache_tests::fixture::{Events, MINUTE, attach, attach_in, entry, names, token};
+use cache_tests::impostor::Impostor;
 use cache_tests::server::RedisServer;
 
 const KEY: &str = "user:profile:1";
@@ -443,6 +444,38 @@ async fn scripts_that_went_missing_are_sent_again() {
         fixture.store.release(KEY, token(byte)).await.unwrap();
         assert!(!fixture.exists(LEASE));
     }
+}
+
+/// The lease is taken before an entry is seen that has appeared meanwhile. Where it can't be given up again,
+/// that is not passed over: the cache would take it for nobody's, and all would wait for it to run out.
+#[tokio::test]
+async fn a_lease_that_was_taken_in_vain_is_never_left_behind() {
+    let server = RedisServer::start();
+    let impostor = Impostor::start(server.port()).await;
+    let store = RedisStore::new(&impostor.url()).unwrap();
+    let events = attach(&store);
+    let fixture = Fixture {
+        server,
+        store,
+        tags: names(&["user:1", "kind:user"]),
+        _events: events,
+    };
+    // What follows is asked in plain commands.
+    fixture.begin(1).await;
+    assert!(fixture.fill(1, b"value").await);
+
+    let is_release = |words: &[String]| words.len() == 5 && words[0] == "EVALSHA";
+    impostor.cut_before(is_release);
+    let begin = Begin::new(KEY, token(2), &fixture.tags).lease(MINUTE);
+    let begun = fixture.store.begin(begin).await;
+    assert!(impostor.has_lied(), "it was to be given up");
+    assert!(fixture.exists(LEASE), "and was not");
+    assert_eq!(begun.unwrap_err().kind(), ErrorKind::Unavailable);
+
+    fixture.store.probe().await.unwrap();
+    fixture.store.release(KEY, token(2)).await.unwrap();
+    assert!(matches!(fixture.begin(3).await.turn, Turn::Entry(_)));
+    assert!(!fixture.exists(LEASE));
 }
 
 /// Counts up, so that a test knows which number was drawn when.

@@ -31,8 +31,9 @@ impl RedisStore {
         let beginning = self.begin_in_full(attached, request).await?;
         attached.scripted.store(true, Ordering::Relaxed);
         if taken && beginning.turn != Turn::Granted {
-            // It has run out meanwhile, if that can't be asked.
-            let _ = self.release_now(request.key, request.token).await;
+            // Where that fails, so does this: told of another's entry, the caller would hold nothing, and nobody
+            // would give the lease up.
+            self.release_now(request.key, request.token).await?;
         }
         Ok(beginning)
     }
