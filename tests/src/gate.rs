@@ -47,6 +47,7 @@ pub struct Gates {
     modes: watch::Sender<HashMap<Op, Mode>>,
     held: watch::Sender<HashMap<Op, usize>>,
     calls: watch::Sender<HashMap<Op, usize>>,
+    leases: watch::Sender<Vec<(String, Token)>>,
 }
 
 impl Gates {
@@ -90,6 +91,11 @@ impl Gates {
     /// How many calls of this kind there were.
     pub fn calls(&self, op: Op) -> usize {
         self.calls.borrow().get(&op).copied().unwrap_or(0)
+    }
+
+    /// The leases that were asked for, whether or not that has reached the store.
+    pub fn leases(&self) -> Vec<(String, Token)> {
+        self.leases.borrow().clone()
     }
 
     fn set(&self, op: Op, mode: Mode) {
@@ -144,6 +150,7 @@ pub fn gated<S: Store>(store: S) -> (Gated<S>, Gates) {
         modes: watch::Sender::default(),
         held: watch::Sender::default(),
         calls: watch::Sender::default(),
+        leases: watch::Sender::default(),
     };
     let store = Gated {
         store,
@@ -162,6 +169,8 @@ impl<S: Store> Store for Gated<S> {
     }
 
     fn begin<'a>(&'a self, request: Begin<'a>) -> BoxFuture<'a, Result<Beginning>> {
+        let lease = (request.key.to_owned(), request.token);
+        self.gates.leases.send_modify(|leases| leases.push(lease));
         Box::pin(self.gates.pass(Op::Begin, self.store.begin(request)))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::lease::LeaseGuard;
-use super::outage::Asking;
+use super::outage::{Asking, is_outage};
 use super::{Engine, Step};
 use crate::Result;
 use crate::driver::BoxFuture;
@@ -42,15 +42,19 @@ impl Hearing {
         outcome
     }
 
-    async fn listen(self, mut limit: Duration) -> Result<(LeaseGuard, Beginning)> {
+    async fn listen(mut self, mut limit: Duration) -> Result<(LeaseGuard, Beginning)> {
         let engine = &self.engine;
         let answered = engine.bounded_by(&mut limit, Asking::Write, self.answer);
         match answered.await {
             Ok(beginning) => {
+                self.lease.heard();
                 engine.learn(self.note.cells.iter(), &beginning.stamps, true);
                 Ok((self.lease, beginning))
             }
             Err(error) => {
+                if !is_outage(&error) {
+                    self.lease.heard();
+                }
                 // Carried out or not: what was known until it was asked may no longer be so.
                 if let Some(known) = engine.trust.known_until(self.asked) {
                     engine.step_epoch(Step::Loss(Some(known)));

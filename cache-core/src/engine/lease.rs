@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::Engine;
-use super::outage::Asking;
+use super::outage::{Asking, is_outage};
 use crate::store::Token;
 
 /// How often a lease is renewed at most: a leader that is never polled again must not hold its key
@@ -98,17 +98,36 @@ impl Engine {
     /// out of reach no lease is asked for, so that there are no more than calls were under way.
     pub(crate) fn release_later(&self, key: impl Into<Arc<str>>, token: Token) {
         self.leases.forget(token);
+        self.release_until_gone(key.into(), token, Granted::Heard);
+    }
+
+    fn release_until_gone(&self, key: Arc<str>, token: Token, granted: Granted) {
         if self.store.is_some() {
             let ends = self.env.now() + LONGEST;
-            self.env
-                .spawn(release(self.me.clone(), key.into(), token, ends));
+            let released = release(self.me.clone(), (key, token), granted, ends);
+            self.env.spawn(released);
         }
     }
 }
 
-/// Asks for the release of a lease until that was done, or the lease has run out by itself.
-async fn release(engine: Weak<Engine>, key: Arc<str>, token: Token, ends: Duration) {
-    let mut pause = RELEASES.0;
+/// Whether the answer to the request for a lease has been heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Granted {
+    Heard,
+    /// It may be carried out yet: a request over a connection that was lost meanwhile may reach the server
+    /// after what was asked over the next one, the release among it. Everybody would wait for that
+    /// lease until it has run out.
+    Unheard,
+}
+
+/// Asks for the release of a lease until that was done for good, or the lease has run out by itself.
+async fn release(
+    engine: Weak<Engine>,
+    (key, token): (Arc<str>, Token),
+    granted: Granted,
+    ends: Duration,
+) {
+    let (mut pause, mut longest) = RELEASES;
     loop {
         let Some(engine) = engine.upgrade() else {
             return;
@@ -119,8 +138,15 @@ async fn release(engine: Weak<Engine>, key: Arc<str>, token: Token, ends: Durati
             // Guard G14: the store tells nobody of its own node's release.
             engine.wake_waiter(&key);
             match released {
-                Ok(()) => return,
-                Err(error) => engine.store_failed(&error),
+                Ok(()) if granted == Granted::Heard => return,
+                Err(error) if is_outage(&error) => engine.store_failed(&error),
+                // Released most likely for good, or refused: trying again seldom is enough.
+                answered => {
+                    if let Err(error) = answered {
+                        engine.store_failed(&error);
+                    }
+                    (pause, longest) = (pause.max(RELEASES.1), LONGEST);
+                }
             }
         }
         if engine.env.now() >= ends {
@@ -129,7 +155,7 @@ async fn release(engine: Weak<Engine>, key: Arc<str>, token: Token, ends: Durati
         let sleep = engine.env.sleep(pause);
         drop(engine);
         sleep.await;
-        pause = (pause * 2).min(RELEASES.1);
+        pause = (pause * 2).min(longest);
     }
 }
 
@@ -164,6 +190,7 @@ pub(super) struct LeaseGuard {
     engine: Arc<Engine>,
     key: Arc<str>,
     pub(super) token: Token,
+    granted: Granted,
     armed: bool,
 }
 
@@ -175,8 +202,14 @@ impl LeaseGuard {
             engine: Arc::clone(engine),
             key,
             token,
+            granted: Granted::Unheard,
             armed: true,
         }
+    }
+
+    /// The request for it was answered.
+    pub(super) fn heard(&mut self) {
+        self.granted = Granted::Heard;
     }
 
     /// It was granted: it is renewed from here on.
@@ -192,10 +225,11 @@ impl LeaseGuard {
 
 impl Drop for LeaseGuard {
     fn drop(&mut self) {
+        self.engine.leases.forget(self.token);
         if self.armed {
-            self.engine.release_later(Arc::clone(&self.key), self.token);
-        } else {
-            self.engine.leases.forget(self.token);
+            let key = Arc::clone(&self.key);
+            self.engine
+                .release_until_gone(key, self.token, self.granted);
         }
     }
 }

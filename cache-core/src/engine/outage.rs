@@ -117,7 +117,7 @@ impl Outage {
 }
 
 /// Whether an error speaks for the store being out of reach, rather than for one request.
-fn is_outage(error: &Error) -> bool {
+pub(super) fn is_outage(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Protocol
