@@ -1,5 +1,6 @@
 //! What goes wrong in a soak: each fault lasts for a while, and is undone.
 
+use std::collections::HashSet;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -118,6 +119,8 @@ pub(super) struct Stage {
     pub(super) store_timeout: Duration,
     /// B.
     pub(super) bound: Duration,
+    /// Where garbage was written.
+    pub(super) littered: HashSet<String>,
 }
 
 impl Stage {
@@ -217,6 +220,17 @@ impl Stage {
                 signal(self.nodes[one], "-CONT");
             }
         }
+    }
+
+    /// The leases that are held, and by whom, but for those that may be garbage.
+    pub(super) fn leases(&self) -> HashSet<(String, String)> {
+        let keys: Vec<String> = self.server.command(&["KEYS", "soak:l:*"]);
+        let ours = keys.into_iter().filter(|key| !self.littered.contains(key));
+        ours.filter_map(|key| {
+            let token: Option<String> = self.server.command(&["GET", &key]);
+            Some((key, token?))
+        })
+        .collect()
     }
 
     fn ok(&self, words: &[&str]) {
@@ -352,6 +366,7 @@ impl Stage {
                 .ignore(),
         };
         pipe.query::<()>(&mut connection).expect("it is written");
+        self.littered.insert(key);
     }
 }
 

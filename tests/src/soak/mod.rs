@@ -11,6 +11,7 @@ mod referee;
 mod report;
 mod wire;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -44,6 +45,9 @@ const SCHEDULING: Duration = Duration::from_secs(1);
 /// How long all nodes may take to be well again, once the world is: the longest pauses between two
 /// attempts, in the connection and in the breaker, and a timeout for each.
 const HEALING: Duration = Duration::from_secs(20);
+/// How long a lease may last that was held while a fault ended: a load takes far less, and giving one up
+/// is tried this often even where it was refused.
+const GIVEN_UP: Duration = Duration::from_secs(4);
 /// How many of a hundred calls must be local hits in times of health: else nothing was put to the
 /// test.
 const LOCAL: f64 = 50.0;
@@ -169,6 +173,7 @@ impl<'a> Direction<'a> {
             random: Random::new(plan.seed ^ 0xfa_017),
             store_timeout: STORE_TIMEOUT,
             bound: plan.bound(),
+            littered: HashSet::new(),
         };
         Self {
             plan,
@@ -197,6 +202,24 @@ impl<'a> Direction<'a> {
         lock(&self.referee).trouble(fault.label(), now(), allows);
         self.stage.play(fault, usual);
         self.wait_for_health(Instant::now());
+        self.wait_for_leases(fault);
+    }
+
+    /// Waits until whatever lease is held now has ended. All nodes are well: who holds one is loading, or
+    /// gives it up; nobody else ever would, and all would wait for it.
+    fn wait_for_leases(&mut self, fault: Fault) {
+        let mut held = self.stage.leases();
+        let since = Instant::now();
+        while !held.is_empty() && since.elapsed() < GIVEN_UP {
+            thread::sleep(Duration::from_millis(5));
+            let now = self.stage.leases();
+            held.retain(|lease| now.contains(lease));
+        }
+        for (key, token) in held {
+            let label = fault.label();
+            let wrong = format!("a lease was left behind: {key} is held by {token} ({label})");
+            lock(&self.referee).blame(wrong);
+        }
     }
 
     /// Waits until all nodes are well again.

@@ -162,13 +162,15 @@ impl Referee {
 
     /// What troubled the world at some point from one time to another; the last of it.
     fn label(&self, from: u64, to: u64) -> &'static str {
-        self.trouble_between(from, to)
+        self.troubles_between(from, to)
+            .next()
             .map_or(HEALTH, |trouble| trouble.label)
     }
 
-    fn trouble_between(&self, from: u64, to: u64) -> Option<&Trouble> {
-        let met = |trouble: &&Trouble| trouble.began <= to && from <= trouble.ended;
-        self.troubles.iter().rev().find(met)
+    /// Whatever troubled it then, the last first.
+    fn troubles_between(&self, from: u64, to: u64) -> impl Iterator<Item = &Trouble> {
+        let met = move |trouble: &&Trouble| trouble.began <= to && from <= trouble.ended;
+        self.troubles.iter().rev().filter(met)
     }
 
     /// Takes a report.
@@ -236,9 +238,11 @@ impl Referee {
         let during = side.stalls.iter().filter(|(at, _)| *at > longest.began);
         let stalled: u64 = during.map(|(_, stall)| stall).sum();
         let patience = self.patience;
-        let trouble = self.trouble_between(longest.began, longest.began + longest.took);
-        let (label, allows) =
-            trouble.map_or((HEALTH, 0), |trouble| (trouble.label, trouble.allows));
+        // Whoever was hidden by one may be waited for during the next.
+        let (began, ended) = (longest.began, longest.began + longest.took);
+        let label = self.label(began, ended);
+        let allows = self.troubles_between(began, ended);
+        let allows = allows.map(|trouble| trouble.allows).max().unwrap_or(0);
         // Its own load, and that of another call.
         let loads = self.load * 2;
         let may = nanos(patience.waits + patience.scheduling) + allows + loads + stalled;
