@@ -205,7 +205,9 @@ async fn stress(connections: usize, killing: bool) {
     println!(
         "  {calls} calls, {hits} of them local hits; {invalidations} invalidations, {queued} queued"
     );
-    assert!(hits > calls / 2, "{hits} of {calls}");
+    // Else nothing was put to the test. A busy machine takes longer to connect again, and is asked meanwhile.
+    let least = if killing { calls / 10 } else { calls / 2 };
+    assert!(hits > least, "{hits} of {calls}");
     for node in &nodes {
         until("it is trusted at the end", async || {
             node.scope(versioned(&oracle, 0)).await;
