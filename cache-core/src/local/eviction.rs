@@ -35,7 +35,7 @@ const GENERATION: usize = 15;
 /// What part of the bytes is spare: see [`Turn::enough`].
 const SPARE: usize = 128;
 /// How many keys that are not in the cache are remembered, for each entry.
-const REMEMBERED: usize = 2;
+const REMEMBERED: usize = 4;
 
 /// The queues of the entries that share a bound. They hold hashes only, so that nothing keeps the
 /// memory of what has left the map; what they ask for an entry's hash, they ask the map.
