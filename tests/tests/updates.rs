@@ -784,7 +784,8 @@ async fn save_order(cache: &Cache, id: u64, written: Order) {
                     .tags_with(|order: &Order| [format!("customer:{}", order.customer)])
             };
             let noted = updating(site, Instance::SOLE, shape, None, &args, tags, terms);
-            let noted = noted.begin().await;
+            // As it is where one write updates two functions.
+            let noted = noted.beside(&plain::__updating(id)).begin().await;
             let (_, outcome) = outcome(shape!(Order), written);
             noted.end(outcome).await;
         })
