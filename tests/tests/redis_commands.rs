@@ -312,6 +312,35 @@ async fn what_another_has_made_since_the_look_is_made_to_last() {
     assert!(left >= 60_000, "{left}");
 }
 
+/// What is known to last is taken for granted, but only for as long as it does, and only that very stamp.
+#[tokio::test]
+async fn what_is_known_to_last_is_made_to_last_where_that_is_too_short() {
+    let fixture = fixture().await;
+    let begin = async |byte, life, known: &[Option<u64>]| {
+        let request = Begin::new(KEY, token(byte), &fixture.tags)
+            .life(life)
+            .known(known);
+        fixture.store.begin(request).await.unwrap();
+        fixture.store.release(KEY, token(byte)).await.unwrap();
+    };
+    begin(1, MINUTE, &[]).await;
+    begin(2, MINUTE, &[]).await;
+    let made = fixture.read().await.stamps;
+    begin(3, MINUTE, &made).await;
+    assert!(fixture.pttl(STAMP) <= 120_000, "it was left alone");
+    begin(4, 10 * MINUTE, &made).await;
+    let left = fixture.pttl(STAMP);
+    assert!(left > 600_000, "longer than it was known to last: {left}");
+
+    // Another stamp by now, as the caller has heard: of its end nobody knows.
+    fixture
+        .server
+        .command::<()>(&["SET", STAMP, "00000000000000ff", "EX", "5"]);
+    begin(5, MINUTE, &[Some(0xff), made[1]]).await;
+    let left = fixture.pttl(STAMP);
+    assert!(left > 60_000, "another one was known to last: {left}");
+}
+
 #[tokio::test]
 async fn every_key_carries_an_expiry() {
     let fixture = fixture().await;
