@@ -347,12 +347,18 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-/// The decimal digits, two at a time and without the formatting machinery: this is on the way of
-/// every hit.
 #[inline]
-fn put_u64(sink: &mut Args, mut v: u64) {
-    // 20 digits hold the largest.
-    let mut digits = [0; 20];
+fn put_u64(sink: &mut Args, v: u64) {
+    sink.put(decimal(v, &mut [0; DIGITS]));
+}
+
+/// How many digits the largest number has.
+pub(super) const DIGITS: usize = 20;
+
+/// The decimal digits, at the end of a place for them: two at a time and without the formatting machinery,
+/// since this is on the way of hits and misses.
+#[inline]
+pub(super) fn decimal(mut v: u64, digits: &mut [u8; DIGITS]) -> &[u8] {
     let mut at = digits.len();
     while v >= 10 {
         let pair = usize::from((v % 100).to_le_bytes()[0]);
@@ -365,7 +371,7 @@ fn put_u64(sink: &mut Args, mut v: u64) {
         at -= 1;
         digits[at] = b'0' + v.to_le_bytes()[0];
     }
-    sink.put(&digits[at..]);
+    &digits[at..]
 }
 
 fn put_fmt(sink: &mut Args, text: fmt::Arguments<'_>) -> Result<(), Refusal> {

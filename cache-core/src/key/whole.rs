@@ -2,6 +2,7 @@
 //! holds such a mark: control characters are escaped in it.
 
 use super::ArgsText;
+use super::text::{DIGITS, decimal};
 
 /// The types of whole numbers that are packed. Those of 128 bits are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,22 +162,7 @@ pub(super) fn unpack(packed: &[u8], text: &mut ArgsText) -> Option<usize> {
     } else {
         bits
     };
-    push_decimal(magnitude, text);
+    text.push(decimal(magnitude, &mut [0; DIGITS]));
     text.push(whole.suffix().as_bytes());
     Some(1 + len)
-}
-
-/// Adds a number's digits, without a text of its own: each miss does so.
-fn push_decimal(mut number: u64, text: &mut ArgsText) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    text.push(&digits[at..]);
 }

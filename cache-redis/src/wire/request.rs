@@ -55,8 +55,7 @@ impl Packed {
 
     /// A number as an argument.
     pub(crate) fn number(&mut self, number: usize) -> &mut Self {
-        let mut digits = [0; 20];
-        self.bytes_argument(decimal(number, &mut digits))
+        self.bytes_argument(itoa::Buffer::new().format(number).as_bytes())
     }
 
     fn head(&mut self, kind: u8, number: usize) {
@@ -72,9 +71,10 @@ impl Packed {
                 self.bytes.extend_from_slice(&head);
             }
             _ => {
-                let mut digits = [0; 20];
+                let mut digits = itoa::Buffer::new();
                 self.bytes.push(kind);
-                self.bytes.extend_from_slice(decimal(number, &mut digits));
+                self.bytes
+                    .extend_from_slice(digits.format(number).as_bytes());
                 self.bytes.extend_from_slice(b"\r\n");
             }
         }
@@ -101,19 +101,6 @@ impl From<&Pipeline> for Packed {
         Self {
             bytes: commands.get_packed_pipeline(),
             commands: commands.len(),
-        }
-    }
-}
-
-/// A number's digits, at the end of a place for them.
-fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &[u8] {
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-        if number == 0 {
-            return &digits[at..];
         }
     }
 }
