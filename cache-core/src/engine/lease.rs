@@ -98,33 +98,34 @@ impl Engine {
     /// out of reach no lease is asked for, so that there are no more than calls were under way.
     pub(crate) fn release_later(&self, key: impl Into<Arc<str>>, token: Token) {
         self.leases.forget(token);
-        self.release_until_gone(key.into(), token, Granted::Heard);
+        self.release_until_gone(key.into(), token, Answer::Heard);
     }
 
-    fn release_until_gone(&self, key: Arc<str>, token: Token, granted: Granted) {
+    fn release_until_gone(&self, key: Arc<str>, token: Token, answer: Answer) {
         if self.store.is_some() {
             let ends = self.env.now() + LONGEST;
-            let released = release(self.me.clone(), (key, token), granted, ends);
+            let released = release(self.me.clone(), (key, token), answer, ends);
             self.env.spawn(released);
         }
     }
 }
 
-/// Whether the answer to the request for a lease has been heard.
+/// The answer to the request for a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Granted {
+enum Answer {
+    /// Whatever it was.
     Heard,
-    /// It may be carried out yet: a request over a connection that was lost meanwhile may reach the server
-    /// after what was asked over the next one, the release among it. Everybody would wait for that
-    /// lease until it has run out.
-    Unheard,
+    /// The request may be carried out yet: over a connection that was lost meanwhile it may reach the server after
+    /// what was asked over the next one, the release among it. Everybody would wait for that lease until
+    /// it has run out.
+    Missing,
 }
 
 /// Asks for the release of a lease until that was done for good, or the lease has run out by itself.
 async fn release(
     engine: Weak<Engine>,
     (key, token): (Arc<str>, Token),
-    granted: Granted,
+    answer: Answer,
     ends: Duration,
 ) {
     let (mut pause, mut longest) = RELEASES;
@@ -138,7 +139,7 @@ async fn release(
             // Guard G14: the store tells nobody of its own node's release.
             engine.wake_waiter(&key);
             match released {
-                Ok(()) if granted == Granted::Heard => return,
+                Ok(()) if answer == Answer::Heard => return,
                 Err(error) if is_outage(&error) => engine.store_failed(&error),
                 // Released most likely for good, or refused: trying again seldom is enough.
                 answered => {
@@ -190,7 +191,7 @@ pub(super) struct LeaseGuard {
     engine: Arc<Engine>,
     key: Arc<str>,
     pub(super) token: Token,
-    granted: Granted,
+    answer: Answer,
     armed: bool,
 }
 
@@ -202,14 +203,14 @@ impl LeaseGuard {
             engine: Arc::clone(engine),
             key,
             token,
-            granted: Granted::Unheard,
+            answer: Answer::Missing,
             armed: true,
         }
     }
 
     /// The request for it was answered.
     pub(super) fn heard(&mut self) {
-        self.granted = Granted::Heard;
+        self.answer = Answer::Heard;
     }
 
     /// It was granted: it is renewed from here on.
@@ -228,8 +229,7 @@ impl Drop for LeaseGuard {
         self.engine.leases.forget(self.token);
         if self.armed {
             let key = Arc::clone(&self.key);
-            self.engine
-                .release_until_gone(key, self.token, self.granted);
+            self.engine.release_until_gone(key, self.token, self.answer);
         }
     }
 }
