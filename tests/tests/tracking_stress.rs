@@ -184,6 +184,10 @@ async fn stress(connections: usize, killing: bool) {
         tasks.push(tokio::spawn(writer(node.clone(), number, oracle, ends)));
     }
     while killing && Instant::now() < ends {
+        // All of them are well for as long as that each time, however slow the machine is to make them so.
+        for node in &nodes {
+            until("it is trusted again", async || node.health().trusted).await;
+        }
         tokio::time::sleep(Duration::from_millis(150)).await;
         server.command::<u64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     }
@@ -205,9 +209,8 @@ async fn stress(connections: usize, killing: bool) {
     println!(
         "  {calls} calls, {hits} of them local hits; {invalidations} invalidations, {queued} queued"
     );
-    // Else nothing was put to the test. A busy machine takes longer to connect again, and is asked meanwhile.
-    let least = if killing { calls / 10 } else { calls / 2 };
-    assert!(hits > least, "{hits} of {calls}");
+    // Else nothing was put to the test.
+    assert!(hits > calls / 2, "{hits} of {calls}");
     for node in &nodes {
         until("it is trusted at the end", async || {
             node.scope(versioned(&oracle, 0)).await;
