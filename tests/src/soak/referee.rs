@@ -162,15 +162,13 @@ impl Referee {
 
     /// What troubled the world at some point from one time to another; the last of it.
     fn label(&self, from: u64, to: u64) -> &'static str {
-        self.troubles_between(from, to)
-            .next()
+        self.trouble_between(from, to)
             .map_or(HEALTH, |trouble| trouble.label)
     }
 
-    /// Whatever troubled it then, the last first.
-    fn troubles_between(&self, from: u64, to: u64) -> impl Iterator<Item = &Trouble> {
-        let met = move |trouble: &&Trouble| trouble.began <= to && from <= trouble.ended;
-        self.troubles.iter().rev().filter(met)
+    fn trouble_between(&self, from: u64, to: u64) -> Option<&Trouble> {
+        let met = |trouble: &&Trouble| trouble.began <= to && from <= trouble.ended;
+        self.troubles.iter().rev().find(met)
     }
 
     /// Takes a report.
@@ -238,11 +236,9 @@ impl Referee {
         let during = side.stalls.iter().filter(|(at, _)| *at > longest.began);
         let stalled: u64 = during.map(|(_, stall)| stall).sum();
         let patience = self.patience;
-        // Whoever was hidden by one may be waited for during the next.
-        let (began, ended) = (longest.began, longest.began + longest.took);
-        let label = self.label(began, ended);
-        let allows = self.troubles_between(began, ended);
-        let allows = allows.map(|trouble| trouble.allows).max().unwrap_or(0);
+        let trouble = self.trouble_between(longest.began, longest.began + longest.took);
+        let (label, allows) =
+            trouble.map_or((HEALTH, 0), |trouble| (trouble.label, trouble.allows));
         // Its own load, and that of another call.
         let loads = self.load * 2;
         let may = nanos(patience.waits + patience.scheduling) + allows + loads + stalled;
