@@ -186,8 +186,8 @@ impl<T, const LOCAL: bool> Outline<T> for Plain<false, false, LOCAL> {
 }
 
 /// One combination of a shape with the options. `value`: what is cached of it. `split`: the value in
-/// what was returned, or that again; `lend`: the same by reference, `false` where it is made of parts; `join`: the way back. None of them is a closure: each would be compiled
-/// once more for each type that a function returns.
+/// what was returned, or that again; `lend`: the same by reference, `false` where it is made of parts; `join`: the way back. None of them is a closure, and in none is
+/// a combinator: each would be compiled once more for each type that a function returns.
 macro_rules! outline {
     (
         $shape:ident<$none:literal, $err:literal>, [$($generic:ident),*], $returned:ty => $value:ty,
@@ -237,7 +237,10 @@ outline!(Optional<false, false>, [T], Option<T> => T,
         Some(value) => Ok(value),
         None => Err(None),
     },
-    lend: |returned| returned.as_ref(),
+    lend: |returned| match returned {
+        Some(value) => Some(value),
+        None => None,
+    },
     join: |value| Some(value),
     error: |_returned| false, class: |_value| Class::Value);
 outline!(Optional<true, false>, [T], Option<T> => Option<T>,
@@ -249,13 +252,16 @@ outline!(Fallible<false, false>, [T, E], Result<T, E> => T,
         Ok(value) => Ok(value),
         Err(error) => Err(Err(error)),
     },
-    lend: |returned| returned.as_ref().ok(),
+    lend: |returned| match returned {
+        Ok(value) => Some(value),
+        Err(_) => None,
+    },
     join: |value| Ok(value),
-    error: |returned| returned.is_err(), class: |_value| Class::Value);
+    error: |returned| matches!(returned, Err(_)), class: |_value| Class::Value);
 outline!(Fallible<false, true>, [T, E], Result<T, E> => Result<T, E>,
     split: |returned| Ok(returned), lend: |returned| Some(returned),
     join: |value| value,
-    error: |returned| returned.is_err(), class: |value| err_if(value.is_err()));
+    error: |returned| matches!(returned, Err(_)), class: |value| err_if(value.is_err()));
 outline!(FallibleOptional<false, false>, [T, E], Result<Option<T>, E> => T,
     split: |returned| match returned {
         Ok(Some(value)) => Ok(value),
@@ -266,15 +272,18 @@ outline!(FallibleOptional<false, false>, [T, E], Result<Option<T>, E> => T,
         _ => None,
     },
     join: |value| Ok(Some(value)),
-    error: |returned| returned.is_err(), class: |_value| Class::Value);
+    error: |returned| matches!(returned, Err(_)), class: |_value| Class::Value);
 outline!(FallibleOptional<true, false>, [T, E], Result<Option<T>, E> => Option<T>,
     split: |returned| match returned {
         Ok(value) => Ok(value),
         Err(error) => Err(Err(error)),
     },
-    lend: |returned| returned.as_ref().ok(),
+    lend: |returned| match returned {
+        Ok(value) => Some(value),
+        Err(_) => None,
+    },
     join: |value| Ok(value),
-    error: |returned| returned.is_err(), class: |value| none_if(value.is_none()));
+    error: |returned| matches!(returned, Err(_)), class: |value| none_if(value.is_none()));
 outline!(FallibleOptional<false, true>, [T, E], Result<Option<T>, E> => Result<T, E>,
     split: |returned| match returned {
         Ok(Some(value)) => Ok(Ok(value)),
@@ -286,11 +295,11 @@ outline!(FallibleOptional<false, true>, [T, E], Result<Option<T>, E> => Result<T
         Ok(value) => Ok(Some(value)),
         Err(error) => Err(error),
     },
-    error: |returned| returned.is_err(), class: |value| err_if(value.is_err()));
+    error: |returned| matches!(returned, Err(_)), class: |value| err_if(value.is_err()));
 outline!(FallibleOptional<true, true>, [T, E], Result<Option<T>, E> => Result<Option<T>, E>,
 split: |returned| Ok(returned), lend: |returned| Some(returned),
     join: |value| value,
-error: |returned| returned.is_err(),
+error: |returned| matches!(returned, Err(_)),
 class: |value| match value {
     Ok(Some(_)) => Class::Value,
     Ok(None) => Class::None,

@@ -26,9 +26,11 @@ pub(super) trait Bytes<'de> {
 
 /// A codec's bytes under guard.
 pub(super) struct Guard<'f, B> {
-    pub(super) bytes: B,
+    bytes: B,
     fuel: &'f Fuel,
     variant: bool,
+    /// That a visitor has left parts where it may not.
+    left_over: Option<Refusal>,
 }
 
 impl<'f, B> Guard<'f, B> {
@@ -37,6 +39,16 @@ impl<'f, B> Guard<'f, B> {
             bytes,
             fuel,
             variant: false,
+            left_over: None,
+        }
+    }
+
+    /// What is left of the bytes, once they were read.
+    pub(super) fn end(self, read: Result<(), Refusal>) -> Result<B, Refusal> {
+        // Whatever was read after parts were left was read from the wrong place.
+        match self.left_over {
+            Some(left_over) => Err(left_over),
+            None => read.map(|()| self.bytes),
         }
     }
 }
@@ -64,11 +76,13 @@ impl<'de, B: Bytes<'de>> Source<'de> for Guard<'_, B> {
         Some(bits)
     }
 
-    fn leave(&mut self, left: usize, refusal: Option<&Refusal>) -> Result<(), Refusal> {
+    fn leave(&mut self, left: usize, refusal: Option<&Refusal>) {
         self.fuel.ascend();
-        match refusal {
-            None => self.bytes.leave(left),
-            Some(_) => Ok(()),
+        if refusal.is_none()
+            && self.left_over.is_none()
+            && let Err(left_over) = self.bytes.leave(left)
+        {
+            self.left_over = Some(left_over);
         }
     }
 

@@ -175,18 +175,21 @@ impl Codec {
         let left = match self {
             Self::Bincode => {
                 let mut source = Guard::new(bincode::Bincode(bytes), &fuel);
-                read(Reader(&mut source)).map(|()| source.bytes.0)
+                let read = read(Reader(&mut source));
+                source.end(read).map(|bytes| bytes.0)
             }
             Self::MessagePack => {
                 let mut source = Guard::new(messagepack::MessagePack::new(bytes), &fuel);
-                read(Reader(&mut source)).map(|()| source.bytes.bytes)
+                let read = read(Reader(&mut source));
+                source.end(read).map(|bytes| bytes.bytes)
             }
             #[cfg(not(any(test, feature = "postcard")))]
             Self::Postcard => return Err(failed(&postcard::ABSENT)),
             #[cfg(any(test, feature = "postcard"))]
             Self::Postcard => {
                 let mut source = Guard::new(postcard::Postcard(bytes), &fuel);
-                read(Reader(&mut source)).map(|()| source.bytes.0)
+                let read = read(Reader(&mut source));
+                source.end(read).map(|bytes| bytes.0)
             }
         };
         match (left, fuel.spent()) {

@@ -85,7 +85,15 @@ impl<'de> Reader<'_, 'de> {
     fn fields<V: Visitor<'de>>(self, ask: Ask, visitor: V) -> Result<V::Value> {
         match begun(self.0, ask, Who::is::<V>, true, &visitor) {
             Ok((len, false)) => self.elements(len, visitor),
-            Ok((len, true)) => self.entries(len, visitor),
+            Ok((len, true)) => {
+                let mut left = len;
+                let result = visitor.visit_map(Fields(Parts {
+                    source: &mut *self.0,
+                    left: &mut left,
+                }));
+                ended(self.0, left, &result);
+                result
+            }
             Err(refusal) => Err(refusal),
         }
     }
@@ -96,7 +104,8 @@ impl<'de> Reader<'_, 'de> {
             source: &mut *self.0,
             left: &mut left,
         });
-        left_with(self.0, left, result)
+        ended(self.0, left, &result);
+        result
     }
 
     fn entries<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
@@ -105,12 +114,14 @@ impl<'de> Reader<'_, 'de> {
             source: &mut *self.0,
             left: &mut left,
         });
-        left_with(self.0, left, result)
+        ended(self.0, left, &result);
+        result
     }
 
     fn inner<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let result = visitor.visit_newtype_struct(Reader(&mut *self.0));
-        left_with(self.0, 0, result)
+        ended(self.0, 0, &result);
+        result
     }
 }
 
@@ -149,53 +160,66 @@ fn picked<'de>(
     }
 }
 
-/// Tells the source that a visitor is through with the parts, and returns what came of it.
-fn left_with<'de, T>(
-    source: &mut (dyn Source<'de> + '_),
-    left: usize,
-    result: Result<T>,
-) -> Result<T> {
-    // As it stands: a combinator would be compiled for each type too.
-    #[allow(clippy::manual_ok_err)]
-    let refusal = match &result {
-        Ok(_) => None,
-        Err(refusal) => Some(refusal),
-    };
-    match source.leave(left, refusal) {
-        Ok(()) => result,
-        Err(other) => Err(other),
+/// Tells the source that a visitor is through with the parts.
+fn ended<'de, T>(source: &mut (dyn Source<'de> + '_), left: usize, result: &Result<T>) {
+    match result {
+        Ok(_) => source.leave(left, None),
+        Err(refusal) => source.leave(left, Some(refusal)),
     }
 }
 
 /// What stands for a field or a variant.
 enum Name<'de> {
     Text(&'de str),
-    Bytes(&'de [u8]),
     /// The number of a variant.
     Variant(u32),
     Number(u64),
-    // Keys of a map that is flattened into a struct.
+}
+
+/// What stands for a key that may become one of a map, which is flattened into a struct.
+enum Key<'de> {
+    Name(Name<'de>),
+    Bytes(&'de [u8]),
     Signed(i64),
     Bool(bool),
 }
 
-/// The name that comes next.
+/// The key that comes next.
+fn key<'de>(
+    source: &mut (dyn Source<'de> + '_),
+    who: fn() -> Who,
+    expected: &dyn Expected,
+) -> Result<Key<'de>> {
+    let found = source.ask(Ask::Name, who)?.widened();
+    Ok(match found {
+        Found::Str(name) => Key::Name(Name::Text(name)),
+        Found::U32(number) => Key::Name(Name::Variant(number)),
+        Found::U64(number) => Key::Name(Name::Number(number)),
+        Found::Bytes(name) => Key::Bytes(name),
+        Found::I64(number) => Key::Signed(number),
+        Found::Bool(key) => Key::Bool(key),
+        _ => {
+            let refusal = found.unexpected(expected);
+            source.refused(&refusal);
+            return Err(refusal);
+        }
+    })
+}
+
+/// The name that comes next, where it can be no other key.
 fn name<'de>(
     source: &mut (dyn Source<'de> + '_),
     who: fn() -> Who,
     expected: &dyn Expected,
 ) -> Result<Name<'de>> {
-    let found = source.ask(Ask::Name, who)?.widened();
-    match found {
-        Found::Str(name) => return Ok(Name::Text(name)),
-        Found::Bytes(name) => return Ok(Name::Bytes(name)),
-        Found::U32(number) => return Ok(Name::Variant(number)),
-        Found::U64(number) => return Ok(Name::Number(number)),
-        Found::I64(number) => return Ok(Name::Signed(number)),
-        Found::Bool(key) => return Ok(Name::Bool(key)),
-        _ => {}
-    }
-    let refusal = found.unexpected(expected);
+    let unexpected = match key(source, who, expected)? {
+        Key::Name(name) => return Ok(name),
+        // What is no text is no field's name: like any other that is not known.
+        Key::Bytes(name) => return Ok(Name::Text(str::from_utf8(name).unwrap_or("\u{fffd}"))),
+        Key::Signed(number) => Unexpected::Signed(number),
+        Key::Bool(key) => Unexpected::Bool(key),
+    };
+    let refusal = Refusal::invalid_type(unexpected, expected);
     source.refused(&refusal);
     Err(refusal)
 }
@@ -291,7 +315,8 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
             }
             Ok(Found::Some) => {
                 let result = visitor.visit_some(Reader(&mut *self.0));
-                left_with(self.0, 0, result)
+                ended(self.0, 0, &result);
+                result
             }
             Ok(found) => Err(found.unexpected(&visitor)),
             Err(refusal) => Err(refusal),
@@ -370,20 +395,21 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
                     source: &mut *self.0,
                     bare,
                 });
-                left_with(self.0, 0, result)
+                ended(self.0, 0, &result);
+                result
             }
             Err(refusal) => Err(refusal),
         }
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        let result = match name(self.0, Who::is::<V>, &visitor) {
-            Ok(Name::Text(name)) => visitor.visit_borrowed_str(name),
-            Ok(Name::Bytes(name)) => visitor.visit_borrowed_bytes(name),
-            Ok(Name::Variant(number)) => visitor.visit_u32(number),
-            Ok(Name::Number(number)) => visitor.visit_u64(number),
-            Ok(Name::Signed(number)) => visitor.visit_i64(number),
-            Ok(Name::Bool(key)) => visitor.visit_bool(key),
+        let result = match key(self.0, Who::is::<V>, &visitor) {
+            Ok(Key::Name(Name::Text(name))) => visitor.visit_borrowed_str(name),
+            Ok(Key::Name(Name::Variant(number))) => visitor.visit_u32(number),
+            Ok(Key::Name(Name::Number(number))) => visitor.visit_u64(number),
+            Ok(Key::Bytes(name)) => visitor.visit_borrowed_bytes(name),
+            Ok(Key::Signed(number)) => visitor.visit_i64(number),
+            Ok(Key::Bool(key)) => visitor.visit_bool(key),
             Err(refusal) => return Err(refusal),
         };
         told(self.0, &result);
@@ -456,6 +482,101 @@ impl<'de> MapAccess<'de> for Parts<'_, 'de> {
     }
 }
 
+/// The fields of a struct, which are named. Their names are read as nothing else: what reads them is compiled for
+/// each struct.
+struct Fields<'r, 'de>(Parts<'r, 'de>);
+
+impl<'de> MapAccess<'de> for Fields<'_, 'de> {
+    type Error = Refusal;
+
+    // As above.
+    #[inline(never)]
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
+        if self.0.take() {
+            match seed.deserialize(Label(Reader(&mut *self.0.source))) {
+                Ok(part) => Ok(Some(part)),
+                Err(refusal) => Err(refusal),
+            }
+        } else {
+            Ok(None)
+        }
+    }
+
+    #[inline(never)]
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
+        seed.deserialize(Reader(&mut *self.0.source))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.0.source.expect(*self.0.left, true)
+    }
+}
+
+/// The place of a name: of a field, or of a variant.
+struct Label<'r, 'de>(Reader<'r, 'de>);
+
+macro_rules! forward {
+    ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value> {
+            self.0.$method($($argument,)* visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Label<'_, 'de> {
+    type Error = Refusal;
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let source = self.0.0;
+        let result = match name(source, Who::is::<V>, &visitor) {
+            Ok(Name::Text(name)) => visitor.visit_borrowed_str(name),
+            Ok(Name::Variant(number)) => visitor.visit_u32(number),
+            Ok(Name::Number(number)) => visitor.visit_u64(number),
+            Err(refusal) => return Err(refusal),
+        };
+        told(source, &result);
+        result
+    }
+
+    // Who reads names in a way of his own.
+    forward! {
+        deserialize_any()
+        deserialize_bool()
+        deserialize_i8()
+        deserialize_i16()
+        deserialize_i32()
+        deserialize_i64()
+        deserialize_i128()
+        deserialize_u8()
+        deserialize_u16()
+        deserialize_u32()
+        deserialize_u64()
+        deserialize_u128()
+        deserialize_f32()
+        deserialize_f64()
+        deserialize_char()
+        deserialize_str()
+        deserialize_string()
+        deserialize_bytes()
+        deserialize_byte_buf()
+        deserialize_option()
+        deserialize_unit()
+        deserialize_unit_struct(name: &'static str)
+        deserialize_newtype_struct(name: &'static str)
+        deserialize_seq()
+        deserialize_tuple(len: usize)
+        deserialize_tuple_struct(name: &'static str, len: usize)
+        deserialize_map()
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: &'static [&'static str])
+        deserialize_ignored_any()
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.0.is_human_readable()
+    }
+}
+
 /// A variant of an enum.
 struct Picked<'r, 'de> {
     source: &'r mut (dyn Source<'de> + 'r),
@@ -478,8 +599,10 @@ impl<'de> EnumAccess<'de> for Picked<'_, 'de> {
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self)> {
         self.source.variant_follows();
-        let name = seed.deserialize(Reader(&mut *self.source))?;
-        Ok((name, self))
+        match seed.deserialize(Label(Reader(&mut *self.source))) {
+            Ok(name) => Ok((name, self)),
+            Err(refusal) => Err(refusal),
+        }
     }
 }
 

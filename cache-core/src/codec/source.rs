@@ -20,8 +20,9 @@ pub(crate) trait Source<'de> {
         None
     }
 
-    /// A visitor is through with the parts it was given, `left` of them excepted, well or with an error.
-    fn leave(&mut self, left: usize, refusal: Option<&Refusal>) -> Result<(), Refusal>;
+    /// A visitor is through with the parts it was given, `left` of them excepted, well or with an error. Where
+    /// none may be left, that is told at the end: each type would else be compiled with a second way out.
+    fn leave(&mut self, left: usize, refusal: Option<&Refusal>);
 
     /// What was found last, which has no parts, is refused by the visitor.
     fn refused(&mut self, _refusal: &Refusal) {}

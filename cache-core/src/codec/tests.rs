@@ -219,6 +219,63 @@ struct Flat {
     rest: HashMap<String, Value>,
 }
 
+/// Keys that are no names.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Counted<K: Ord> {
+    id: u64,
+    #[serde(flatten)]
+    rest: BTreeMap<K, u8>,
+}
+
+/// Takes the first of a list, and leaves the others.
+#[derive(Debug, PartialEq)]
+struct First(u8);
+
+impl<'de> Deserialize<'de> for First {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct One;
+        impl<'de> serde::de::Visitor<'de> for One {
+            type Value = First;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut list: A,
+            ) -> Result<First, A::Error> {
+                Ok(First(list.next_element()?.unwrap_or_default()))
+            }
+        }
+        from.deserialize_seq(One)
+    }
+}
+
+#[test]
+fn parts_that_a_type_leaves_are_an_error_whatever_is_read_after_them() {
+    let bytes = Codec::MessagePack.encode(&[1_u8], LIMIT).unwrap();
+    assert_eq!(
+        Codec::MessagePack.decode::<First>(&bytes, LIMIT).unwrap(),
+        First(1)
+    );
+    let bytes = Codec::MessagePack
+        .encode(&([1_u8, 2, 3], true), LIMIT)
+        .unwrap();
+    for error in [
+        Codec::MessagePack
+            .decode::<(First, bool)>(&bytes, LIMIT)
+            .unwrap_err(),
+        // As if it fitted: of what is left, one is taken for the next.
+        Codec::MessagePack
+            .decode::<(First, u8)>(&bytes, LIMIT)
+            .unwrap_err(),
+    ] {
+        assert!(
+            error.to_string().contains("2 parts are left over"),
+            "{error}"
+        );
+    }
+}
+
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Untagged {
@@ -244,6 +301,20 @@ fn messagepack_carries_what_the_others_cannot() {
         &Flat {
             id: 1,
             rest: HashMap::from([("k".into(), value)]),
+        },
+    );
+    round_trips(
+        &[Codec::MessagePack],
+        &Counted {
+            id: 1,
+            rest: BTreeMap::from([(-3_i64, 1), (0, 2), (1 << 40, 3)]),
+        },
+    );
+    round_trips(
+        &[Codec::MessagePack],
+        &Counted {
+            id: 1,
+            rest: BTreeMap::from([(true, 1)]),
         },
     );
     round_trips(

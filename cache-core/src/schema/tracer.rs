@@ -383,10 +383,9 @@ impl<'de> Source<'de> for Tracer<'_> {
         }
     }
 
-    fn leave(&mut self, _left: usize, refusal: Option<&Refusal>) -> Result<()> {
+    fn leave(&mut self, _left: usize, refusal: Option<&Refusal>) {
         self.taken();
         self.close(refusal);
-        Ok(())
     }
 
     fn refused(&mut self, refusal: &Refusal) {
