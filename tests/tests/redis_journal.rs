@@ -94,6 +94,11 @@ async fn crash(order: &str, journal: Option<&Path>) -> (String, String) {
             fs::read_to_string(journal).is_ok_and(|text| text == EMPTY)
         })
         .await;
+        // Redis has been told by then, and what it tells the other node may be on its way.
+        until("the other node is told", async || {
+            other.says("get 7") == "2"
+        })
+        .await;
     }
     (first, other.says("get 7"))
 }
