@@ -194,13 +194,9 @@ impl Call<'_> {
     fn refresh(&self, attributes: &Attributes) -> TokenStream {
         let mut sig = self.outer_signature();
         sig.ident = self.companion("refresh");
-        let (vis, ticket, scope) = (&self.function.vis, local("__ticket"), self.scope(CALL));
-        let (rt, place, returned) = (&self.runtime, self.place(), self.returned());
-        let refreshed = self.if_enabled(
-            self.refreshed(),
-            || quote!(#rt::bypass::<#returned, _>(#place)),
-        );
+        let (rt, vis, returned) = (&self.runtime, &self.function.vis, self.returned());
         let body = if let Some((param, batch)) = self.batch() {
+            let scope = self.scope(CALL);
             let batched = self.batched((param, &batch), true, &self.uncached_call());
             promised(self.function, quote!(#scope #batched))
         } else {
@@ -212,6 +208,11 @@ impl Call<'_> {
             if self.is_whole() {
                 self.reloaded()
             } else {
+                let (scope, ticket) = (self.scope(CALL), local("__ticket"));
+                let refreshed = self.if_enabled(self.refreshed(), || {
+                    let place = self.place();
+                    quote!(#rt::bypass::<#returned, _>(#place))
+                });
                 let load = self.loading(&self.uncached_call());
                 let body = quote! {
                     #scope
@@ -232,7 +233,6 @@ impl Call<'_> {
 
     fn key_companion(&self) -> Companion<'_> {
         let (root, rt) = (self.root, &self.runtime);
-        let (scope, identity, key) = (self.scope(&[Use::Key]), self.identity(), self.key());
         Companion {
             name: "key",
             doc: Some(" The key of a call."),
@@ -240,7 +240,11 @@ impl Call<'_> {
             params: self.taken(&[Use::Key]),
             output: quote!(::core::result::Result<#root::Key, #root::Error>),
             body: self.shared(FIND, "Name").map_or_else(
-                || quote!(#scope #rt::key(#identity, #key)),
+                || {
+                    let scope = self.scope(&[Use::Key]);
+                    let (identity, key) = (self.identity(), self.key());
+                    quote!(#scope #rt::key(#identity, #key))
+                },
                 |subject| quote!(#subject.key()),
             ),
             ..Companion::default()
@@ -248,16 +252,13 @@ impl Call<'_> {
     }
 
     fn peek(&self) -> Companion<'_> {
-        let rt = &self.runtime;
-        let (scope, place, key) = (self.scope(FIND), self.place(), self.key());
-        let returned = self.returned();
-        let peek = self.verb("peek");
-        let (waits, body) = match self.shared(FIND, "Name") {
-            Some(subject) => (Wait::Future, quote!(#subject.#peek())),
-            None => (
-                Wait::Later,
-                quote!(#scope #rt::#peek(#rt::seek::<#returned, _, _>(#place, #key))),
-            ),
+        let (rt, returned, peek) = (&self.runtime, self.returned(), self.verb("peek"));
+        let (waits, body) = if let Some(subject) = self.shared(FIND, "Name") {
+            (Wait::Future, quote!(#subject.#peek()))
+        } else {
+            let (scope, place, key) = (self.scope(FIND), self.place(), self.key());
+            let sought = quote!(#rt::seek::<#returned, _, _>(#place, #key));
+            (Wait::Later, quote!(#scope #rt::#peek(#sought)))
         };
         Companion {
             name: "peek",
@@ -272,20 +273,19 @@ impl Call<'_> {
     }
 
     fn put(&self) -> Companion<'_> {
-        let (rt, scope, ticket) = (&self.runtime, self.scope(STORE), local("__ticket"));
-        let (returned, refreshed, terms) = (self.returned(), self.refreshed(), self.terms());
-        let put = self.verb("put");
-        let value = local("value");
-        let (waits, body) = match self.shared(STORE, "Store") {
-            Some(subject) => (Wait::Future, quote!(#subject.#put(#value))),
-            None => (
-                Wait::Later,
-                quote! {
-                    #scope
-                    let #ticket = #refreshed;
-                    #rt::#put(#ticket #terms, #value)
-                },
-            ),
+        let (rt, returned) = (&self.runtime, self.returned());
+        let (put, value) = (self.verb("put"), local("value"));
+        let (waits, body) = if let Some(subject) = self.shared(STORE, "Store") {
+            (Wait::Future, quote!(#subject.#put(#value)))
+        } else {
+            let (scope, ticket) = (self.scope(STORE), local("__ticket"));
+            let (refreshed, terms) = (self.refreshed(), self.terms());
+            let body = quote! {
+                #scope
+                let #ticket = #refreshed;
+                #rt::#put(#ticket #terms, #value)
+            };
+            (Wait::Later, body)
         };
         Companion {
             name: "put",
@@ -303,15 +303,16 @@ impl Call<'_> {
 
     fn invalidate(&self) -> Companion<'_> {
         let (root, rt) = (self.root, &self.runtime);
-        let (scope, identity, key) = (self.scope(FIND), self.identity(), self.key());
-        let (cache, at) = (self.cache(), local("__key"));
-        let invalidate = self.verb("invalidate");
+        let (cache, invalidate) = (self.cache(), self.verb("invalidate"));
         let body = if let Some((param, batch)) = self.batch() {
             let (invalidate, keys) = (self.verb("invalidate_all"), self.keys(param, &batch));
+            let scope = self.scope(FIND);
             quote!(#scope #rt::#invalidate(#cache, #keys))
         } else if let Some(subject) = self.shared(FIND, "Name") {
             quote!(#rt::#invalidate(#cache, #subject.key()))
         } else {
+            let (scope, at) = (self.scope(FIND), local("__key"));
+            let (identity, key) = (self.identity(), self.key());
             quote! {
                 #scope
                 let #at = #rt::key(#identity, #key);
@@ -333,9 +334,7 @@ impl Call<'_> {
 
     /// What an `#[updates]` function notes before it writes.
     fn updating(&self) -> Companion<'_> {
-        let (rt, scope, returned) = (&self.runtime, self.scope(STORE), self.returned());
-        let (place, key, tags) = (self.place(), self.key(), self.tags());
-        let (ticket, terms) = (local("__ticket"), self.terms());
+        let (rt, returned) = (&self.runtime, self.returned());
         Companion {
             name: "__updating",
             method: true,
@@ -343,6 +342,9 @@ impl Call<'_> {
             output: quote!(#rt::Updating<#returned>),
             body: self.shared(STORE, "Store").map_or_else(
                 || {
+                    let (scope, place) = (self.scope(STORE), self.place());
+                    let (key, tags) = (self.key(), self.tags());
+                    let (ticket, terms) = (local("__ticket"), self.terms());
                     quote! {
                         #scope
                         #rt::updating::<#returned, _, _>(#place, #key, #tags, |#ticket| #ticket #terms)
