@@ -8,7 +8,7 @@ use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::value::{CacheValue, Carries, Carry, Value, Values};
+use crate::value::{CacheValue, Carries, Carry, Described};
 
 /// How a return type `R` carries the value that is cached.
 #[diagnostic::on_unimplemented(
@@ -20,7 +20,7 @@ pub trait Outline<R>: Copy + Send + Sync + fmt::Debug + 'static {
     /// What is cached.
     type Value;
     /// Whether it travels: a `Carry`.
-    type Carry;
+    type Carry: 'static;
     /// The shape.
     const SHAPE: Self;
     /// Whether this shape takes everything for a value, because nothing else was seen in the type.
@@ -61,13 +61,10 @@ pub enum Class {
 }
 
 /// An [`Outline`] whose value can be cached.
-pub trait Shape<R>: Outline<R, Value: CacheValue> {
-    /// What the engine does with such values, and the name of the type that is returned, where nothing but a
-    /// value was seen in it.
-    fn values() -> (&'static dyn Values, Option<&'static str>);
-
-    /// One of them, for the engine.
-    fn wrap(self, value: Self::Value) -> Box<dyn Value>;
+pub trait Shape<R>: Outline<R, Value: CacheValue, Carry: Carries<Self::Value>> {
+    /// What the engine knows of such values, and the name of the type that is returned, where nothing but a value was
+    /// seen in it.
+    const DESCRIBED: &'static Described;
 }
 
 impl<R, S> Shape<R> for S
@@ -76,18 +73,10 @@ where
     S::Value: CacheValue,
     S::Carry: Carries<S::Value>,
 {
-    fn values() -> (&'static dyn Values, Option<&'static str>) {
-        let returned = if S::PLAIN {
-            Some(type_name::<R>())
-        } else {
-            None
-        };
-        (S::Carry::values(), returned)
-    }
-
-    fn wrap(self, value: S::Value) -> Box<dyn Value> {
-        S::Carry::wrap(value)
-    }
+    const DESCRIBED: &'static Described = &Described {
+        values: S::Carry::VALUES,
+        plain: if S::PLAIN { Some(type_name::<R>) } else { None },
+    };
 }
 
 /// Asks whether a return value stands for success: `Ok`, or anything that is no `Result`.
@@ -194,6 +183,7 @@ macro_rules! outline {
         split: |$split:ident| $splits:expr, lend: |$lend:ident| $lends:expr $(, $whether:literal)?, join: |$join:ident| $joins:expr,
         error: |$error:ident| $is_error:expr, class: |$class:ident| $classes:expr
     ) => {
+        #[allow(clippy::manual_map, clippy::manual_ok_err, clippy::redundant_pattern_matching)]
         impl<$($generic,)* const LOCAL: bool> Outline<$returned> for $shape<$none, $err, LOCAL> {
             type Value = $value;
             type Carry = Carry<LOCAL>;

@@ -1,14 +1,17 @@
 //! A call as it begins: which function, which key, what the local tier has. Compiled once: of a call's
 //! types it knows what a [`Described`] tells.
 
+use std::mem;
 use std::sync::Arc;
 
 use super::Tags;
+use super::course::Missed;
+use super::subject::Packs;
 use super::ticket::Way;
 use crate::cache::{Transaction, scope, with_current};
 use crate::engine::{Call, Engine, Function, Solo, Targets};
 use crate::key::Args;
-use crate::local::{Held, Lent};
+use crate::local::{Held, Lent, View};
 use crate::metrics::Count;
 use crate::registry::{Instance, Site};
 use crate::shape::Shape;
@@ -20,7 +23,7 @@ use crate::{Cache, Key};
 pub(super) struct Asked<'t> {
     /// What the engine does with the function's values, and the name of the type it returns, where
     /// nothing but a value was seen in it.
-    values: Described,
+    values: &'static Described,
     tags: &'t mut dyn Tagging,
 }
 
@@ -47,38 +50,75 @@ impl Tagging for Untold {
 }
 
 impl<'t> Asked<'t> {
-    pub(super) fn new<R, S: Shape<R>>(_: S, tags: &'t mut dyn Tagging) -> Self {
-        Self::of(S::values, tags)
-    }
-
-    pub(super) fn of(values: Described, tags: &'t mut dyn Tagging) -> Self {
+    pub(super) fn new(values: &'static Described, tags: &'t mut dyn Tagging) -> Self {
         Self { values, tags }
     }
 }
 
-/// What a call would have returned with an entry's value; nothing, if it is of another type.
-pub(super) fn joined<R, S: Shape<R>>(held: &dyn Held) -> Option<R> {
-    // As it stands: `map` would be compiled for each type too.
+/// What a call would have returned with an entry's value; nothing, if there is none or it is of another type.
+#[cfg_attr(not(debug_assertions), inline(always))]
+#[allow(clippy::inline_always)]
+pub(super) fn joined<R, S: Shape<R>>(view: Option<View<'_>>) -> Option<R> {
+    // As it stands: combinators would be compiled for each type too.
     #[allow(clippy::manual_map)]
-    match held.typed::<S::Value>() {
-        Some(stored) => Some(S::SHAPE.join(stored.value.clone())),
+    match view {
+        Some(view) => match view.value::<S::Value>() {
+            Some(value) => Some(S::SHAPE.join(value.clone())),
+            None => None,
+        },
         None => None,
     }
 }
 
-/// [`look`], without what it takes made for each type.
-#[cold]
+/// What came of looking for a value in the local tier.
+pub(super) enum Looked<'c> {
+    /// It is in the table.
+    Lent(Lent<'c>),
+    /// It was found where calls look that are not usual.
+    Held(Arc<dyn Held>),
+    /// How the call goes on.
+    Missed(Way),
+}
+
+impl Looked<'_> {
+    /// The entry.
+    #[inline]
+    pub(super) fn view(&self) -> Option<View<'_>> {
+        match self {
+            Self::Lent(lent) => Some(lent.view()),
+            Self::Held(held) => Some(held.view()),
+            Self::Missed(_) => None,
+        }
+    }
+
+    /// The call, which found nothing it can use. By reference: what is moved is dropped where it may not have been,
+    /// and that is compiled for each type.
+    pub(super) fn missed(&mut self) -> Missed {
+        let past = Self::Missed(Way::Past);
+        Missed::new(match mem::replace(self, past) {
+            Self::Missed(way) => way,
+            // Another type's.
+            Self::Lent(_) | Self::Held(_) => Way::Past,
+        })
+    }
+}
+
+/// Looks for a value in the local tier, for a function that has no cache of its own: in the way that most calls take,
+/// and then in the others.
 pub(super) fn find(
     site: &'static Site,
     instance: &Instance,
-    cache: Option<&Cache>,
-    args: Option<&Args>,
-    early: Option<bool>,
-    values: Described,
+    args: &dyn Packs,
+    values: &'static Described,
     tags: &mut dyn Tagging,
-) -> Result<Arc<dyn Held>, Way> {
-    let asked = &mut Asked::of(values, tags);
-    look(site, instance, cache, args, early, asked)
+) -> Looked<'static> {
+    let (args, mut early) = (args.pack().ok(), None);
+    if let Some(args) = &args
+        && let Some(lent) = hit(site, instance, None, args, &mut early)
+    {
+        return Looked::Lent(lent);
+    }
+    look(site, instance, None, args.as_ref(), early, values, tags)
 }
 
 /// The value in the local tier: what most calls come to, and nothing else. Whatever is unusual is left to
@@ -97,9 +137,27 @@ pub(super) fn hit<'c>(
     engine.hit(site.first(instance)?, args, early)
 }
 
-/// How a call goes on that has not found its value so. `Ok`: it has found it now.
+/// How a call goes on that has not found its value so.
 #[cold]
-pub(super) fn look(
+#[inline(never)]
+pub(super) fn look<'c>(
+    site: &'static Site,
+    instance: &Instance,
+    cache: Option<&'c Cache>,
+    args: Option<&Args>,
+    early: Option<bool>,
+    values: &'static Described,
+    tags: &mut dyn Tagging,
+) -> Looked<'c> {
+    let asked = &mut Asked::new(values, tags);
+    match unusual(site, instance, cache, args, early, asked) {
+        Ok(held) => Looked::Held(held),
+        Err(way) => Looked::Missed(way),
+    }
+}
+
+/// The same. `Ok`: it has found it now.
+fn unusual(
     site: &'static Site,
     instance: &Instance,
     cache: Option<&Cache>,

@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use self::board::{Board, Part, Slot};
 use self::storing::Storing;
-use super::{Load, Ticket};
+use super::{Load, Ticket, load};
 use crate::driver::{self, block_on};
 use crate::engine::Within;
 use crate::key::Args;
@@ -125,15 +125,22 @@ where
     let mut beside = Vec::new();
     if !missing.is_empty() {
         let board = Board::new(missing.len());
-        let engine = missing.iter().find_map(|(_, ticket)| ticket.engine());
         let places: Vec<usize> = missing.iter().map(|(place, _)| *place).collect();
-        let keys: Vec<_> = missing.iter().map(|(_, ticket)| ticket.within()).collect();
+        let keys: Vec<_> = missing
+            .iter_mut()
+            .map(|(_, ticket)| ticket.within())
+            .collect();
+        let engine = keys
+            .iter()
+            .flatten()
+            .next()
+            .map(|(engine, _)| Arc::clone(engine));
         let calls = missing.into_iter().enumerate().map(|(index, (_, ticket))| {
             let part = Part {
                 board: Arc::clone(&board),
                 index,
             };
-            ticket.watched(&board.waiting[index]).run(part)
+            load(ticket.watched(&board.waiting[index]), part)
         });
         let mut calls = Calls::new(calls, &board);
         let mut failure = None;

@@ -10,13 +10,16 @@ use std::time::Duration;
 use tracing::Span;
 
 use super::subject::Named;
+use super::terms::Terms;
 use super::ticket::Way;
+use crate::codec::Reader;
 use crate::driver::{BoxFuture, block_on};
-use crate::engine::{Begun, Call, Fate, Lead, Prepared, Running, Solo, Within, spans};
+use crate::engine::{Begun, Call, Fate, Lead, Payload, Prepared, Running, Solo, Within, spans};
 use crate::local::Held;
 use crate::metrics::Count;
-use crate::policy::Settings;
-use crate::value::Value;
+use crate::refusal::Refusal;
+use crate::shape::Class;
+use crate::value::Erased;
 
 /// What a call's types are needed for.
 pub(super) trait Side {
@@ -26,12 +29,45 @@ pub(super) trait Side {
     /// Has the call return this entry's value, unless it is of another type.
     fn serve(&mut self, held: &dyn Held) -> bool;
 
-    /// Has the call return this value, unless it is of another type.
-    fn give(&mut self, value: Box<dyn Value>) -> bool;
+    /// Has the call return the value that is read here.
+    fn read(&mut self, reader: Reader<'_, '_>) -> Result<(), Refusal>;
 
-    /// The value in what the function returned, how long it is fresh, and its own tags; if it is cached
-    /// at all.
-    fn value(&mut self, settings: &Settings) -> Option<(Box<dyn Value>, Duration, Vec<String>)>;
+    /// Shows the value in what the function returned, if there is one, and what it stands for.
+    fn show(&mut self, to: &mut dyn FnMut(Erased<'_>, Class));
+}
+
+/// A call that is still to begin, and what is said of its value.
+pub(super) struct Missed {
+    pub(super) way: Way,
+    pub(super) terms: Terms,
+}
+
+impl Missed {
+    pub(super) fn new(way: Way) -> Self {
+        Self {
+            way,
+            terms: Terms::default(),
+        }
+    }
+
+    /// The call it will make, if it is to make one.
+    pub(super) fn call(&mut self) -> Option<&mut Call> {
+        match &mut self.way {
+            Way::Call(call) => Some(call),
+            Way::Past | Way::Solo(_) | Way::Look(_) => None,
+        }
+    }
+
+    /// Those of a plain function wait for nobody where nobody may wait: whether this goes past the cache.
+    pub(super) fn begins_blocking(&mut self) -> bool {
+        let is_past = self.way.waits_for_nothing();
+        if is_past {
+            self.way = Way::Past;
+        } else if let Some(call) = self.call() {
+            call.blocking = true;
+        }
+        is_past
+    }
 }
 
 /// How far a call has come.
@@ -40,6 +76,8 @@ pub(super) struct Course {
     stored: bool,
     /// Entered whenever it goes on, so that whatever it does belongs to it.
     span: Span,
+    /// What is said of the value.
+    terms: Terms,
 }
 
 enum Step {
@@ -52,7 +90,7 @@ enum Step {
     /// In a transaction.
     Looking(With<Option<Arc<dyn Held>>>),
     /// It reads for itself.
-    Reading(With<Option<Box<dyn Value>>>),
+    Reading(With<Option<Payload>>),
     /// It waits for another call that loads the value, if there is one. There always is a call.
     Following(Option<Box<Call>>),
     Searching(With<Prepared>),
@@ -77,39 +115,48 @@ struct Leading {
     within: Within,
 }
 
-impl Course {
-    pub(super) fn new(way: Way) -> Self {
-        let mut span = Span::none();
-        let step = match way {
-            Way::Past => Step::Past,
+impl Step {
+    /// The first one of a call, and the call's span.
+    fn first(way: Way) -> (Self, Span) {
+        match way {
+            Way::Past => (Self::Past, Span::none()),
             Way::Solo(solo) => {
-                span = spans::call(solo.function());
+                let span = spans::call(solo.function());
                 spans::record(&span, Count::Miss);
-                Step::Solo(solo, None)
+                (Self::Solo(solo, None), span)
             }
             Way::Look(mut call) => {
-                span = call.show();
-                Step::Looking(Box::pin(async move {
+                let span = call.show();
+                let looking = Self::Looking(Box::pin(async move {
                     let found = call.find_in_transaction().await;
                     (call, found)
-                }))
+                }));
+                (looking, span)
             }
             Way::Call(mut call) => {
-                span = call.show();
-                if call.looks_first() {
-                    Step::Reading(Box::pin(async move {
-                        let found = call.look_first().await;
-                        (call, found)
-                    }))
-                } else {
-                    Step::Following(Some(call))
+                let span = call.show();
+                if !call.looks_first() {
+                    return (Self::Following(Some(call)), span);
                 }
+                let reading = Self::Reading(Box::pin(async move {
+                    let found = call.look_first().await;
+                    (call, found)
+                }));
+                (reading, span)
             }
-        };
+        }
+    }
+}
+
+impl Course {
+    pub(super) fn new(missed: Missed) -> Self {
+        let Missed { way, terms } = missed;
+        let (step, span) = Step::first(way);
         Self {
             step,
             stored: false,
             span,
+            terms,
         }
     }
 
@@ -119,6 +166,7 @@ impl Course {
             step: Step::PutOff(Some(call)),
             stored: false,
             span: Span::none(),
+            terms: Terms::default(),
         }
     }
 
@@ -162,9 +210,14 @@ impl Course {
         if let Step::PutOff(call) = &mut self.step
             && let Some(call) = call.take()
         {
-            *self = Self::new(call.refreshed());
+            *self = Self::new(Missed::new(call.refreshed()));
         }
-        let Self { step, stored, span } = self;
+        let Self {
+            step,
+            stored,
+            span,
+            terms,
+        } = self;
         let _shown = span.enter();
         loop {
             *step = match step {
@@ -190,8 +243,9 @@ impl Course {
                     }
                 }
                 Step::Reading(reading) => {
-                    let (call, found) = ready!(reading.as_mut().poll(context));
-                    if found.is_some_and(|value| side.give(value)) {
+                    let (mut call, found) = ready!(reading.as_mut().poll(context));
+                    let read = &mut |reader: Reader<'_, '_>| side.read(reader);
+                    if found.is_some_and(|payload| call.take(&payload, read)) {
                         *stored = true;
                         Step::Ended
                     } else {
@@ -239,7 +293,7 @@ impl Course {
                 Step::Leading(leading) => {
                     let is_error = ready!(leading.poll(side, context));
                     match mem::replace(step, Step::Past) {
-                        Step::Leading(leading) => (*leading).end(is_error, side),
+                        Step::Leading(leading) => (*leading).end(is_error, side, terms),
                         other => other,
                     }
                 }
@@ -287,7 +341,7 @@ impl Leading {
     }
 
     /// What becomes of what the function returned.
-    fn end(self, ended: Option<bool>, side: &mut dyn Side) -> Step {
+    fn end(self, ended: Option<bool>, side: &mut dyn Side, terms: &Terms) -> Step {
         let Self {
             running,
             lead,
@@ -317,14 +371,23 @@ impl Leading {
         } else {
             lead
         };
-        match side.value(&call.function.settings) {
-            Some((value, ttl, tags)) => Step::Storing(Box::pin(async move {
-                let fate = Fate { ttl, cost, tags };
-                call.finish(lead, value, fate).await
-            })),
-            None => Step::Leaving(Box::pin(async move {
+        let (mut lead, mut filling) = (Some(lead), None);
+        side.show(&mut |value, class| {
+            let said = terms.of_class(value.any(), &call.function.settings, class);
+            if let Some((ttl, tags)) = said
+                && let Some(lead) = lead.take()
+            {
+                filling = Some(call.pack(lead, value, Fate { ttl, cost, tags }));
+            }
+        });
+        match (filling, lead) {
+            (Some(filling), _) => {
+                Step::Storing(Box::pin(async move { call.finish(filling).await }))
+            }
+            (None, Some(lead)) => Step::Leaving(Box::pin(async move {
                 call.leave_out(lead, is_error).await;
             })),
+            (None, None) => Step::Ended,
         }
     }
 }

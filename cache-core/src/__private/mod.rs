@@ -33,11 +33,12 @@ pub mod shape {
 
 pub use self::batch::{Each, Elements, Failed, batch, batch_blocking, elements, told};
 pub use self::bounds::{argument, cache, checked, element};
+use self::course::Missed;
 pub use self::invalidates::{Armed, Plan};
 pub use self::subject::{Aim, Look, Name, Offered, Store, Subject, reload, reload_blocking};
 pub use self::terms::{IntoTag, IntoTtl};
-pub use self::ticket::{Load, Ticket};
-use self::ticket::{Way, copy};
+pub use self::ticket::{Load, Ticket, load, load_blocking};
+use self::ticket::{Way, block};
 pub use self::updates::{Joins, Outcome, Updating, block_on, outcome, updating};
 pub use crate::key::Argument;
 pub use crate::registry::{Given, Instance, Site, Spec};
@@ -86,14 +87,14 @@ pub fn tag(parts: &[Part<'_>]) -> Result<Tag> {
 pub fn lookup<R, S: Shape<R>, A: Serialize>(
     site: &'static Site,
     instance: &Instance,
-    shape: S,
+    _shape: S,
     cache: Option<&Cache>,
     args: &A,
     tags: impl FnMut(&mut Tags),
 ) -> std::result::Result<R, Ticket<R, S>> {
     let mut packed = Args::new();
     let args = packed.write(args).is_ok().then_some(&packed);
-    looked(site, instance, shape, cache, args, &mut Said(tags))
+    looked::<R, S, S>(site, instance, cache, args, &mut Said(tags))
 }
 
 /// The rest of [`lookup`], compiled for each type that is returned and not for each function; where hits are to be
@@ -103,7 +104,6 @@ pub fn lookup<R, S: Shape<R>, A: Serialize>(
 fn looked<R, S: Shape<R>, T>(
     site: &'static Site,
     instance: &Instance,
-    shape: S,
     cache: Option<&Cache>,
     args: Option<&Args>,
     tags: &mut dyn Tagging,
@@ -111,9 +111,9 @@ fn looked<R, S: Shape<R>, T>(
     let mut early = None;
     if let Some(args) = args
         && let Some(lent) = asked::hit(site, instance, cache, args, &mut early)
-        && let Some(value) = lent.value::<S::Value>()
+        && let Some(value) = lent.view().value::<S::Value>()
     {
-        return Ok(shape.join(value.clone()));
+        return Ok(S::SHAPE.join(value.clone()));
     }
     missed::<R, S, T>(site, instance, cache, args, early, tags)
 }
@@ -129,12 +129,10 @@ fn missed<R, S: Shape<R>, T>(
     early: Option<bool>,
     tags: &mut dyn Tagging,
 ) -> std::result::Result<R, Ticket<R, T>> {
-    match asked::find(site, instance, cache, args, early, S::values, tags) {
-        Ok(held) => match joined::<R, S>(&*held) {
-            Some(returned) => Ok(returned),
-            None => Err(Ticket::new(S::SHAPE, Way::Past)),
-        },
-        Err(way) => Err(Ticket::new(S::SHAPE, way)),
+    let mut looked = asked::look(site, instance, cache, args, early, S::DESCRIBED, tags);
+    match joined::<R, S>(looked.view()) {
+        Some(returned) => Ok(returned),
+        None => Err(Ticket::new::<S>(looked.missed())),
     }
 }
 
@@ -142,7 +140,7 @@ fn missed<R, S: Shape<R>, T>(
 pub fn refresh<R, S: Shape<R>, A: Serialize>(
     site: &'static Site,
     instance: &Instance,
-    shape: S,
+    _shape: S,
     cache: Option<&Cache>,
     args: &A,
     tags: impl FnMut(&mut Tags),
@@ -150,50 +148,35 @@ pub fn refresh<R, S: Shape<R>, A: Serialize>(
     let mut packed = Args::new();
     let args = packed.write(args).is_ok().then_some(&packed);
     let tags = &mut Said(tags);
-    let asked = &mut Asked::new(shape, tags);
+    let asked = &mut Asked::new(S::DESCRIBED, tags);
     let way = asked::refresh(site, instance, cache, args, asked);
-    Ticket::new(shape, way)
+    Ticket::new::<S>(Missed::new(way))
 }
 
 /// A call that goes past the cache, because its `enabled` says so.
 pub fn bypass<R, S: Shape<R>>(
     site: &'static Site,
     instance: &Instance,
-    shape: S,
+    _shape: S,
     cache: Option<&Cache>,
 ) -> Ticket<R, S> {
-    asked::bypass(site, instance, cache, &Asked::new(shape, &mut Untold));
-    Ticket::new(shape, Way::Past)
-}
-
-/// Loads what was missed, or waits for who is loading it.
-///
-/// A plain function that returns a future with the body's on the heap, so that a hit never pays for
-/// that, and recursive functions have a size.
-#[cold]
-#[inline(never)]
-pub fn load<R, S, F: Future<Output = R>>(ticket: Ticket<R, S>, body: F) -> Load<R, F> {
-    ticket.run(body)
-}
-
-/// [`load`] for a plain function.
-#[cold]
-#[inline(never)]
-pub fn load_blocking<R, S>(ticket: Ticket<R, S>, body: impl FnOnce() -> R) -> R {
-    ticket.run_blocking(body).0
+    let untold = &mut Untold;
+    asked::bypass(site, instance, cache, &Asked::new(S::DESCRIBED, untold));
+    Ticket::new::<S>(Missed::new(Way::Past))
 }
 
 /// Stores what the function would have returned, as a load that began at this call; `false` where it
 /// is not stored.
 pub async fn put<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
-    let mut load = ticket.given().run(ready(value));
+    let mut load = load(ticket.given(), ready(value));
     (&mut load).await;
     load.is_stored()
 }
 
 /// [`put`] for a plain function.
 pub fn put_blocking<R, S: Shape<R>>(ticket: Ticket<R, S>, value: R) -> bool {
-    ticket.given().run_blocking(|| value).1
+    let Ticket { missed, drive, .. } = ticket.given();
+    block(missed, drive, &mut ready(value)).1
 }
 
 /// What `make` gives, made when it is awaited: only then is it known in whose scope.
@@ -242,9 +225,8 @@ pub fn key<A: Serialize>(site: &'static Site, instance: &Instance, args: &A) -> 
 
 /// A call that is looked for and not made. It owns all it needs, so that what looks borrows nothing.
 pub struct Sought<R, S> {
-    shape: S,
     call: Option<Box<Call>>,
-    returned: PhantomData<fn() -> R>,
+    shape: PhantomData<fn(S) -> R>,
 }
 
 impl<R, S> std::fmt::Debug for Sought<R, S> {
@@ -257,23 +239,29 @@ impl<R, S> std::fmt::Debug for Sought<R, S> {
 pub fn seek<R, S: Shape<R>, A: Serialize>(
     site: &'static Site,
     instance: &Instance,
-    shape: S,
+    _shape: S,
     cache: Option<&Cache>,
     args: &A,
 ) -> Sought<R, S> {
     let mut packed = Args::new();
     let args = packed.write(args).is_ok().then_some(&packed);
+    let untold = &mut Untold;
     Sought {
-        shape,
-        call: asked::peek(site, instance, cache, args, &Asked::new(shape, &mut Untold)),
-        returned: PhantomData,
+        call: asked::peek(
+            site,
+            instance,
+            cache,
+            args,
+            &Asked::new(S::DESCRIBED, untold),
+        ),
+        shape: PhantomData,
     }
 }
 
 /// What is cached for a call, without loading it.
 pub async fn peek<R, S: Shape<R>>(sought: Sought<R, S>) -> Option<R> {
     let held = sought.call?.peek().await?;
-    copy(&*held).map(|value| sought.shape.join(value))
+    joined::<R, S>(Some(held.view()))
 }
 
 /// [`peek`] for a plain function.

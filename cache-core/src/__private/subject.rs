@@ -10,82 +10,67 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Tags;
 use super::asked::{self, Asked, Said, Tagging, Untold, joined, registered_key};
-use super::course::{Course, Side};
+use super::course::{Course, Missed, Side};
 use super::terms::Terms;
-use super::ticket::{Drive, Load, Ticket, Way, drive, run_later};
+use super::ticket::{Drive, Load, Plain, Ticket, Way, block, drive, run_later};
 use super::updates::{Updating, note};
-use super::{Tags, looked};
+use crate::codec::Reader;
 use crate::driver;
 use crate::engine;
 use crate::key::Args;
-use crate::local::Held;
+use crate::local::{Held, View};
 use crate::policy::Settings;
+use crate::refusal::Refusal;
 use crate::registry::{Instance, Site};
 use crate::shape::{Class, Shape};
-use crate::value::{Described, Value};
-use crate::{Error, Key, Result};
+use crate::value::{Described, Erased, Waiting, Wrapped};
+use crate::{Key, Result};
 
 /// What a call is asked for. A type and no flag, so that what is never asked for is never compiled.
 pub trait Aim: Sized {
     /// What there is to give.
     type Outcome<R>;
 
-    /// Gives it, of the call with these arguments: all that is compiled for each function.
+    /// Gives it, of the call with these arguments: all that is compiled for each function. What gives the shape is
+    /// never called, and so not compiled either.
     #[inline]
     fn of<R, S: Shape<R>, A: Serialize>(
         self,
         site: &'static Site,
         instance: &Instance,
-        shape: S,
+        _shape: impl FnOnce() -> S,
         args: &A,
         tags: impl FnMut(&mut Tags),
     ) -> Self::Outcome<R> {
-        let mut written = Written::of(args);
-        self.give(site, instance, shape, &mut written, &mut Said(tags))
+        self.give::<R, S>(site, instance, args, &mut Said(tags))
     }
 
-    /// The same, with the arguments as they were written.
+    /// The same, whatever the types of the arguments.
     fn give<R, S: Shape<R>>(
         self,
         site: &'static Site,
         instance: &Instance,
-        shape: S,
-        args: &mut Written,
+        args: &dyn Packs,
         tags: &mut dyn Tagging,
     ) -> Self::Outcome<R>;
 }
 
-/// Arguments, and why they could not be written, if they could not.
-pub struct Written {
-    args: Args,
-    refused: Option<Error>,
+/// The arguments of a call.
+pub trait Packs {
+    /// Packs them.
+    ///
+    /// # Errors
+    /// Where there is no key for them.
+    fn pack(&self) -> Result<Args>;
 }
 
-impl Written {
-    #[inline]
-    fn of<A: Serialize>(args: &A) -> Self {
-        let mut packed = Args::new();
-        let refused = packed.write(args).err();
-        Self {
-            args: packed,
-            refused,
-        }
-    }
-
-    #[inline]
-    fn args(&self) -> Option<&Args> {
-        match self.refused {
-            None => Some(&self.args),
-            Some(_) => None,
-        }
-    }
-
-    fn take(&mut self) -> Result<Args> {
-        match self.refused.take() {
-            None => Ok(mem::replace(&mut self.args, Args::new())),
-            Some(error) => Err(error),
-        }
+impl<A: Serialize> Packs for A {
+    fn pack(&self) -> Result<Args> {
+        let mut args = Args::new();
+        args.write(self)?;
+        Ok(args)
     }
 }
 
@@ -104,7 +89,7 @@ pub struct Store;
 impl Aim for Look {
     type Outcome<R> = std::result::Result<R, Ticket<R, ()>>;
 
-    // Where hits are to be fast, a part of the function itself: by way of what was written, one with a text takes
+    // Where hits are to be fast, a part of the function itself: by way of what was packed, one with a text takes
     // 22 to 33 instructions more, however that is inlined. Else what is compiled for each function is as little as
     // can be.
     #[cfg(not(debug_assertions))]
@@ -114,25 +99,27 @@ impl Aim for Look {
         self,
         site: &'static Site,
         instance: &Instance,
-        shape: S,
+        _shape: impl FnOnce() -> S,
         args: &A,
         tags: impl FnMut(&mut Tags),
     ) -> Self::Outcome<R> {
         let mut packed = Args::new();
         let args = packed.write(args).is_ok().then_some(&packed);
-        looked(site, instance, shape, None, args, &mut Said(tags))
+        super::looked::<R, S, ()>(site, instance, None, args, &mut Said(tags))
     }
 
-    #[inline]
     fn give<R, S: Shape<R>>(
         self,
         site: &'static Site,
         instance: &Instance,
-        shape: S,
-        args: &mut Written,
+        args: &dyn Packs,
         tags: &mut dyn Tagging,
     ) -> Self::Outcome<R> {
-        looked(site, instance, shape, None, args.args(), tags)
+        let mut looked = asked::find(site, instance, args, S::DESCRIBED, tags);
+        match joined::<R, S>(looked.view()) {
+            Some(returned) => Ok(returned),
+            None => Err(Ticket::new::<S>(looked.missed())),
+        }
     }
 }
 
@@ -143,11 +130,10 @@ impl Aim for Name {
         self,
         site: &'static Site,
         instance: &Instance,
-        _shape: S,
-        args: &mut Written,
+        args: &dyn Packs,
         _tags: &mut dyn Tagging,
     ) -> Subject<R> {
-        subject::<R, S>(site, instance, args, Tags::none())
+        subject::<R, S>(Named::new(site, instance, args, Tags::none(), S::DESCRIBED))
     }
 }
 
@@ -158,13 +144,12 @@ impl Aim for Store {
         self,
         site: &'static Site,
         instance: &Instance,
-        _shape: S,
-        args: &mut Written,
+        args: &dyn Packs,
         tags: &mut dyn Tagging,
     ) -> Subject<R> {
         let mut own = Tags::none();
         tags.add(&mut own);
-        subject::<R, S>(site, instance, args, own)
+        subject::<R, S>(Named::new(site, instance, args, own, S::DESCRIBED))
     }
 }
 
@@ -172,14 +157,8 @@ impl Aim for Store {
 pub struct Subject<R> {
     call: Named,
     drive: Drive<R>,
-    join: fn(&dyn Held) -> Option<R>,
+    join: fn(Option<View<'_>>) -> Option<R>,
     offer: fn(R) -> Offered,
-}
-
-impl fmt::Debug for Written {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Written").finish_non_exhaustive()
-    }
 }
 
 impl<R> fmt::Debug for Subject<R> {
@@ -188,21 +167,9 @@ impl<R> fmt::Debug for Subject<R> {
     }
 }
 
-/// The call with these arguments and tags.
-fn subject<R, S: Shape<R>>(
-    site: &'static Site,
-    instance: &Instance,
-    args: &mut Written,
-    tags: Tags,
-) -> Subject<R> {
+fn subject<R, S: Shape<R>>(call: Named) -> Subject<R> {
     Subject {
-        call: Named {
-            site,
-            instance: *instance,
-            args: args.take(),
-            tags: Noted(tags),
-            values: S::values,
-        },
+        call,
         drive: drive::<R, S>,
         join: joined::<R, S>,
         offer: offer::<R, S>,
@@ -216,13 +183,13 @@ pub fn reload<R, F: Future<Output = R>>(subject: Subject<R>, body: F) -> Load<R,
 
 /// [`reload`] for a plain function.
 pub fn reload_blocking<R>(subject: Subject<R>, body: impl FnOnce() -> R) -> R {
-    let ticket: Ticket<R, ()> = Ticket::driven(subject.call.refreshed(), subject.drive);
-    ticket.run_blocking(body).0
+    let missed = Missed::new(subject.call.refreshed());
+    block(missed, subject.drive, &mut Plain(Some(body))).0
 }
 
 /// What would have been returned, as the engine takes it.
 pub struct Offered {
-    pub(super) value: Option<(Box<dyn Value>, Class)>,
+    pub(super) value: Option<(Box<dyn Waiting>, Class)>,
     pub(super) is_error: bool,
 }
 
@@ -231,7 +198,8 @@ pub(super) fn offer<R, S: Shape<R>>(returned: R) -> Offered {
     let is_error = shape.is_error(&returned);
     let value = shape.split(returned).ok().map(|value| {
         let class = shape.class(&value);
-        (shape.wrap(value), class)
+        let value: Box<dyn Waiting> = Box::new(Wrapped::<_, S::Carry>::new(value));
+        (value, class)
     });
     Offered { value, is_error }
 }
@@ -247,7 +215,7 @@ impl<R> Subject<R> {
     pub async fn peek(self) -> Option<R> {
         let Self { call, join, .. } = self;
         let sought = call.sought();
-        join(&*sought?.peek().await?)
+        join(Some(sought?.peek().await?.view()))
     }
 
     /// [`peek`](Self::peek) for a plain function.
@@ -264,7 +232,7 @@ impl<R> Subject<R> {
         let mut given = Given((self.offer)(value));
         let call = self.call;
         async move {
-            let mut course = Course::new(call.given(false));
+            let mut course = Course::new(Missed::new(call.given(false)));
             poll_fn(|context| course.poll(&mut given, context)).await;
             course.is_stored()
         }
@@ -277,7 +245,7 @@ impl<R> Subject<R> {
         if way.waits_for_nothing() {
             return false;
         }
-        let mut course = Course::new(way);
+        let mut course = Course::new(Missed::new(way));
         course.block(&mut given);
         course.is_stored()
     }
@@ -303,14 +271,30 @@ pub(super) struct Named {
     args: Result<Args>,
     /// Its own tags, where they were asked for.
     tags: Noted,
-    values: Described,
+    values: &'static Described,
 }
 
 impl Named {
+    fn new(
+        site: &'static Site,
+        instance: &Instance,
+        args: &dyn Packs,
+        tags: Tags,
+        values: &'static Described,
+    ) -> Self {
+        Self {
+            site,
+            instance: *instance,
+            args: args.pack(),
+            tags: Noted(tags),
+            values,
+        }
+    }
+
     /// As one that is looked for and not made.
     fn sought(self) -> Option<Box<engine::Call>> {
         let untold = &mut Untold;
-        let asked = Asked::of(self.values, untold);
+        let asked = Asked::new(self.values, untold);
         asked::peek(
             self.site,
             &self.instance,
@@ -322,7 +306,7 @@ impl Named {
 
     /// As one whose function runs, whatever is cached.
     pub(super) fn refreshed(mut self) -> Way {
-        let asked = &mut Asked::of(self.values, &mut self.tags);
+        let asked = &mut Asked::new(self.values, &mut self.tags);
         let args = self.args.as_ref().ok();
         asked::refresh(self.site, &self.instance, None, args, asked)
     }
@@ -359,24 +343,26 @@ impl Side for Given {
         true
     }
 
-    fn give(&mut self, _: Box<dyn Value>) -> bool {
-        true
+    fn read(&mut self, _: Reader<'_, '_>) -> std::result::Result<(), Refusal> {
+        Ok(())
     }
 
-    fn value(&mut self, settings: &Settings) -> Option<(Box<dyn Value>, Duration, Vec<String>)> {
-        self.0.take(settings, &Terms::default())
+    fn show(&mut self, to: &mut dyn FnMut(Erased<'_>, Class)) {
+        if let Some((value, class)) = &self.0.value {
+            to(value.erased(), *class);
+        }
     }
 }
 
 impl Offered {
     /// The value, with how long it is fresh and its own tags; if it is cached at all.
     pub(super) fn take(
-        &mut self,
+        self,
         settings: &Settings,
         terms: &Terms,
-    ) -> Option<(Box<dyn Value>, Duration, Vec<String>)> {
-        let (value, class) = self.value.take()?;
-        let (ttl, tags) = terms.of_class(value.any(), settings, class)?;
+    ) -> Option<(Box<dyn Waiting>, Duration, Vec<String>)> {
+        let (value, class) = self.value?;
+        let (ttl, tags) = terms.of_class(value.erased().any(), settings, class)?;
         Some((value, ttl, tags))
     }
 }

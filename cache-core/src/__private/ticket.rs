@@ -11,54 +11,24 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::asked::joined;
-use super::course::{Course, Side};
+use super::course::{Course, Missed, Side};
 use super::subject::Named;
 use super::terms::{IntoTag, IntoTtl, Terms};
+use crate::codec::Reader;
 use crate::driver::{self, BoxFuture};
 use crate::engine::{Call, Engine, Solo};
 use crate::local::{Held, LocalKey};
 use crate::policy::Settings;
+use crate::refusal::Refusal;
 use crate::shape::{Class, Shape};
-use crate::value::Value;
+use crate::value::{Carries, Erased};
 
 /// A call that found nothing it could use in the local tier. Nothing in it is of the function's types, so that
 /// dropping one is compiled once. Its shape is needed for the types of its terms alone; else it is `()`.
 pub struct Ticket<R, S> {
-    call: Missed,
-    drive: Drive<R>,
+    pub(super) missed: Missed,
+    pub(super) drive: Drive<R>,
     shape: PhantomData<fn() -> S>,
-}
-
-/// What a ticket is about, whatever its types.
-struct Missed {
-    way: Way,
-    terms: Terms,
-}
-
-/// The same under way.
-struct Under {
-    course: Course,
-    terms: Terms,
-}
-
-impl Missed {
-    fn begin(self) -> Under {
-        Under {
-            course: Course::new(self.way),
-            terms: self.terms,
-        }
-    }
-
-    /// The call of a plain function, which waits for nobody where nobody may wait.
-    fn begin_blocking(mut self) -> (Under, bool) {
-        let is_past = self.way.waits_for_nothing();
-        if is_past {
-            self.way = Way::Past;
-        } else if let Way::Call(call) = &mut self.way {
-            call.blocking = true;
-        }
-        (self.begin(), is_past)
-    }
 }
 
 /// Goes on with a course, whose shape is known here: to the end, blocking this thread, where there is no context.
@@ -113,14 +83,14 @@ impl<R, S: Shape<R>> Ticket<R, S> {
     /// Caches only values of which this is true.
     #[must_use]
     pub fn cache_if(mut self, cache_if: fn(&S::Value) -> bool) -> Self {
-        self.call.terms.cache_if(cache_if);
+        self.missed.terms.cache_if(cache_if);
         self
     }
 
     /// Asks each value how long it is fresh.
     #[must_use]
     pub fn ttl_with<D: IntoTtl + 'static>(mut self, ttl: fn(&S::Value) -> D) -> Self {
-        self.call.terms.ttl_with(ttl);
+        self.missed.terms.ttl_with(ttl);
         self
     }
 
@@ -130,54 +100,37 @@ impl<R, S: Shape<R>> Ticket<R, S> {
     where
         T: IntoIterator<Item: IntoTag> + 'static,
     {
-        self.call.terms.tags_with(tags);
+        self.missed.terms.tags_with(tags);
         self
     }
 }
 
 impl<R, S> Ticket<R, S> {
     /// That of a call of this shape.
-    pub(super) fn new<T: Shape<R>>(_: T, way: Way) -> Self {
-        Self::driven(way, drive::<R, T>)
-    }
-
-    pub(super) fn driven(way: Way, drive: Drive<R>) -> Self {
+    pub(super) fn new<T: Shape<R>>(missed: Missed) -> Self {
         Self {
-            call: Missed {
-                way,
-                terms: Terms::default(),
-            },
-            drive,
+            missed,
+            drive: drive::<R, T>,
             shape: PhantomData,
         }
     }
 
     /// The value is given: no function runs that could be counted or timed.
     pub(super) fn given(mut self) -> Self {
-        if let Way::Call(call) = &mut self.call.way {
+        if let Some(call) = self.missed.call() {
             call.given = true;
         }
         self
     }
 
-    /// Runs the call to its end: gives what the function returned or would have returned.
-    pub(super) fn run<F: Future<Output = R>>(self, body: F) -> Load<R, F> {
-        Load {
-            under: self.call.begin(),
-            drive: self.drive,
-            returned: None,
-            body: Box::pin(body),
-        }
-    }
-
     /// What its terms are.
     pub(super) fn terms(self) -> Terms {
-        self.call.terms
+        self.missed.terms
     }
 
     /// Has a flag up while it waits for somebody else.
     pub(super) fn watched(mut self, waiting: &Arc<AtomicBool>) -> Self {
-        if let Way::Call(call) = &mut self.call.way {
+        if let Some(call) = self.missed.call() {
             call.waiting = Some(Arc::clone(waiting));
         }
         self
@@ -185,47 +138,62 @@ impl<R, S> Ticket<R, S> {
 
     /// It is a plain function's.
     pub(super) fn blocking(mut self) -> Self {
-        if let Way::Call(call) = &mut self.call.way {
+        if let Some(call) = self.missed.call() {
             call.blocking = true;
         }
         self
     }
 
-    /// Whose call it is, if it is one.
-    pub(super) fn engine(&self) -> Option<Arc<Engine>> {
-        self.within().map(|(engine, _)| engine)
+    /// Whose call it is, if it is one, and the key it may come to load.
+    pub(super) fn within(&mut self) -> Option<(Arc<Engine>, LocalKey)> {
+        let call = self.missed.call()?;
+        Some((Arc::clone(&call.engine), call.key.clone()))
     }
+}
 
-    /// The key it may come to load, if it may.
-    pub(super) fn within(&self) -> Option<(Arc<Engine>, LocalKey)> {
-        match &self.call.way {
-            Way::Call(call) => Some((Arc::clone(&call.engine), call.key.clone())),
-            Way::Past | Way::Solo(_) | Way::Look(_) => None,
-        }
+/// Loads what was missed, or waits for who is loading it: gives what the function returned, or would have returned.
+///
+/// A plain function that returns a future with the body's on the heap, so that a hit never pays for
+/// that, and recursive functions have a size.
+#[cold]
+#[inline(never)]
+pub fn load<R, S, F: Future<Output = R>>(ticket: Ticket<R, S>, body: F) -> Load<R, F> {
+    Load {
+        course: Course::new(ticket.missed),
+        drive: ticket.drive,
+        returned: None,
+        body: Box::pin(body),
     }
+}
 
-    /// [`Ticket::run`] for a plain function. Returns what it gives, and whether the value is stored.
-    pub(super) fn run_blocking(self, body: impl FnOnce() -> R) -> (R, bool) {
-        let mut body = Plain(Some(body));
-        let body: Pin<&mut Plain<_>> = Pin::new(&mut body);
-        self.block(body)
-    }
+/// [`load`] for a plain function.
+#[cold]
+#[inline(never)]
+pub fn load_blocking<R, S>(ticket: Ticket<R, S>, body: impl FnOnce() -> R) -> R {
+    let mut body = Plain(Some(body));
+    block(ticket.missed, ticket.drive, &mut body).0
+}
 
-    fn block(self, mut body: Pin<&mut dyn Future<Output = R>>) -> (R, bool) {
-        let (mut under, is_past) = self.call.begin_blocking();
-        let mut returned = None;
-        loop {
-            let parts = Parts {
-                terms: &under.terms,
-                returned: &mut returned,
-                body: body.as_mut(),
-            };
-            // What waits for nothing is ready when it is first asked.
-            let context = &mut Context::from_waker(Waker::noop());
-            let _ended = (self.drive)(&mut under.course, parts, is_past.then_some(context));
-            if let Some(returned) = returned {
-                return (returned, under.course.is_stored());
-            }
+/// Runs a call to its end, blocking this thread. Returns what it gives, and whether the value is stored.
+pub(super) fn block<R>(
+    mut missed: Missed,
+    drive: Drive<R>,
+    body: &mut (dyn Future<Output = R> + Unpin),
+) -> (R, bool) {
+    let is_past = missed.begins_blocking();
+    let mut course = Course::new(missed);
+    let mut returned = None;
+    loop {
+        let body: Pin<&mut (dyn Future<Output = R> + Unpin)> = Pin::new(&mut *body);
+        let parts = Parts {
+            returned: &mut returned,
+            body,
+        };
+        // What waits for nothing is ready when it is first asked.
+        let context = &mut Context::from_waker(Waker::noop());
+        let _ended = drive(&mut course, parts, is_past.then_some(context));
+        if let Some(returned) = returned {
+            return (returned, course.is_stored());
         }
     }
 }
@@ -237,10 +205,7 @@ pub(super) fn run_later<R, F: Future<Output = R>>(
     body: F,
 ) -> Load<R, F> {
     Load {
-        under: Under {
-            course: Course::put_off(call),
-            terms: Terms::default(),
-        },
+        course: Course::put_off(call),
         drive,
         returned: None,
         body: Box::pin(body),
@@ -252,7 +217,7 @@ pub(super) fn run_later<R, F: Future<Output = R>>(
 ///
 /// Dropped at any time, it first gives up what others wait for, and the function's future then.
 pub struct Load<R, F> {
-    under: Under,
+    course: Course,
     drive: Drive<R>,
     returned: Option<R>,
     /// On the heap, so that recursive functions have a size.
@@ -262,13 +227,13 @@ pub struct Load<R, F> {
 impl<R, F> Load<R, F> {
     /// Whether the value is stored, at the end.
     pub(super) fn is_stored(&self) -> bool {
-        self.under.course.is_stored()
+        self.course.is_stored()
     }
 
     /// What is returned, before it is known whether it is stored: the store has been asked, and what is given
     /// beside it hears the answer.
     pub(super) fn detach(&mut self) -> Option<(R, BoxFuture<'static, bool>)> {
-        let storing = self.under.course.detach()?;
+        let storing = self.course.detach()?;
         Some((self.returned.take()?, storing))
     }
 }
@@ -288,11 +253,10 @@ impl<R, F: Future<Output = R>> Future for Load<R, F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
         let this = self.get_mut();
         let parts = Parts {
-            terms: &this.under.terms,
             returned: &mut this.returned,
             body: this.body.as_mut(),
         };
-        if (this.drive)(&mut this.under.course, parts, Some(context)).is_pending() {
+        if (this.drive)(&mut this.course, parts, Some(context)).is_pending() {
             return Poll::Pending;
         }
         // At the end there is something; once it has been given there is nothing any more.
@@ -305,7 +269,6 @@ impl<R, F: Future<Output = R>> Future for Load<R, F> {
 
 /// What a call has that depends on the type it returns, for one poll.
 pub(super) struct Parts<'p, R> {
-    terms: &'p Terms,
     returned: &'p mut Option<R>,
     body: Pin<&'p mut dyn Future<Output = R>>,
 }
@@ -314,85 +277,82 @@ pub(super) struct Parts<'p, R> {
 struct Typed<'p, R, S>(Parts<'p, R>, S);
 
 // Matches rather than combinators: each of those would be compiled for each type that a function returns.
-#[allow(clippy::manual_map, clippy::question_mark, clippy::manual_let_else)]
+#[allow(clippy::manual_let_else, clippy::single_match_else)]
 impl<R, S: Shape<R>> Side for Typed<'_, R, S> {
     fn run(&mut self, context: &mut Context<'_>) -> Poll<bool> {
-        match self.0.body.as_mut().poll(context) {
-            Poll::Ready(returned) => {
-                let is_error = self.1.is_error(&returned);
-                *self.0.returned = Some(returned);
-                Poll::Ready(is_error)
-            }
-            Poll::Pending => Poll::Pending,
+        // Where it is made it is handed on: what has a name has to be dropped, in a panic too.
+        if !settle(self.0.returned, self.0.body.as_mut().poll(context)) {
+            return Poll::Pending;
+        }
+        match self.0.returned {
+            Some(returned) => Poll::Ready(self.1.is_error(returned)),
+            None => Poll::Ready(false),
         }
     }
 
     fn serve(&mut self, held: &dyn Held) -> bool {
-        match joined::<R, S>(held) {
-            Some(returned) => {
-                *self.0.returned = Some(returned);
-                true
+        put(self.0.returned, joined::<R, S>(Some(held.view())))
+    }
+
+    fn read(&mut self, reader: Reader<'_, '_>) -> Result<(), Refusal> {
+        match S::Carry::read(reader) {
+            Ok(value) => {
+                put(self.0.returned, Some(self.1.join(value)));
+                Ok(())
             }
-            None => false,
+            Err(refusal) => Err(refusal),
         }
     }
 
-    fn give(&mut self, value: Box<dyn Value>) -> bool {
-        let mut place: Option<S::Value> = None;
-        value.give(&mut place);
-        match place {
-            Some(value) => {
-                *self.0.returned = Some(self.1.join(value));
-                true
-            }
-            None => false,
+    fn show(&mut self, to: &mut dyn FnMut(Erased<'_>, Class)) {
+        if !S::LENDS {
+            return self.show_apart(to);
         }
-    }
-
-    fn value(&mut self, settings: &Settings) -> Option<(Box<dyn Value>, Duration, Vec<String>)> {
-        if S::LENDS {
-            let Some(returned) = &*self.0.returned else {
-                return None;
-            };
-            let Some(value) = self.1.lend(returned) else {
-                return None;
-            };
-            let said = self.0.terms.of_class(value, settings, self.1.class(value));
-            match said {
-                Some((ttl, tags)) => Some((self.1.wrap(value.clone()), ttl, tags)),
-                None => None,
-            }
-        } else {
-            self.taken_apart(settings)
+        if let Some(returned) = &*self.0.returned
+            && let Some(value) = self.1.lend(returned)
+        {
+            to(S::Carry::erased(value), self.1.class(value));
         }
     }
 }
 
 impl<R, S: Shape<R>> Typed<'_, R, S> {
-    /// [`value`](Side::value) where it is not there as it is.
-    fn taken_apart(
-        &mut self,
-        settings: &Settings,
-    ) -> Option<(Box<dyn Value>, Duration, Vec<String>)> {
-        let value = match self.1.split(self.0.returned.take()?) {
-            Ok(value) => value,
-            Err(other) => {
-                *self.0.returned = Some(other);
-                return None;
-            }
+    /// [`show`](Side::show) where the value is not there as it is.
+    fn show_apart(&mut self, to: &mut dyn FnMut(Erased<'_>, Class)) {
+        let Some(returned) = self.0.returned.take() else {
+            return;
         };
-        let said = self
-            .0
-            .terms
-            .of_class(&value, settings, self.1.class(&value));
-        let fate = said.map(|(ttl, tags)| (self.1.wrap(value.clone()), ttl, tags));
-        *self.0.returned = Some(self.1.join(value));
-        fate
+        let returned = match self.1.split(returned) {
+            Ok(value) => {
+                to(S::Carry::erased(&value), self.1.class(&value));
+                self.1.join(value)
+            }
+            Err(other) => other,
+        };
+        *self.0.returned = Some(returned);
+    }
+}
+
+/// Puts there what is returned, if it is there.
+fn put<R>(place: &mut Option<R>, returned: Option<R>) -> bool {
+    *place = returned;
+    // Not `is_some`, which would be compiled for each type too.
+    #[allow(clippy::redundant_pattern_matching)]
+    {
+        matches!(place, Some(_))
+    }
+}
+
+/// The same, where it may come yet.
+fn settle<R>(place: &mut Option<R>, returned: Poll<R>) -> bool {
+    match returned {
+        Poll::Ready(returned) => put(place, Some(returned)),
+        Poll::Pending => false,
     }
 }
 
 /// A plain function, as a future that is ready at once.
-struct Plain<B>(Option<B>);
+pub(super) struct Plain<B>(pub(super) Option<B>);
 
 impl<B> Unpin for Plain<B> {}
 
@@ -415,14 +375,4 @@ pub(super) fn usual_ttl(settings: &Settings, class: Class) -> Duration {
         Class::Err => settings.err_ttl,
     }
     .unwrap_or(settings.ttl)
-}
-
-/// The value of a local entry.
-pub(super) fn copy<V: Clone + 'static>(held: &dyn Held) -> Option<V> {
-    // As it stands: `map` would be compiled for each type too.
-    #[allow(clippy::manual_map)]
-    match held.typed::<V>() {
-        Some(stored) => Some(stored.value.clone()),
-        None => None,
-    }
 }

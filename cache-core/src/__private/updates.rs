@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use serde::Serialize;
 
 use super::asked::{Asked, Said, Tagging, Untold, registered_key, served};
+use super::course::Missed;
 use super::subject::{Offered, offer};
 use super::terms::Terms;
 use super::ticket::Way;
@@ -82,7 +83,7 @@ impl<R> Updating<R> {
             };
             let agreed = offered
                 .zip(update.call())
-                .and_then(|(mut offered, call)| offered.take(&call.function.settings, &terms));
+                .and_then(|(offered, call)| offered.take(&call.function.settings, &terms));
             match agreed {
                 Some((value, ttl, tags)) => update.stored(value, ttl, tags).await,
                 None => update.ended().await,
@@ -101,16 +102,16 @@ impl<R> fmt::Debug for Updating<R> {
 pub fn updating<R, S: Shape<R>, A: Serialize>(
     site: &'static Site,
     instance: &Instance,
-    shape: S,
+    _shape: S,
     cache: Option<&Cache>,
     args: &A,
     tags: impl FnMut(&mut Tags),
     terms: impl FnOnce(Ticket<R, S>) -> Ticket<R, S>,
 ) -> Updating<R> {
-    let terms = terms(Ticket::new(shape, Way::Past)).terms();
+    let terms = terms(Ticket::new::<S>(Missed::new(Way::Past))).terms();
     let mut packed = Args::new();
     let args = packed.write(args).map(|()| packed);
-    let update = note(site, instance, cache, &args, S::values, &mut Said(tags));
+    let update = note(site, instance, cache, &args, S::DESCRIBED, &mut Said(tags));
     Updating::new(update, terms, offer::<R, S>)
 }
 
@@ -120,11 +121,11 @@ pub(super) fn note(
     instance: &Instance,
     cache: Option<&Cache>,
     args: &Result<Args, Error>,
-    values: Described,
+    values: &'static Described,
     tags: &mut dyn Tagging,
 ) -> Update {
     let untold = &mut Untold;
-    let asked = Asked::of(values, untold);
+    let asked = Asked::new(values, untold);
     with_current(cache, |engine, _| {
         // What a transaction writes may never be committed: what is cached goes, if it is.
         let function = Transaction::around(engine)

@@ -54,7 +54,7 @@ impl<'f, B> Guard<'f, B> {
 }
 
 impl<'de, B: Bytes<'de>> Source<'de> for Guard<'_, B> {
-    fn ask(&mut self, ask: Ask, _: fn() -> Who) -> Result<Found<'de>, Refusal> {
+    fn ask(&mut self, ask: Ask, _: Who) -> Result<Found<'de>, Refusal> {
         // What is in a variant was paid for with the enum.
         if !matches!(ask, Ask::TupleVariant(_) | Ask::StructVariant(_)) {
             self.fuel.step().map_err(Refusal::new)?;

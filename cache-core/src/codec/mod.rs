@@ -208,7 +208,8 @@ impl Codec {
 type Write<'v> = dyn FnMut(Writer<'_>) -> std::result::Result<(), Refusal> + 'v;
 
 /// What reads a value.
-type Read<'v> = dyn for<'r, 'de> FnMut(Reader<'r, 'de>) -> std::result::Result<(), Refusal> + 'v;
+pub(crate) type Read<'v> =
+    dyn for<'r, 'de> FnMut(Reader<'r, 'de>) -> std::result::Result<(), Refusal> + 'v;
 
 impl fmt::Display for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

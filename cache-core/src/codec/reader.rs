@@ -28,7 +28,7 @@ impl fmt::Debug for Reader<'_, '_> {
 
 impl<'de> Reader<'_, 'de> {
     fn ask<V: Visitor<'de>>(&mut self, ask: Ask) -> Result<Found<'de>> {
-        self.0.ask(ask, Who::is::<V>)
+        self.0.ask(ask, const { Who::is::<V>() })
     }
 
     /// Hands over whatever was found.
@@ -57,8 +57,7 @@ impl<'de> Reader<'_, 'de> {
             Found::Newtype => return self.inner(visitor),
             Found::Some | Found::Enum { .. } => Err(found.unexpected(&visitor)),
         };
-        told(self.0, &result);
-        result
+        told(result, self.0)
     }
 
     /// Hands over what was found as owned text or bytes, or as the list it may be.
@@ -71,72 +70,73 @@ impl<'de> Reader<'_, 'de> {
             Found::Seq(len) => return self.elements(len, visitor),
             _ => Err(found.unexpected(&visitor)),
         };
-        told(self.0, &result);
-        result
+        told(result, self.0)
     }
 
     fn list<V: Visitor<'de>>(self, ask: Ask, visitor: V) -> Result<V::Value> {
-        match begun(self.0, ask, Who::is::<V>, false, &visitor) {
+        match begun(self.0, ask, const { Who::is::<V>() }, false, &visitor) {
             Ok((len, _)) => self.elements(len, visitor),
             Err(refusal) => Err(refusal),
         }
     }
 
     fn fields<V: Visitor<'de>>(self, ask: Ask, visitor: V) -> Result<V::Value> {
-        match begun(self.0, ask, Who::is::<V>, true, &visitor) {
+        match begun(self.0, ask, const { Who::is::<V>() }, true, &visitor) {
             Ok((len, false)) => self.elements(len, visitor),
-            Ok((len, true)) => {
-                let mut left = len;
-                let result = visitor.visit_map(Fields(Parts {
-                    source: &mut *self.0,
-                    left: &mut left,
-                }));
-                ended(self.0, left, &result);
-                result
-            }
+            Ok((len, true)) => self.named(len, visitor),
             Err(refusal) => Err(refusal),
         }
     }
 
-    fn elements<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
-        let mut left = len;
-        let result = visitor.visit_seq(Parts {
+    fn elements<V: Visitor<'de>>(self, mut left: usize, visitor: V) -> Result<V::Value> {
+        let parts = Parts {
             source: &mut *self.0,
             left: &mut left,
-        });
-        ended(self.0, left, &result);
-        result
+        };
+        ended(visitor.visit_seq(parts), self.0, left)
     }
 
-    fn entries<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
-        let mut left = len;
-        let result = visitor.visit_map(Parts {
+    fn entries<V: Visitor<'de>>(self, mut left: usize, visitor: V) -> Result<V::Value> {
+        let parts = Parts {
             source: &mut *self.0,
             left: &mut left,
-        });
-        ended(self.0, left, &result);
-        result
+        };
+        ended(visitor.visit_map(parts), self.0, left)
+    }
+
+    fn named<V: Visitor<'de>>(self, mut left: usize, visitor: V) -> Result<V::Value> {
+        let parts = Parts {
+            source: &mut *self.0,
+            left: &mut left,
+        };
+        ended(visitor.visit_map(Fields(parts)), self.0, left)
     }
 
     fn inner<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        let result = visitor.visit_newtype_struct(Reader(&mut *self.0));
-        ended(self.0, 0, &result);
-        result
+        ended(
+            visitor.visit_newtype_struct(Reader(&mut *self.0)),
+            self.0,
+            0,
+        )
     }
 }
 
-/// Tells the source where a visitor has refused what has no parts.
-fn told<'de, T>(source: &mut (dyn Source<'de> + '_), result: &Result<T>) {
-    if let Err(refusal) = result {
+// These take results by value, and are handed them right where they are made: what has a name has to be dropped, in a
+// panic too, and that is compiled for each type as well.
+
+/// What a visitor has made of something without parts. The source is told where it has refused it.
+fn told<'de, T>(result: Result<T>, source: &mut (dyn Source<'de> + '_)) -> Result<T> {
+    if let Err(refusal) = &result {
         source.refused(refusal);
     }
+    result
 }
 
 /// How many parts follow, and whether each has a key, where that may be.
 fn begun<'de>(
     source: &mut (dyn Source<'de> + '_),
     ask: Ask,
-    who: fn() -> Who,
+    who: Who,
     keyed: bool,
     expected: &dyn Expected,
 ) -> Result<(usize, bool)> {
@@ -151,7 +151,7 @@ fn begun<'de>(
 fn picked<'de>(
     source: &mut (dyn Source<'de> + '_),
     ask: Ask,
-    who: fn() -> Who,
+    who: Who,
     expected: &dyn Expected,
 ) -> Result<bool> {
     match source.ask(ask, who)? {
@@ -160,12 +160,13 @@ fn picked<'de>(
     }
 }
 
-/// Tells the source that a visitor is through with the parts.
-fn ended<'de, T>(source: &mut (dyn Source<'de> + '_), left: usize, result: &Result<T>) {
-    match result {
+/// What a visitor has made of the parts it was given. The source is told that it is through with them.
+fn ended<'de, T>(result: Result<T>, source: &mut (dyn Source<'de> + '_), left: usize) -> Result<T> {
+    match &result {
         Ok(_) => source.leave(left, None),
         Err(refusal) => source.leave(left, Some(refusal)),
     }
+    result
 }
 
 /// What stands for a field or a variant.
@@ -187,7 +188,7 @@ enum Key<'de> {
 /// The key that comes next.
 fn key<'de>(
     source: &mut (dyn Source<'de> + '_),
-    who: fn() -> Who,
+    who: Who,
     expected: &dyn Expected,
 ) -> Result<Key<'de>> {
     let found = source.ask(Ask::Name, who)?.widened();
@@ -209,7 +210,7 @@ fn key<'de>(
 /// The name that comes next, where it can be no other key.
 fn name<'de>(
     source: &mut (dyn Source<'de> + '_),
-    who: fn() -> Who,
+    who: Who,
     expected: &dyn Expected,
 ) -> Result<Name<'de>> {
     let unexpected = match key(source, who, expected)? {
@@ -229,9 +230,7 @@ macro_rules! leaves {
         fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
             match self.ask::<V>(Ask::$kind)? {
                 Found::$kind(value) => {
-                    let result = visitor.$visit(value);
-                    told(self.0, &result);
-                    result
+                    told(visitor.$visit(value), self.0)
                 }
                 found => self.anything(found, visitor),
             }
@@ -245,9 +244,7 @@ macro_rules! numbers {
         fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
             let found = match self.0.number(Number::$kind) {
                 Some(bits) if bits.number == Number::$kind => {
-                    let result = visitor.$visit(Narrow::from_bits(bits));
-                    told(self.0, &result);
-                    return result;
+                    return told(visitor.$visit(Narrow::from_bits(bits)), self.0);
                 }
                 // MessagePack writes a number in the least width that holds it.
                 Some(bits) => bits.found(),
@@ -308,16 +305,8 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
         match self.ask::<V>(Ask::Option) {
-            Ok(Found::None) => {
-                let result = visitor.visit_none();
-                told(self.0, &result);
-                result
-            }
-            Ok(Found::Some) => {
-                let result = visitor.visit_some(Reader(&mut *self.0));
-                ended(self.0, 0, &result);
-                result
-            }
+            Ok(Found::None) => told(visitor.visit_none(), self.0),
+            Ok(Found::Some) => ended(visitor.visit_some(Reader(&mut *self.0)), self.0, 0),
             Ok(found) => Err(found.unexpected(&visitor)),
             Err(refusal) => Err(refusal),
         }
@@ -329,11 +318,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value> {
         match self.ask::<V>(Ask::UnitStruct(name))? {
-            Found::Unit => {
-                let result = visitor.visit_unit();
-                told(self.0, &result);
-                result
-            }
+            Found::Unit => told(visitor.visit_unit(), self.0),
             found => Err(found.unexpected(&visitor)),
         }
     }
@@ -389,21 +374,20 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value> {
         let ask = Ask::Enum(name, variants);
-        match picked(self.0, ask, Who::is::<V>, &visitor) {
+        match picked(self.0, ask, const { Who::is::<V>() }, &visitor) {
             Ok(bare) => {
-                let result = visitor.visit_enum(Picked {
+                let picked = Picked {
                     source: &mut *self.0,
                     bare,
-                });
-                ended(self.0, 0, &result);
-                result
+                };
+                ended(visitor.visit_enum(picked), self.0, 0)
             }
             Err(refusal) => Err(refusal),
         }
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        let result = match key(self.0, Who::is::<V>, &visitor) {
+        let result = match key(self.0, const { Who::is::<V>() }, &visitor) {
             Ok(Key::Name(Name::Text(name))) => visitor.visit_borrowed_str(name),
             Ok(Key::Name(Name::Variant(number))) => visitor.visit_u32(number),
             Ok(Key::Name(Name::Number(number))) => visitor.visit_u64(number),
@@ -412,8 +396,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
             Ok(Key::Bool(key)) => visitor.visit_bool(key),
             Err(refusal) => return Err(refusal),
         };
-        told(self.0, &result);
-        result
+        told(result, self.0)
     }
 
     fn is_human_readable(&self) -> bool {
@@ -528,14 +511,12 @@ impl<'de> Deserializer<'de> for Label<'_, 'de> {
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let source = self.0.0;
-        let result = match name(source, Who::is::<V>, &visitor) {
-            Ok(Name::Text(name)) => visitor.visit_borrowed_str(name),
-            Ok(Name::Variant(number)) => visitor.visit_u32(number),
-            Ok(Name::Number(number)) => visitor.visit_u64(number),
-            Err(refusal) => return Err(refusal),
-        };
-        told(source, &result);
-        result
+        match name(source, const { Who::is::<V>() }, &visitor) {
+            Ok(Name::Text(name)) => told(visitor.visit_borrowed_str(name), source),
+            Ok(Name::Variant(number)) => told(visitor.visit_u32(number), source),
+            Ok(Name::Number(number)) => told(visitor.visit_u64(number), source),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     // Who reads names in a way of his own.

@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 pub(crate) trait Source<'de> {
     /// What comes next, which a type takes for this. Where it has parts, [`Source::leave`] follows
     /// after them.
-    fn ask(&mut self, ask: Ask, who: fn() -> Who) -> Result<Found<'de>, Refusal>;
+    fn ask(&mut self, ask: Ask, who: Who) -> Result<Found<'de>, Refusal>;
 
     /// The number that comes next, where there is one at hand. Where there is none, nothing is taken,
     /// and [`Source::ask`] says why.
@@ -112,19 +112,29 @@ pub(crate) enum Found<'de> {
     },
 }
 
-/// Who asks: the names of a visitor's type, and of the type it makes.
+/// Who asks: what gives the names of a visitor's type, and of the type it makes.
 #[derive(Clone, Copy)]
 pub(crate) struct Who {
-    pub(crate) visitor: &'static str,
-    pub(crate) value: &'static str,
+    visitor: fn() -> &'static str,
+    value: fn() -> &'static str,
 }
 
 impl Who {
-    pub(crate) fn is<'de, V: Visitor<'de>>() -> Self {
+    /// That visitor. Inlined, and no function that is handed on: that would be one more for each type.
+    #[inline]
+    pub(crate) const fn is<'de, V: Visitor<'de>>() -> Self {
         Self {
-            visitor: type_name::<V>(),
-            value: type_name::<V::Value>(),
+            visitor: type_name::<V>,
+            value: type_name::<V::Value>,
         }
+    }
+
+    pub(crate) fn visitor(self) -> &'static str {
+        (self.visitor)()
+    }
+
+    pub(crate) fn value(self) -> &'static str {
+        (self.value)()
     }
 }
 

@@ -232,7 +232,7 @@ struct Counted<K: Ord> {
 struct First(u8);
 
 impl<'de> Deserialize<'de> for First {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct One;
         impl<'de> serde::de::Visitor<'de> for One {
             type Value = First;

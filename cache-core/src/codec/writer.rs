@@ -16,10 +16,10 @@ use crate::refusal::Refusal;
 type Result<T> = std::result::Result<T, Refusal>;
 
 /// One value's place on the sheet.
-pub struct Writer<'s>(pub(super) &'s mut Sheet);
+pub(crate) struct Writer<'s>(pub(super) &'s mut Sheet);
 
 /// What has been begun, and its parts' place on the sheet.
-pub struct Open<'s> {
+pub(crate) struct Open<'s> {
     sheet: &'s mut Sheet,
     /// Where it begins, if how many parts it has is not known before its end.
     unknown: Option<usize>,

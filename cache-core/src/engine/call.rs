@@ -19,7 +19,6 @@ use crate::key::{Args, unpacked};
 use crate::local::{Cell, Held, LocalKey};
 use crate::metrics::Count;
 use crate::tag::{Tag, Texts};
-use crate::value::Value;
 
 /// What is added to the bytes of a local entry for its place in memory: the allocation's own counts (16),
 /// what the map points to it with (24), two places in its table, which is half full (18), and one in
@@ -153,8 +152,8 @@ impl Call {
     }
 
     /// What a local entry with a value of this many encoded bytes takes.
-    pub(super) fn weight(value: &dyn Value, encoded: usize) -> usize {
-        value.size() + encoded + BOOKKEEPING
+    pub(super) fn weight(&self, encoded: usize) -> usize {
+        self.function.values.size() + encoded + BOOKKEEPING
     }
 
     pub(super) fn count(&self, count: Count) {

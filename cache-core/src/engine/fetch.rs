@@ -546,7 +546,9 @@ impl Engine {
             cell: self.cells.cell(dependency.cell.tag()),
             stamp: dependency.stamp,
         });
-        stored.with_head(head.renewed(self.epoch(), deps.collect()))
+        stored
+            .value()
+            .entry(head.renewed(self.epoch(), deps.collect()))
     }
 }
 

@@ -8,11 +8,11 @@ use super::fetch::Budgets;
 use super::judge::{Judgement, unusable};
 use super::outage::Asking;
 use super::trusted::Trusted;
-use super::{Call, Carrier, Engine, Within};
+use super::{Call, Carrier, Within};
+use crate::codec::{Codec, Read};
 use crate::entry::EntryId;
 use crate::metrics::Count;
-use crate::store::{Found, Read, Store};
-use crate::value::Value;
+use crate::store::{self, Found, Store};
 
 /// What a first look has come to, for the search that follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,36 +44,46 @@ impl Call {
 
     /// Looks, and counts a hit. Without one, what was seen and what was spent of the budgets is noted for
     /// the search that follows.
-    pub(crate) async fn look_first(&mut self) -> Option<Box<dyn Value>> {
+    pub(crate) async fn look_first(&mut self) -> Option<Payload> {
         let mut budgets = Budgets::of(self);
         let found = match &self.engine.store {
             // Guard G10.
             Some(store) if self.engine.outage.usable() => self.look(&**store, &mut budgets).await,
             _ => return None,
         };
-        match found {
-            Ok(value) => {
-                self.count(Count::HitShared);
-                return Some(value);
-            }
-            Err(seen) => self.seen = seen,
-        }
         self.budgets = Some(budgets);
-        None
+        match found {
+            Ok(payload) => Some(payload),
+            Err(seen) => {
+                self.seen = seen;
+                None
+            }
+        }
+    }
+
+    /// Has the value of a first look be read, and counts a hit; `false` where it can't be.
+    pub(crate) fn take(&mut self, payload: &Payload, read: &mut Read<'_>) -> bool {
+        let is_read = self.read(payload.codec, payload.bytes(), read);
+        if is_read {
+            self.count(Count::HitShared);
+        } else {
+            self.seen = Some(Seen::Nothing(Some(payload.id)));
+        }
+        is_read
     }
 
     async fn look(
         &self,
         store: &dyn Store,
         budgets: &mut Budgets,
-    ) -> Result<Box<dyn Value>, Option<Seen>> {
+    ) -> Result<Payload, Option<Seen>> {
         let engine = &self.engine;
         let key = self.shared_key();
         // Guard G1: noted before it is sent.
         let note = engine.note(self.cells());
         let trusted = Trusted::of(&note, self.trusts());
         let unknown = trusted.unknown(self.tags());
-        let request = Read::new(&key, &unknown)
+        let request = store::Read::new(&key, &unknown)
             .limit(self.function.entry_limit())
             .left(false);
         let answer = engine.bounded_by(&mut budgets.store, Asking::Read, store.read(request));
@@ -88,14 +98,39 @@ impl Call {
             }
         };
         trusted.join(engine, &mut reading.stamps);
-        let Found::Bytes(bytes) = &reading.entry else {
-            return Err(Some(seen(unusable(self, &reading.entry), &trusted)));
+        let bytes = match reading.entry {
+            Found::Bytes(bytes) => bytes,
+            other => return Err(Some(seen(unusable(self, &other), &trusted))),
         };
         let stamps = (&**self.tags(), &*reading.stamps);
         let (header, payload) = engine
-            .sift(self, bytes, stamps, false)
+            .sift(self, &bytes, stamps, false)
             .map_err(|judgement| Some(seen(judgement, &trusted)))?;
-        Engine::decode(self, &header, payload).ok_or(Some(Seen::Nothing(Some(header.id))))
+        let (id, at) = (header.id, bytes.len() - payload.len());
+        match self.codec(&header) {
+            Some(codec) => Ok(Payload {
+                bytes,
+                at,
+                codec,
+                id,
+            }),
+            None => Err(Some(Seen::Nothing(Some(id)))),
+        }
+    }
+}
+
+/// An entry whose value is to be read.
+pub(crate) struct Payload {
+    bytes: Vec<u8>,
+    /// Where the value begins, which is the last thing in it.
+    at: usize,
+    codec: Codec,
+    id: EntryId,
+}
+
+impl Payload {
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
     }
 }
 

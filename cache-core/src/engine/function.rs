@@ -13,7 +13,7 @@ use crate::metrics::{Count, Counters, Histogram, KindSnapshot, Window};
 use crate::policy::{Policy, Settings};
 use crate::registry::Registered;
 use crate::schema::Schema;
-use crate::value::Values;
+use crate::value::{Described, Values};
 
 /// A kind in one cache.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub(crate) struct Function {
     pub(crate) origin: u128,
     pub(crate) settings: Settings,
     pub(crate) carrier: Carrier,
-    pub(crate) values: &'static dyn Values,
+    pub(crate) values: &'static Values,
     /// Whether values have tags that only they know.
     pub(crate) late_tags: bool,
     /// Whether calls go past the cache.
@@ -89,17 +89,17 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    /// Settles what a function is to this cache. `plain`: the name of the type it returns, where
-    /// nothing but a value was seen in it.
+    /// Settles what a function is to this cache.
     pub(crate) fn new(
         registered: &Registered,
         kind: Arc<KindState>,
-        values: &'static dyn Values,
-        plain: Option<&str>,
+        described: &'static Described,
         enabled: bool,
     ) -> Self {
         let policy = kind.policy.or(&registered.policy);
         let settings = Settings::decide(&policy, registered.own_ttl);
+        let values = described.values;
+        let plain = described.plain.map(|name| name());
         let hidden = plain.filter(|returned| hides_an_outcome(returned));
         if let Some(returned) = hidden {
             tracing::error!(
@@ -177,7 +177,7 @@ fn hides_an_outcome(name: &str) -> bool {
 fn carrier(
     registered: &Registered,
     kind: &KindState,
-    values: &'static dyn Values,
+    values: &'static Values,
     codec: Option<Codec>,
 ) -> Carrier {
     // A type's own code runs here, on data it has never seen: a panic in it is its answer.

@@ -11,7 +11,7 @@ use crate::codec::Codec;
 use crate::entry::{self, Header};
 use crate::key::Args;
 use crate::key::Key;
-use crate::local::{Held, KeyRef};
+use crate::local::{Head, Held, KeyRef};
 use crate::metrics::millis;
 use crate::render::render;
 use crate::store::{Found, Read};
@@ -245,8 +245,11 @@ fn unreadable(bytes: usize, problem: String) -> SharedEntry {
 
 /// The value of a local entry, as a text.
 fn shown(function: &Function, held: &dyn Held) -> Option<String> {
-    let value = function.values.copy(held)?;
-    let bytes = value.encode(Codec::MessagePack, LONGEST).ok()?;
+    let bytes = function
+        .values
+        .lend(held)?
+        .encode(Codec::MessagePack, LONGEST)
+        .ok()?;
     render(&bytes)
 }
 
@@ -257,9 +260,11 @@ fn decoded(function: Option<&Function>, codec: u8, payload: &[u8]) -> Option<Str
     if codec == Codec::MessagePack {
         return render(payload);
     }
-    let value = function?.values.decode(codec, payload, LONGEST).ok()?;
-    let bytes = value.encode(Codec::MessagePack, LONGEST).ok()?;
-    render(&bytes)
+    let held = function?
+        .values
+        .decode(codec, payload, LONGEST, Head::nowhere())
+        .ok()?;
+    shown(function?, &*held)
 }
 
 fn micros(time: Duration) -> u64 {

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Call, Carrier, Engine};
-use crate::codec::Codec;
+use crate::codec::{Codec, Read};
 use crate::entry::{self, EntryId, Header};
 use crate::local::{Dependency, EARLY, Held, Life};
 use crate::metrics::Count;
 use crate::store::{Found, Reading, Stamp};
-use crate::value::Value;
 
 /// So close to what seems to be its end, an entry's end is asked for.
 const NEAR: Duration = Duration::from_secs(1);
@@ -134,8 +133,11 @@ impl Engine {
             Ok(sifted) => sifted,
             Err(judgement) => return judgement,
         };
-        match Self::decode(call, &header, payload) {
-            Some(value) => Judgement::Valid(self.held(call, &header, (value, payload.len()), told)),
+        let held = call
+            .codec(&header)
+            .and_then(|codec| self.held(call, &header, (codec, payload), told));
+        match held {
+            Some(held) => Judgement::Valid(held),
             None => Judgement::Invalid(Some(header.id)),
         }
     }
@@ -186,36 +188,14 @@ impl Engine {
         Ok((header, payload))
     }
 
-    /// The typed value of an entry whose stamps are right.
-    pub(super) fn decode(
-        call: &Call,
-        header: &Header<'_>,
-        payload: &[u8],
-    ) -> Option<Box<dyn Value>> {
-        let Carrier::Bytes { schema, .. } = call.function.carrier else {
-            return None;
-        };
-        if header.origin != call.function.origin || header.schema != schema {
-            // Another function's, or another version of the type: a miss, not an error.
-            return None;
-        }
-        let (values, limit) = (&call.function.values, call.function.settings.max_bytes);
-        let decoded = Codec::from_id(header.codec)
-            .and_then(|codec| values.decode(codec, payload, limit).ok());
-        if decoded.is_none() {
-            call.function.kind.counters.count(Count::Undecodable);
-        }
-        decoded
-    }
-
-    /// A value as the local tier holds it, and how many bytes it was decoded from.
+    /// A value as the local tier holds it; nothing where it can't be read.
     fn held(
         &self,
         call: &Call,
         header: &Header<'_>,
-        (value, encoded): (Box<dyn Value>, usize),
+        (codec, payload): (Codec, &[u8]),
         told: Told,
-    ) -> Arc<dyn Held> {
+    ) -> Option<Arc<dyn Held>> {
         let deps: Vec<Dependency> = header
             .tags
             .iter()
@@ -230,9 +210,42 @@ impl Engine {
             self.epoch(),
             header.id,
             &deps,
-            Call::weight(&*value, encoded),
+            call.weight(payload.len()),
         );
-        value.store(head)
+        let (values, limit) = (call.function.values, call.function.settings.max_bytes);
+        let held = values.decode(codec, payload, limit, head).ok();
+        if held.is_none() {
+            call.function.kind.counters.count(Count::Undecodable);
+        }
+        held
+    }
+}
+
+impl Call {
+    /// What the value of an entry whose stamps are right is read with.
+    pub(super) fn codec(&self, header: &Header<'_>) -> Option<Codec> {
+        let Carrier::Bytes { schema, .. } = self.function.carrier else {
+            return None;
+        };
+        if header.origin != self.function.origin || header.schema != schema {
+            // Another function's, or another version of the type: a miss, not an error.
+            return None;
+        }
+        let codec = Codec::from_id(header.codec);
+        if codec.is_none() {
+            self.function.kind.counters.count(Count::Undecodable);
+        }
+        codec
+    }
+
+    /// Has a value be read; `false` where it can't be.
+    pub(super) fn read(&self, codec: Codec, payload: &[u8], read: &mut Read<'_>) -> bool {
+        let limit = self.function.settings.max_bytes;
+        let is_read = codec.read(payload, limit, read).is_ok();
+        if !is_read {
+            self.function.kind.counters.count(Count::Undecodable);
+        }
+        is_read
     }
 }
 

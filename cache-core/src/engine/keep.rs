@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::lease::LeaseGuard;
 use super::outage::{Asking, unit};
 use super::plan::Plan;
-use super::{Call, Carrier};
+use super::{Call, Carrier, Lead};
 use crate::entry::{self, EntryId, Header};
-use crate::flight::Seat;
+use crate::flight::{Seat, Sharing};
 use crate::local::{Dependency, Held};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Fill, Stamp};
-use crate::value::Value;
+use crate::value::Erased;
 use crate::{Codec, Result};
 
 /// The epoch of what was loaded while the shared tier did not answer, which is never the current one:
@@ -33,18 +33,43 @@ pub(crate) struct Fate {
     pub(crate) tags: Vec<String>,
 }
 
+/// A value that was loaded, as it is to be stored and shared.
+pub(crate) struct Filling {
+    seat: Seat,
+    /// As the local tier keeps it.
+    held: Arc<dyn Held>,
+    fill: Fills,
+    epoch: u64,
+    /// When its load began, and whether this node is told of what ends it.
+    point: u64,
+    told: bool,
+    budget: Duration,
+}
+
+/// What is to be stored in the shared tier.
+enum Fills {
+    /// Nothing; whether the local tier may keep the value.
+    Nothing(bool),
+    /// Nothing, though there is a lease: values of its kind stay local.
+    Lease(LeaseGuard),
+    /// An entry, for so long.
+    Entry(LeaseGuard, Vec<u8>, Duration),
+}
+
 impl Call {
-    /// Stores a value as planned, in this epoch, whose load began at `point`. Returns it as the local
-    /// tier keeps it, and whether it may.
-    pub(super) async fn keep(
-        &self,
-        seat: &Seat,
-        plan: Plan,
-        (value, fate): (Box<dyn Value>, Fate),
-        (point, epoch): (u64, u64),
-        budget: &mut Duration,
-    ) -> (Arc<dyn Held>, bool) {
+    /// Makes of a value what is stored of it, as planned.
+    pub(crate) fn pack(&self, lead: Box<Lead>, value: Erased<'_>, fate: Fate) -> Filling {
+        let Lead {
+            seat,
+            plan,
+            point,
+            budget,
+            ..
+        } = *lead;
         let engine = &self.engine;
+        let epoch = engine.epoch();
+        // Of what is loaded without the shared tier's word nobody tells this node.
+        let told = !matches!(plan, Plan::Outage { .. });
         let settings = &self.function.settings;
         let Fate { ttl, cost, tags } = fate;
         let fresh = settings.fresh(ttl, unit(engine.env.draw()));
@@ -52,20 +77,19 @@ impl Call {
         // Taken before the fill is sent: the local copy must not outlive the entry.
         let mut life = settings.life(engine.env.coarse(), fresh, kept, cost);
         let mut head_epoch = epoch;
-        let late = self.late(seat, &plan, tags, point);
-        let (keeps, id, deps, encoded) = match (plan, late) {
-            (Plan::Bare | Plan::Elsewhere, _) | (_, None) => {
-                (false, EntryId([0; 16]), Vec::new(), 0)
-            }
+        let mut id = EntryId([0; 16]);
+        let late = self.late(&seat, &plan, tags, point);
+        let (fill, deps, encoded) = match (plan, late) {
+            (Plan::Bare | Plan::Elsewhere, _) | (_, None) => (Fills::Nothing(false), Vec::new(), 0),
             (Plan::Local { mut deps }, Some(late)) => {
                 deps.extend(late);
-                (true, EntryId([0; 16]), deps, value.weigh())
+                (Fills::Nothing(true), deps, value.weigh())
             }
             (Plan::Outage { deps, asked }, Some(_)) => {
                 head_epoch = OUTAGE;
                 let kept = fresh.min(settings.outage_ttl);
                 life = settings.life(asked, kept, kept, Duration::ZERO);
-                (true, EntryId([0; 16]), deps, value.weigh())
+                (Fills::Nothing(true), deps, value.weigh())
             }
             (
                 Plan::Shared {
@@ -79,14 +103,14 @@ impl Call {
                 // Of its stamps nothing has been heard since, where the store does not tell: what
                 // was invalidated during the load is not known here.
                 life = life.confirmed_at(asked);
-                let token = lease.token;
-                let (stored, encoded) = match self.function.carrier {
-                    Carrier::None => (seat.take_lease().is_some(), value.weigh()),
+                id = lease.token;
+                let (fill, encoded) = match self.function.carrier {
+                    Carrier::None => (Fills::Lease(lease), value.weigh()),
                     Carrier::Bytes { schema, codec } => {
                         let header = Header {
                             codec: codec.id(),
                             flags: 0,
-                            id: token,
+                            id,
                             created_ms: millis(engine.env.wall()),
                             fresh_ms: millis(fresh),
                             life_ms: millis(kept),
@@ -95,38 +119,79 @@ impl Call {
                             schema,
                             tags: stamps(&deps),
                         };
-                        match self.encode(&*value, &header, codec) {
+                        match self.encode(value, &header, codec) {
                             Some(bytes) => {
-                                let stored = seat.take_lease().is_some()
-                                    && self.fill(seat, lease, &bytes, kept, budget).await;
-                                (stored, bytes.len())
+                                let encoded = bytes.len();
+                                (Fills::Entry(lease, bytes, kept), encoded)
                             }
-                            None => (false, 0),
+                            None => (Fills::Nothing(false), 0),
                         }
                     }
                 };
-                (stored, token, deps, encoded)
+                (fill, deps, encoded)
             }
         };
-        let head = engine.local.head(
-            self.key.clone(),
-            life,
-            head_epoch,
-            id,
-            &deps,
-            Self::weight(&*value, encoded),
-        );
-        (value.store(head), keeps)
+        let (key, bytes) = (self.key.clone(), self.weight(encoded));
+        let head = engine.local.head(key, life, head_epoch, id, &deps, bytes);
+        Filling {
+            seat,
+            held: value.entry(head),
+            fill,
+            epoch,
+            point,
+            told,
+            budget,
+        }
+    }
+
+    /// Steps 7 and 8: stores a value, and shares it. Returns whether it is stored.
+    pub(crate) async fn finish(&self, filling: Filling) -> bool {
+        let Filling {
+            seat,
+            held,
+            fill,
+            epoch,
+            point,
+            told,
+            mut budget,
+        } = filling;
+        let keeps = match fill {
+            Fills::Nothing(keeps) => keeps,
+            Fills::Lease(lease) => {
+                let keeps = seat.take_lease().is_some();
+                drop(lease);
+                keeps
+            }
+            Fills::Entry(lease, bytes, kept) => {
+                seat.take_lease().is_some()
+                    && self.fill(&seat, lease, &bytes, kept, &mut budget).await
+            }
+        };
+        // Step 8: only if the fill was accepted and nothing moved since step 1.
+        let clean = keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
+        // Guard G6: to everybody only while nothing moved and events would have told; else to the
+        // calls that began before the load did.
+        let sharing = if clean && told && self.trusts() {
+            Sharing::Everyone
+        } else {
+            Sharing::CallsBefore(point)
+        };
+        seat.end(held, sharing);
+        if self.engine.store.is_some() {
+            keeps
+        } else {
+            clean
+        }
     }
 
     /// The bytes of an entry, unless the value can't be written.
-    fn encode(&self, value: &dyn Value, header: &Header<'_>, codec: Codec) -> Option<Vec<u8>> {
+    fn encode(&self, value: Erased<'_>, header: &Header<'_>, codec: Codec) -> Option<Vec<u8>> {
         let payload = self.payload(value, codec)?;
         self.written(entry::write(header, &payload))
     }
 
     /// The bytes of a value, unless it can't be written.
-    pub(super) fn payload(&self, value: &dyn Value, codec: Codec) -> Option<Vec<u8>> {
+    pub(super) fn payload(&self, value: Erased<'_>, codec: Codec) -> Option<Vec<u8>> {
         self.written(value.encode(codec, self.function.settings.max_bytes))
     }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use super::keep::Fate;
 use super::outage::Asking;
 use super::plan::Plan;
 use super::worth::{Hit, Source, Spare};
@@ -18,18 +17,17 @@ use crate::flight::{Seat, Sharing, Standby};
 use crate::local::Held;
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
-use crate::value::Value;
 
 /// A call whose function is to be run. Dropped at any time, it wakes those who wait for it, and gives
 /// its lease up.
 pub(crate) struct Lead {
-    seat: Seat,
-    plan: Plan,
+    pub(super) seat: Seat,
+    pub(super) plan: Plan,
     spare: Option<Spare>,
     /// When its load began.
-    point: u64,
+    pub(super) point: u64,
     /// What is left of the time for the store.
-    budget: Duration,
+    pub(super) budget: Duration,
 }
 
 /// A function under way.
@@ -261,35 +259,6 @@ impl Call {
         // The lease, if there is one, is given up.
         drop(plan);
         seat.end_uncached();
-    }
-
-    /// Steps 7 and 8: stores a value, and shares it. Returns whether it is stored.
-    pub(crate) async fn finish(&self, lead: Box<Lead>, value: Box<dyn Value>, fate: Fate) -> bool {
-        let Lead {
-            seat,
-            plan,
-            point,
-            mut budget,
-            ..
-        } = *lead;
-        let engine = &self.engine;
-        let epoch = engine.epoch();
-        // Of what is loaded without the shared tier's word nobody tells this node.
-        let told = !matches!(plan, Plan::Outage { .. });
-        let (held, keeps) = self
-            .keep(&seat, plan, (value, fate), (point, epoch), &mut budget)
-            .await;
-        // Step 8: only if the fill was accepted and nothing moved since step 1.
-        let clean = keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
-        // Guard G6: to everybody only while nothing moved and events would have told; else to the
-        // calls that began before the load did.
-        let sharing = if clean && told && self.trusts() {
-            Sharing::Everyone
-        } else {
-            Sharing::CallsBefore(point)
-        };
-        seat.end(held, sharing);
-        if engine.store.is_some() { keeps } else { clean }
     }
 
     /// What is cached is not to be served any longer. Removed in a task that outlives the caller.

@@ -45,6 +45,7 @@ use std::time::Duration;
 pub(crate) use call::{Call, Prepared};
 use complaints::Complaints;
 use fallback::Lapses;
+pub(crate) use first::Payload;
 pub(crate) use follow::Begun;
 pub(crate) use function::Function;
 use function::{Carrier, KindState, Table};
@@ -194,7 +195,11 @@ impl Engine {
     /// The function, as this cache knows it. `values`: what it does with the function's values, and the
     /// name of the type that is returned, where nothing but a value was seen in it.
     #[inline]
-    pub(crate) fn function(&self, registered: &Registered, values: Described) -> &Arc<Function> {
+    pub(crate) fn function(
+        &self,
+        registered: &Registered,
+        values: &'static Described,
+    ) -> &Arc<Function> {
         if let Some(function) = self.functions.get(registered.number) {
             return function;
         }
@@ -203,11 +208,10 @@ impl Engine {
 
     /// Settles what a function is to this cache.
     #[cold]
-    fn settle(&self, registered: &Registered, values: Described) -> &Arc<Function> {
+    fn settle(&self, registered: &Registered, values: &'static Described) -> &Arc<Function> {
         self.functions.get_or_init(registered.number, || {
             let kind = self.kind(registered.kind);
-            let (values, plain) = values();
-            let function = Arc::new(Function::new(registered, kind, values, plain, self.enabled));
+            let function = Arc::new(Function::new(registered, kind, values, self.enabled));
             // Before anybody can call it: an event for one of its keys must find it.
             self.names
                 .write()

@@ -19,7 +19,7 @@ use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Begin, Stamp, Store, Turn};
 use crate::tag::Tag;
-use crate::value::Value;
+use crate::value::Waiting;
 
 /// A write that is about to begin, or under way, with what was noted before it.
 ///
@@ -137,7 +137,12 @@ impl Update {
 
     /// The write has happened, and this is the value it leaves, fresh for so long, with tags that only
     /// it knows of.
-    pub(crate) async fn stored(mut self, value: Box<dyn Value>, ttl: Duration, tags: Vec<String>) {
+    pub(crate) async fn stored(
+        mut self,
+        value: Box<dyn Waiting>,
+        ttl: Duration,
+        tags: Vec<String>,
+    ) {
         let claim = std::mem::replace(&mut self.claim, Claim::Nothing);
         let late = match (&self.call, &claim) {
             (Some(call), Claim::Shared { .. }) => call.late_of_write(tags, self.point, true),

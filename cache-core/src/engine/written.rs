@@ -21,7 +21,7 @@ use crate::local::{Dependency, Held, Reply};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Fill, Stamp, Store, Update};
-use crate::value::Value;
+use crate::value::Waiting;
 
 /// A write's value, on its way into the tiers.
 pub(super) struct Incoming {
@@ -38,7 +38,7 @@ enum Form {
     /// Its bytes, in this codec and of this schema: in the shared tier.
     Bytes(Vec<u8>, u8, u64),
     /// Itself, in the local tier, and what it takes there.
-    Itself(Box<dyn Value>, usize),
+    Itself(Box<dyn Waiting>, usize),
     /// Nothing: it can't be written.
     Nothing,
 }
@@ -47,7 +47,7 @@ impl Incoming {
     /// What `call` stores of a value that is fresh for so long.
     pub(super) fn of(
         call: &Call,
-        value: Box<dyn Value>,
+        value: Box<dyn Waiting>,
         ttl: Duration,
         late: Vec<Dependency>,
     ) -> Self {
@@ -55,12 +55,12 @@ impl Incoming {
         let fresh = settings.fresh(ttl, unit(call.engine.env.draw()));
         let form = match call.function.carrier {
             Carrier::Bytes { schema, codec } if call.engine.store.is_some() => call
-                .payload(&*value, codec)
+                .payload(value.erased(), codec)
                 .map_or(Form::Nothing, |payload| {
                     Form::Bytes(payload, codec.id(), schema)
                 }),
             _ => {
-                let weight = Call::weight(&*value, value.weigh());
+                let weight = call.weight(value.erased().weigh());
                 Form::Itself(value, weight)
             }
         };
@@ -92,7 +92,7 @@ impl Incoming {
         let key = call.key.clone();
         let local = &call.engine.local;
         let head = local.head(key, life, epoch, id, &deps, weight);
-        Some(value.store(head))
+        Some(value.erased().entry(head))
     }
 
     /// The bytes of its entry, where it has any.

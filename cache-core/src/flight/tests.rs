@@ -62,7 +62,7 @@ fn follow(flights: &Arc<Flights>) -> Follower {
 
 fn number(followed: &Followed) -> Option<u64> {
     match followed {
-        Followed::Value(held) => held.typed::<u64>().map(|stored| stored.value),
+        Followed::Value(held) => held.view().value::<u64>().copied(),
         Followed::Again | Followed::Uncached => None,
     }
 }

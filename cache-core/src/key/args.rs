@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind};
 ///
 /// Packed they are where the text has at most [`LONGEST`] bytes and so have they; else they are that text,
 /// or `#` and 128 bits of its hash.
-pub(crate) struct Args {
+pub struct Args {
     /// Zeros where nothing is.
     buf: [u8; LONGEST],
     len: usize,

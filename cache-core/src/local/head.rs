@@ -17,7 +17,7 @@ use crate::store::Stamp;
 
 /// What is known of a local entry besides its value.
 #[derive(Debug)]
-pub struct Head {
+pub(crate) struct Head {
     pub(crate) key: LocalKey,
     /// When it is fresh, stale, gone.
     course: Course,
@@ -109,6 +109,14 @@ impl Head {
         let confirmed = nanoseconds(life.confirmed());
         let about = About::new(epoch, id, confirmed, deps.into());
         Self::of(key, life, Arc::new(about), bytes)
+    }
+
+    /// That of an entry which goes into no tier.
+    pub(crate) fn nowhere() -> Self {
+        let none = Duration::ZERO;
+        let about = About::new(0, EntryId([0; 16]), 0, Arc::default());
+        let life = Life::new(none, none, none, none);
+        Self::of(LocalKey::new(0, []), life, Arc::new(about), 0)
     }
 
     /// The same in another epoch, where the tags may be in other cells.
@@ -217,7 +225,8 @@ impl dyn Held {
     pub(crate) fn with_life(&self, life: Life) -> Arc<Self> {
         let head = self.head();
         let about = Arc::clone(&head.about);
-        self.with_head(Head::of(head.key.clone(), life, about, head.bytes()))
+        self.value()
+            .entry(Head::of(head.key.clone(), life, about, head.bytes()))
     }
 }
 

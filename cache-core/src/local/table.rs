@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use limbo::Limbo;
 pub(super) use readers::Reading;
 use slots::{Current, Slots};
-pub(crate) use thin::{Found, Held, Kept, Lent, Stored};
+pub(crate) use thin::{Found, Held, Kept, Lent, Stored, View};
 
 mod limbo;
 mod readers;

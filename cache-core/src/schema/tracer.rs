@@ -306,15 +306,15 @@ fn identity(
 ) -> Identity {
     Identity {
         asked,
-        visitor: who.visitor,
-        value: who.value,
+        visitor: who.visitor(),
+        value: who.value(),
         name,
         parts,
     }
 }
 
 impl<'de> Source<'de> for Tracer<'_> {
-    fn ask(&mut self, ask: Ask, who: fn() -> Who) -> Result<Found<'de>> {
+    fn ask(&mut self, ask: Ask, who: Who) -> Result<Found<'de>> {
         self.taken();
         if std::mem::take(&mut self.variant) {
             return Ok(self.picked());
@@ -330,7 +330,6 @@ impl<'de> Source<'de> for Tracer<'_> {
             },
             (_, None) => Place::ROOT,
         };
-        let who = who();
         match ask {
             Ask::Str | Ask::Text => self.leaf(place, ("str", who), TEXTS, Found::Str),
             Ask::Bytes | Ask::ByteBuf => self.leaf(place, ("bytes", who), LENGTHS, |len| {

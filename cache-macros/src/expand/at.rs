@@ -91,7 +91,7 @@ impl Call<'_> {
         let shell = quote_spanned! {self.asked_for()=>
             #vis fn #name #generics(#this #(#params)* __aim: __Aim) -> __Aim::Outcome<#returned> #bounds {
                 #scope
-                __aim.of::<#returned, _, _>(#identity, #shape, #key, #tags)
+                __aim.of::<#returned, _, _>(#identity, || #shape, #key, #tags)
             }
         };
         quote!(#[doc(hidden)] #[inline] #shell)

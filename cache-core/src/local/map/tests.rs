@@ -30,7 +30,7 @@ fn hit_as<V: Clone + 'static>(
         return None;
     }
     head.note_hit();
-    lent.value().cloned()
+    lent.view().value().cloned()
 }
 
 fn hit(local: &Local, args: &str) -> Option<String> {

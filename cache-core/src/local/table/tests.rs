@@ -83,7 +83,7 @@ fn it_holds_what_a_map_would() {
             _ => {
                 let lent = table
                     .lend(hash)
-                    .and_then(|lent| lent.value::<u64>().copied());
+                    .and_then(|lent| lent.view().value::<u64>().copied());
                 assert_eq!(lent, map.get(&hash).copied());
             }
         }
@@ -98,7 +98,7 @@ fn it_holds_what_a_map_would() {
 }
 
 fn value(held: &dyn Held) -> u64 {
-    held.typed::<u64>().expect("a number").value
+    *held.view().value::<u64>().expect("a number")
 }
 
 #[test]
@@ -106,9 +106,9 @@ fn a_value_is_taken_for_no_other_type() {
     let table = Table::new(LARGE);
     table.insert(5, &entry(7_u64, 1));
     let lent = table.lend(5).expect("just put in");
-    assert_eq!(lent.value::<u64>(), Some(&7));
-    assert_eq!(lent.value::<i64>(), None);
-    assert_eq!(lent.value::<String>(), None);
+    assert_eq!(lent.view().value::<u64>(), Some(&7));
+    assert_eq!(lent.view().value::<i64>(), None);
+    assert_eq!(lent.view().value::<String>(), None);
 }
 
 #[test]
@@ -127,7 +127,8 @@ fn what_is_read_is_not_dropped_and_is_once_it_is_not() {
     });
     assert_eq!(dropped.load(Ordering::Relaxed), 0, "it is being read");
     assert!(
-        lent.value::<Arc<Canary>>()
+        lent.view()
+            .value::<Arc<Canary>>()
             .is_some_and(|canary| canary.is_alive())
     );
     drop(lent);
@@ -171,7 +172,10 @@ fn readers_find_living_entries_whatever_is_written() {
                     let Some(lent) = table.lend(hash(number)) else {
                         continue;
                     };
-                    let canary = lent.value::<Arc<Canary>>().expect("nothing else is there");
+                    let canary = lent
+                        .view()
+                        .value::<Arc<Canary>>()
+                        .expect("nothing else is there");
                     assert!(canary.is_alive());
                     if canary.number != number {
                         // Another has come to its place since its hash was read: keys tell.

@@ -6,7 +6,7 @@
     reason = "a pointer to the beginning of an entry becomes one to all of it"
 )]
 
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -16,6 +16,7 @@ use super::Table;
 use super::readers::Reading;
 use crate::local::head::Head;
 use crate::local::parting;
+use crate::value::{CacheValue, Value};
 
 /// A value and its head, in one allocation, of which the front is the beginning.
 #[derive(Debug)]
@@ -43,21 +44,18 @@ struct Made {
 
 mod sealed {
     /// What only entries are: a pointer to any other thing has no front.
-    pub trait Sealed {}
+    pub(crate) trait Sealed {}
 }
 
 impl<V> sealed::Sealed for Stored<V> {}
 
 /// A [`Stored`] of any type.
-pub trait Held: sealed::Sealed + Any + Send + Sync {
-    /// What is known of it.
-    fn head(&self) -> &Head;
-
-    /// The same value with another head.
-    fn with_head(&self, head: Head) -> Arc<dyn Held>;
+pub(crate) trait Held: sealed::Sealed + Send + Sync {
+    /// Its value.
+    fn value(&self) -> &dyn Value;
 }
 
-impl<V: Clone + Send + Sync + 'static> Stored<V> {
+impl<V: CacheValue> Stored<V> {
     /// An entry.
     pub(crate) fn new(head: Head, value: V) -> Self {
         let front = Front {
@@ -69,28 +67,87 @@ impl<V: Clone + Send + Sync + 'static> Stored<V> {
 
     const MADE: &'static Made = &Made {
         of: TypeId::of::<V>(),
-        whole: |front| front.cast::<Self>() as *const dyn Held,
+        whole: Self::whole,
     };
-}
 
-impl<V: Clone + Send + Sync + 'static> Held for Stored<V> {
-    fn head(&self) -> &Head {
-        &self.front.head
-    }
-
-    fn with_head(&self, head: Head) -> Arc<dyn Held> {
-        Arc::new(Self::new(head, self.value.clone()))
+    // No closure: that would be one more function for each type.
+    fn whole(front: *const Front) -> *const dyn Held {
+        front.cast::<Self>() as *const dyn Held
     }
 }
 
-impl dyn Held {
+impl<V: CacheValue> Held for Stored<V> {
+    fn value(&self) -> &dyn Value {
+        &self.value
+    }
+}
+
+impl dyn Held + '_ {
+    /// What is known of it.
+    pub(crate) fn head(&self) -> &Head {
+        self.view().head()
+    }
+
     /// Whether its value is of that type.
-    pub(crate) fn is<V: 'static>(&self) -> bool {
-        (self as &dyn Any).is::<Stored<V>>()
+    pub(crate) fn is_of(&self, of: TypeId) -> bool {
+        self.view().is_of(of)
     }
 
-    pub(crate) fn typed<V: 'static>(&self) -> Option<&Stored<V>> {
-        (self as &dyn Any).downcast_ref()
+    /// Its head and its value.
+    pub(crate) fn view(&self) -> View<'_> {
+        // SAFETY: it is the pointer to an entry, which lives for as long as it is borrowed.
+        unsafe { View::at(front_of(self)) }
+    }
+}
+
+/// The head and the value of an entry, whoever holds it.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'r> {
+    front: NonNull<Front>,
+    entry: PhantomData<&'r Front>,
+}
+
+impl<'r> View<'r> {
+    /// # Safety
+    /// `front` points to all of an entry, which lives and is shared for all of `'r`.
+    #[inline]
+    unsafe fn at(front: *mut Front) -> Self {
+        Self {
+            // SAFETY: it points to an entry.
+            front: unsafe { NonNull::new_unchecked(front) },
+            entry: PhantomData,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn head(self) -> &'r Head {
+        // SAFETY: it points to an entry that lives for all of `'r`, and is shared.
+        unsafe { &(*self.front.as_ptr()).head }
+    }
+
+    #[inline]
+    fn made(self) -> &'static Made {
+        // SAFETY: as above.
+        unsafe { (*self.front.as_ptr()).made }
+    }
+
+    #[inline]
+    fn is_of(self, of: TypeId) -> bool {
+        self.made().of == of
+    }
+
+    /// The value, if it is of that type.
+    // An `if`: a combinator would be compiled for each type too.
+    #[allow(clippy::if_then_some_else_none)]
+    #[inline]
+    pub(crate) fn value<V: 'static>(self) -> Option<&'r V> {
+        if self.is_of(TypeId::of::<V>()) {
+            let entry = self.front.as_ptr() as *const Stored<V>;
+            // SAFETY: as above, and an entry that is made of such a value is a `Stored` of one.
+            Some(unsafe { &(*entry).value })
+        } else {
+            None
+        }
     }
 }
 
@@ -129,10 +186,7 @@ impl Drop for Kept {
 
 /// An entry of the table, for as long as it is read.
 #[derive(Clone, Copy)]
-pub(crate) struct Found<'r> {
-    front: NonNull<Front>,
-    reading: PhantomData<&'r Front>,
-}
+pub(crate) struct Found<'r>(View<'r>);
 
 impl<'r> Found<'r> {
     /// # Safety
@@ -140,24 +194,20 @@ impl<'r> Found<'r> {
     /// for all of `'r`.
     #[inline]
     pub(super) unsafe fn at(front: *mut Front) -> Self {
-        Self {
-            // SAFETY: it points to an entry.
-            front: unsafe { NonNull::new_unchecked(front) },
-            reading: PhantomData,
-        }
+        // SAFETY: it points to all of an entry that is counted.
+        Self(unsafe { View::at(front) })
     }
 
     #[inline]
     pub(crate) fn head(self) -> &'r Head {
-        // SAFETY: it points to an entry that lives for all of `'r`, and is shared.
-        unsafe { &(*self.front.as_ptr()).head }
+        self.0.head()
     }
 
     /// For longer than it is read.
     pub(crate) fn kept(self) -> Arc<dyn Held> {
-        // SAFETY: as above, and the pointer that it was made from came from an `Arc`.
+        let whole = (self.0.made().whole)(self.0.front.as_ptr());
+        // SAFETY: somebody holds a count, and the pointer that it was made from came from an `Arc`.
         unsafe {
-            let whole = self.whole();
             Arc::increment_strong_count(whole);
             Arc::from_raw(whole)
         }
@@ -165,15 +215,7 @@ impl<'r> Found<'r> {
 
     /// Whether both are one.
     pub(crate) fn is(self, other: Self) -> bool {
-        self.front == other.front
-    }
-
-    #[inline]
-    fn whole(self) -> *const dyn Held {
-        let front = self.front.as_ptr();
-        // SAFETY: it points to an entry that lives for all of `'r`.
-        let whole = unsafe { (*front).made.whole };
-        whole(front)
+        self.0.front == other.0.front
     }
 }
 
@@ -191,7 +233,7 @@ impl<'t> Lent<'t> {
     #[inline(always)]
     pub(super) fn find(table: &'t Table, hash: u64) -> Option<Self> {
         let reading = Reading::begin();
-        let front = table.find(hash, &reading)?.front;
+        let front = table.find(hash, &reading)?.0.front;
         Some(Self {
             front,
             reading,
@@ -199,27 +241,18 @@ impl<'t> Lent<'t> {
         })
     }
 
+    /// For as long as this is held on to.
     #[inline]
-    fn found(&self) -> Found<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         let _: &Reading = &self.reading;
         // SAFETY: it was found during the reading, which goes on for as long as this is borrowed, and the table
         // lives for longer.
-        unsafe { Found::at(self.front.as_ptr()) }
+        unsafe { View::at(self.front.as_ptr()) }
     }
 
     #[inline]
     pub(crate) fn head(&self) -> &Head {
-        self.found().head()
-    }
-
-    /// The value, if it is of that type.
-    #[inline]
-    pub(crate) fn value<V: 'static>(&self) -> Option<&V> {
-        let front = self.front.as_ptr();
-        // SAFETY: as above; and an entry that is made of such a value is a `Stored` of one.
-        unsafe {
-            ((*front).made.of == TypeId::of::<V>()).then(|| &(*front.cast::<Stored<V>>()).value)
-        }
+        self.view().head()
     }
 }
 
@@ -231,7 +264,7 @@ pub(super) fn into_raw(entry: &Kept) -> *mut Front {
 /// The beginning of an entry.
 // An entry begins with its front, and is nothing but a `Stored`: there is no other `Held`.
 #[allow(clippy::cast_ptr_alignment)]
-fn front_of(entry: *const dyn Held) -> *mut Front {
+fn front_of(entry: *const (dyn Held + '_)) -> *mut Front {
     entry.cast::<Front>().cast_mut()
 }
 

@@ -134,7 +134,7 @@ impl Users {
             >(
                 Self::__profile_site(),
                 &::cache_core::__private::Instance::of::<Self>(),
-                {
+                || {
                     let __probed = ::cache_core::__private::shape!(Option < Profile >);
                     ::cache_core::__private::checked::<
                         Option<Profile>,

@@ -93,7 +93,7 @@ impl user_profile {
             >(
                 user_profile::__site(),
                 ::cache_core::__private::Instance::SOLE,
-                {
+                || {
                     let __probed = ::cache_core::__private::shape!(
                         Result < Profile, DbError >
                     );

@@ -145,7 +145,7 @@ impl sum {
             >(
                 sum::__site(),
                 ::cache_core::__private::Instance::SOLE,
-                {
+                || {
                     let __probed = ::cache_core::__private::shape!(u32);
                     ::cache_core::__private::checked::<u32, _, _, _, _>(__probed)
                 },
