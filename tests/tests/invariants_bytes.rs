@@ -284,6 +284,22 @@ async fn values_of_every_shape_come_back_as_they_were() {
 }
 
 #[tokio::test]
+async fn a_local_entry_weighs_what_its_value_does() {
+    let cache = Cache::builder().build();
+    let bytes = || -> u64 {
+        cache
+            .snapshot()
+            .kinds
+            .values()
+            .map(|kind| kind.local_bytes)
+            .sum()
+    };
+    let source = Source::new(0);
+    cache.scope(sized(&source, 100_000)).await;
+    assert!((100_000..101_000).contains(&bytes()), "{}", bytes());
+}
+
+#[tokio::test]
 async fn the_local_tier_is_bounded_by_its_capacity() {
     let capacity = 256 << 10;
     let cache = Cache::builder().capacity(capacity).build();

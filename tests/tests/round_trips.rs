@@ -4,6 +4,7 @@
 #![allow(clippy::unused_async)]
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cache_core::{Cache, Policy, cached};
@@ -11,6 +12,8 @@ use cache_redis::RedisStore;
 use cache_tests::impostor::Impostor;
 use cache_tests::proxy::Proxy;
 use cache_tests::server::{RedisServer, until};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 #[cached(kind = "profile", ttl = "10m", tags("user:{id}"))]
 async fn profile(id: u64) -> u64 {
@@ -25,6 +28,26 @@ async fn remote(id: u64) -> u64 {
 #[cached(kind = "name", ttl = "10m", each = ids)]
 async fn names(ids: &[u64]) -> HashMap<u64, String> {
     ids.iter().map(|id| (*id, format!("name {id}"))).collect()
+}
+
+/// A value that can't be read while this is set.
+static REFUSES: AtomicBool = AtomicBool::new(false);
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Picky(u64);
+
+impl<'de> Deserialize<'de> for Picky {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if REFUSES.load(Ordering::SeqCst) {
+            return Err(D::Error::custom("not now"));
+        }
+        u64::deserialize(from).map(Self)
+    }
+}
+
+#[cached(kind = "remote", ttl = "10m", schema = 1, tags("user:{id}"))]
+async fn picky(id: u64) -> Picky {
+    Picky(id + 1)
 }
 
 /// A node over whose connection nothing goes but what calls ask for.
@@ -127,6 +150,27 @@ async fn a_batch_takes_as_many_as_one_call() {
     until("all are stored", async || stored(&other) >= 100).await;
     let turns = proxy.turns() - before;
     assert!((3..=5).contains(&turns), "{turns}");
+    drop(server);
+}
+
+#[tokio::test]
+async fn an_entry_that_can_t_be_read_is_not_looked_at_twice() {
+    let (server, proxy, node) = scene().await;
+    let remote = || node.snapshot().kinds.remove("remote").unwrap();
+    assert_eq!(node.scope(picky(1)).await, Picky(2));
+    let (turns, before) = (proxy.turns(), remote());
+    assert_eq!(node.scope(picky(1)).await, Picky(2));
+    assert_eq!(proxy.turns() - turns, 1);
+    assert_eq!(remote().hits_shared - before.hits_shared, 1);
+    REFUSES.store(true, Ordering::SeqCst);
+    let (turns, before) = (proxy.turns(), remote());
+    assert_eq!(node.scope(picky(1)).await, Picky(2));
+    REFUSES.store(false, Ordering::SeqCst);
+    // As a miss: it is read, the lease is asked for, having seen the entry, and it is filled.
+    assert_eq!(proxy.turns() - turns, 3);
+    assert_eq!(remote().hits_shared, before.hits_shared);
+    assert_eq!(remote().undecodable - before.undecodable, 1);
+    assert_eq!(remote().loads - before.loads, 1);
     drop(server);
 }
 
