@@ -22,6 +22,7 @@ struct Network {
     /// In milliseconds.
     late: AtomicU64,
     answered: AtomicUsize,
+    pieces: AtomicUsize,
     /// Whether something was asked last, and not answered.
     asking: AtomicBool,
     turns: AtomicUsize,
@@ -48,6 +49,7 @@ impl Proxy {
             slow: AtomicBool::new(false),
             late: AtomicU64::new(0),
             answered: AtomicUsize::new(0),
+            pieces: AtomicUsize::new(0),
             asking: AtomicBool::new(false),
             turns: AtomicUsize::new(0),
             cut: Notify::new(),
@@ -93,6 +95,11 @@ impl Proxy {
         self.network.answered.load(Ordering::Relaxed)
     }
 
+    /// In how many pieces they came out of the network.
+    pub fn pieces(&self) -> usize {
+        self.network.pieces.load(Ordering::Relaxed)
+    }
+
     /// How many round trips it has seen: how often something was asked after an answer had come.
     pub fn turns(&self) -> usize {
         self.network.turns.load(Ordering::SeqCst)
@@ -129,6 +136,7 @@ impl Network {
                 // The sender is in self.
                 let _ = self.hole.subscribe().wait_for(|hole| !hole).await;
                 self.answered.fetch_add(count, Ordering::Relaxed);
+                self.pieces.fetch_add(1, Ordering::Relaxed);
                 self.asking.store(false, Ordering::SeqCst);
                 if to_client.write_all(&buffer[..count]).await.is_err() {
                     break;

@@ -378,7 +378,8 @@ async fn a_batch_that_forgets_a_tag_shares_nothing() {
 
 /// A hundred elements cost a round trip where they are stored, and three beside the load where they are
 /// not: every piece of an answer, as it comes out of the network, is late by far more than all the rest
-/// takes together.
+/// takes together. The pieces are counted, one after the other as they come: a machine that stands still for
+/// a moment says nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_elements_take_the_round_trips_of_one() {
     const LATE: Duration = Duration::from_millis(100);
@@ -402,18 +403,19 @@ async fn all_elements_take_the_round_trips_of_one() {
     source.asked();
 
     proxy.delay(LATE);
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), proxy.pieces());
     assert_eq!(users(&far, &source, &known).await.unwrap().len(), 100);
-    let (hits, asked) = (began.elapsed(), source.asked());
+    let (hits, asked) = (proxy.pieces() - before, source.asked());
+    let took = began.elapsed();
     assert!(asked.is_empty(), "all were stored, but for {asked:?}");
     let unknown: Vec<u64> = (0..100).map(|id| id + 1_000).collect();
-    let began = Instant::now();
+    let before = proxy.pieces();
     users(&far, &source, &unknown).await.unwrap();
-    let misses = began.elapsed();
+    let misses = proxy.pieces() - before;
     assert_eq!(source.asked().len(), 1);
-    println!("100 hits in {hits:?}, 100 misses in {misses:?}, {LATE:?} a piece");
-    // One after the other they would take ten seconds, and thirty. The answers to a hundred come in a
+    println!("100 hits in {hits} pieces and {took:?}, 100 misses in {misses}, {LATE:?} a piece");
+    // One after the other they would be a hundred, and three hundred. The answers to a hundred come in a
     // few pieces.
-    assert!(hits < LATE * 10, "{hits:?}");
-    assert!(misses < LATE * 15, "{misses:?}");
+    assert!((1..10).contains(&hits), "{hits} pieces, {took:?}");
+    assert!((2..15).contains(&misses), "{misses} pieces");
 }
