@@ -251,6 +251,24 @@ impl<'de> Deserialize<'de> for First {
 }
 
 #[test]
+fn a_field_is_found_by_bytes_that_are_its_name_and_by_no_others() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Named {
+        id: u8,
+    }
+
+    let named = [
+        &[0x81, 0xc4, 2, b'i', b'd', 7][..],
+        // A text that is none beside it, which names nothing that is known.
+        &[0x82, 0xa2, b'i', b'd', 7, 0xa2, b'i', 0xff, 8],
+    ];
+    for bytes in named {
+        let decoded = Codec::MessagePack.decode::<Named>(bytes, LIMIT);
+        assert_eq!(decoded.unwrap(), Named { id: 7 });
+    }
+}
+
+#[test]
 fn parts_that_a_type_leaves_are_an_error_whatever_is_read_after_them() {
     let bytes = Codec::MessagePack.encode(&[1_u8], LIMIT).unwrap();
     assert_eq!(
