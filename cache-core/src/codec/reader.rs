@@ -5,11 +5,13 @@
 //! but an error: else it would be compiled with everything it can do with each of them.
 
 use std::fmt;
+use std::mem::{ManuallyDrop, needs_drop};
 
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, MapAccess, SeqAccess,
-    Unexpected, VariantAccess, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, IntoDeserializer,
+    MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
 };
+use serde::forward_to_deserialize_any;
 
 use super::number::{Narrow, Number};
 use super::source::{Ask, Found, Source, Who};
@@ -24,6 +26,16 @@ impl fmt::Debug for Reader<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reader")
     }
+}
+
+/// Drops a visitor that is held on to while its source is waited for. Where that is nothing to be done, as with
+/// nearly all, nothing is compiled: nor would there be another way out of what holds it, for panics.
+macro_rules! unneeded {
+    ($visitor:ident) => {
+        if const { needs_drop::<V>() } {
+            drop(ManuallyDrop::into_inner($visitor));
+        }
+    };
 }
 
 impl<'de> Reader<'_, 'de> {
@@ -74,17 +86,43 @@ impl<'de> Reader<'_, 'de> {
     }
 
     fn list<V: Visitor<'de>>(self, ask: Ask, visitor: V) -> Result<V::Value> {
-        match begun(self.0, ask, const { Who::is::<V>() }, false, &visitor) {
-            Ok((len, _)) => self.elements(len, visitor),
-            Err(refusal) => Err(refusal),
+        let visitor = ManuallyDrop::new(visitor);
+        match begun(self.0, ask, const { Who::is::<V>() }, false, &*visitor) {
+            Ok((mut left, _)) => {
+                let parts = Parts {
+                    source: &mut *self.0,
+                    left: &mut left,
+                };
+                let visitor = ManuallyDrop::into_inner(visitor);
+                ended(visitor.visit_seq(parts), self.0, left)
+            }
+            Err(refusal) => {
+                unneeded!(visitor);
+                Err(refusal)
+            }
         }
     }
 
     fn fields<V: Visitor<'de>>(self, ask: Ask, visitor: V) -> Result<V::Value> {
-        match begun(self.0, ask, const { Who::is::<V>() }, true, &visitor) {
-            Ok((len, false)) => self.elements(len, visitor),
-            Ok((len, true)) => self.named(len, visitor),
-            Err(refusal) => Err(refusal),
+        let visitor = ManuallyDrop::new(visitor);
+        match begun(self.0, ask, const { Who::is::<V>() }, true, &*visitor) {
+            Ok((mut left, keyed)) => {
+                let parts = Parts {
+                    source: &mut *self.0,
+                    left: &mut left,
+                };
+                let visitor = ManuallyDrop::into_inner(visitor);
+                let made = if keyed {
+                    visitor.visit_map(Fields(parts))
+                } else {
+                    visitor.visit_seq(parts)
+                };
+                ended(made, self.0, left)
+            }
+            Err(refusal) => {
+                unneeded!(visitor);
+                Err(refusal)
+            }
         }
     }
 
@@ -102,14 +140,6 @@ impl<'de> Reader<'_, 'de> {
             left: &mut left,
         };
         ended(visitor.visit_map(parts), self.0, left)
-    }
-
-    fn named<V: Visitor<'de>>(self, mut left: usize, visitor: V) -> Result<V::Value> {
-        let parts = Parts {
-            source: &mut *self.0,
-            left: &mut left,
-        };
-        ended(visitor.visit_map(Fields(parts)), self.0, left)
     }
 
     fn inner<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
@@ -162,10 +192,13 @@ fn picked<'de>(
 
 /// What a visitor has made of the parts it was given. The source is told that it is through with them.
 fn ended<'de, T>(result: Result<T>, source: &mut (dyn Source<'de> + '_), left: usize) -> Result<T> {
-    match &result {
-        Ok(_) => source.leave(left, None),
-        Err(refusal) => source.leave(left, Some(refusal)),
-    }
+    // A combinator would be compiled for each type too.
+    #[allow(clippy::manual_ok_err)]
+    let refusal = match &result {
+        Ok(_) => None,
+        Err(refusal) => Some(refusal),
+    };
+    source.leave(left, refusal);
     result
 }
 
@@ -185,13 +218,24 @@ enum Key<'de> {
     Bool(bool),
 }
 
+impl Key<'_> {
+    /// That it is not what was expected.
+    fn unexpected(&self, expected: &dyn Expected) -> Refusal {
+        let found = match *self {
+            Self::Name(Name::Text(name)) => Unexpected::Str(name),
+            Self::Name(Name::Variant(number)) => Unexpected::Unsigned(number.into()),
+            Self::Name(Name::Number(number)) => Unexpected::Unsigned(number),
+            Self::Bytes(name) => Unexpected::Bytes(name),
+            Self::Signed(number) => Unexpected::Signed(number),
+            Self::Bool(key) => Unexpected::Bool(key),
+        };
+        Refusal::invalid_type(found, expected)
+    }
+}
+
 /// The key that comes next.
-fn key<'de>(
-    source: &mut (dyn Source<'de> + '_),
-    who: Who,
-    expected: &dyn Expected,
-) -> Result<Key<'de>> {
-    let found = source.ask(Ask::Name, who)?.widened();
+fn key<'de>(source: &mut (dyn Source<'de> + '_), expected: &dyn Expected) -> Result<Key<'de>> {
+    let found = source.ask(Ask::Name, Who::UNTOLD)?.widened();
     Ok(match found {
         Found::Str(name) => Key::Name(Name::Text(name)),
         Found::U32(number) => Key::Name(Name::Variant(number)),
@@ -199,30 +243,28 @@ fn key<'de>(
         Found::Bytes(name) => Key::Bytes(name),
         Found::I64(number) => Key::Signed(number),
         Found::Bool(key) => Key::Bool(key),
-        _ => {
-            let refusal = found.unexpected(expected);
-            source.refused(&refusal);
-            return Err(refusal);
-        }
+        _ => return Err(refused(source, found.unexpected(expected))),
     })
 }
 
-/// The name that comes next, where it can be no other key.
-fn name<'de>(
-    source: &mut (dyn Source<'de> + '_),
-    who: Who,
-    expected: &dyn Expected,
-) -> Result<Name<'de>> {
-    let unexpected = match key(source, who, expected)? {
-        Key::Name(name) => return Ok(name),
-        // What is no text is no field's name: like any other that is not known.
-        Key::Bytes(name) => return Ok(Name::Text(str::from_utf8(name).unwrap_or("\u{fffd}"))),
-        Key::Signed(number) => Unexpected::Signed(number),
-        Key::Bool(key) => Unexpected::Bool(key),
-    };
-    let refusal = Refusal::invalid_type(unexpected, expected);
+/// The name of a variant that comes next, or its number.
+fn variant<'de>(source: &mut (dyn Source<'de> + '_), expected: &dyn Expected) -> Result<Name<'de>> {
+    match key(source, expected)? {
+        Key::Name(name) => Ok(name),
+        Key::Bytes(name) => Ok(Name::Text(text(name))),
+        other => Err(refused(source, other.unexpected(expected))),
+    }
+}
+
+/// What is no text is no name: like any other that is not known.
+fn text(name: &[u8]) -> &str {
+    str::from_utf8(name).unwrap_or("\u{fffd}")
+}
+
+/// The source is told that what it has given is refused.
+fn refused<'de>(source: &mut (dyn Source<'de> + '_), refusal: Refusal) -> Refusal {
     source.refused(&refusal);
-    Err(refusal)
+    refusal
 }
 
 macro_rules! leaves {
@@ -374,20 +416,25 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value> {
         let ask = Ask::Enum(name, variants);
-        match picked(self.0, ask, const { Who::is::<V>() }, &visitor) {
+        let visitor = ManuallyDrop::new(visitor);
+        match picked(self.0, ask, const { Who::is::<V>() }, &*visitor) {
             Ok(bare) => {
                 let picked = Picked {
                     source: &mut *self.0,
                     bare,
                 };
+                let visitor = ManuallyDrop::into_inner(visitor);
                 ended(visitor.visit_enum(picked), self.0, 0)
             }
-            Err(refusal) => Err(refusal),
+            Err(refusal) => {
+                unneeded!(visitor);
+                Err(refusal)
+            }
         }
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        let result = match key(self.0, const { Who::is::<V>() }, &visitor) {
+        let result = match key(self.0, &visitor) {
             Ok(Key::Name(Name::Text(name))) => visitor.visit_borrowed_str(name),
             Ok(Key::Name(Name::Variant(number))) => visitor.visit_u32(number),
             Ok(Key::Name(Name::Number(number))) => visitor.visit_u64(number),
@@ -419,17 +466,24 @@ impl Parts<'_, '_> {
     }
 }
 
+// What is asked for by its type is not asked for by a seed of it: that would be compiled for each type as well.
 impl<'de> SeqAccess<'de> for Parts<'_, 'de> {
     type Error = Refusal;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        if self.take() {
-            match seed.deserialize(Reader(&mut *self.source)) {
-                Ok(part) => Ok(Some(part)),
-                Err(refusal) => Err(refusal),
-            }
-        } else {
-            Ok(None)
+        if !self.take() {
+            return Ok(None);
+        }
+        seed.deserialize(Reader(&mut *self.source)).map(Some)
+    }
+
+    fn next_element<T: Deserialize<'de>>(&mut self) -> Result<Option<T>> {
+        if !self.take() {
+            return Ok(None);
+        }
+        match T::deserialize(Reader(&mut *self.source)) {
+            Ok(part) => Ok(Some(part)),
+            Err(refusal) => Err(refusal),
         }
     }
 
@@ -441,23 +495,33 @@ impl<'de> SeqAccess<'de> for Parts<'_, 'de> {
 impl<'de> MapAccess<'de> for Parts<'_, 'de> {
     type Error = Refusal;
 
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
+        if !self.take() {
+            return Ok(None);
+        }
+        seed.deserialize(Reader(&mut *self.source)).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
+        seed.deserialize(Reader(&mut *self.source))
+    }
+
     // Neither of these is copied into each field of each struct: that is most of what an optimized build of
     // a `visit_map` takes, and the one codec that names fields reads their names beside.
     #[inline(never)]
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        if self.take() {
-            match seed.deserialize(Reader(&mut *self.source)) {
-                Ok(part) => Ok(Some(part)),
-                Err(refusal) => Err(refusal),
-            }
-        } else {
-            Ok(None)
+    fn next_key<K: Deserialize<'de>>(&mut self) -> Result<Option<K>> {
+        if !self.take() {
+            return Ok(None);
+        }
+        match K::deserialize(Reader(&mut *self.source)) {
+            Ok(key) => Ok(Some(key)),
+            Err(refusal) => Err(refusal),
         }
     }
 
     #[inline(never)]
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
-        seed.deserialize(Reader(&mut *self.source))
+    fn next_value<V: Deserialize<'de>>(&mut self) -> Result<V> {
+        V::deserialize(Reader(&mut *self.source))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -465,29 +529,55 @@ impl<'de> MapAccess<'de> for Parts<'_, 'de> {
     }
 }
 
-/// The fields of a struct, which are named. Their names are read as nothing else: what reads them is compiled for
+/// The fields of a struct, which are named. Their names are texts and nothing else: what reads them is compiled for
 /// each struct.
 struct Fields<'r, 'de>(Parts<'r, 'de>);
+
+impl<'de> Fields<'_, 'de> {
+    /// The name of the next field, where there is one.
+    fn name(&mut self) -> Result<Option<&'de str>> {
+        if !self.0.take() {
+            return Ok(None);
+        }
+        let expected = &"the name of a field";
+        match key(self.0.source, expected)? {
+            Key::Name(Name::Text(name)) => Ok(Some(name)),
+            Key::Bytes(name) => Ok(Some(text(name))),
+            other => Err(refused(self.0.source, other.unexpected(expected))),
+        }
+    }
+}
 
 impl<'de> MapAccess<'de> for Fields<'_, 'de> {
     type Error = Refusal;
 
-    // As above.
-    #[inline(never)]
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        if self.0.take() {
-            match seed.deserialize(Label(Reader(&mut *self.0.source))) {
-                Ok(part) => Ok(Some(part)),
+        match self.name()? {
+            Some(name) => seed.deserialize(Label(name)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
+        seed.deserialize(Reader(&mut *self.0.source))
+    }
+
+    // As above, both.
+    #[inline(never)]
+    fn next_key<K: Deserialize<'de>>(&mut self) -> Result<Option<K>> {
+        match self.name() {
+            Ok(Some(name)) => match K::deserialize(Label(name)) {
+                Ok(key) => Ok(Some(key)),
                 Err(refusal) => Err(refusal),
-            }
-        } else {
-            Ok(None)
+            },
+            Ok(None) => Ok(None),
+            Err(refusal) => Err(refusal),
         }
     }
 
     #[inline(never)]
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
-        seed.deserialize(Reader(&mut *self.0.source))
+    fn next_value<V: Deserialize<'de>>(&mut self) -> Result<V> {
+        V::deserialize(Reader(&mut *self.0.source))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -495,8 +585,55 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
     }
 }
 
-/// The place of a name: of a field, or of a variant.
-struct Label<'r, 'de>(Reader<'r, 'de>);
+/// The name of a field, for whatever reads it.
+struct Label<'de>(&'de str);
+
+impl<'de> Deserializer<'de> for Label<'de> {
+    type Error = Refusal;
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_borrowed_str(self.0)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_borrowed_str(self.0)
+    }
+
+    // Who has a type of his own for names.
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        visitor.visit_enum(self.0.into_deserializer())
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map struct ignored_any
+    }
+
+    fn is_human_readable(&self) -> bool {
+        // As for what stands at the name.
+        false
+    }
+}
+
+/// The place of a variant's name.
+struct Tag<'r, 'de>(Reader<'r, 'de>);
 
 macro_rules! forward {
     ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
@@ -506,17 +643,26 @@ macro_rules! forward {
     )*};
 }
 
-impl<'de> Deserializer<'de> for Label<'_, 'de> {
+impl<'de> Deserializer<'de> for Tag<'_, 'de> {
     type Error = Refusal;
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let source = self.0.0;
-        match name(source, const { Who::is::<V>() }, &visitor) {
-            Ok(Name::Text(name)) => told(visitor.visit_borrowed_str(name), source),
-            Ok(Name::Variant(number)) => told(visitor.visit_u32(number), source),
-            Ok(Name::Number(number)) => told(visitor.visit_u64(number), source),
-            Err(refusal) => Err(refusal),
-        }
+        let visitor = ManuallyDrop::new(visitor);
+        let name = match variant(source, &*visitor) {
+            Ok(name) => name,
+            Err(refusal) => {
+                unneeded!(visitor);
+                return Err(refusal);
+            }
+        };
+        let visitor = ManuallyDrop::into_inner(visitor);
+        let made = match name {
+            Name::Text(name) => visitor.visit_borrowed_str(name),
+            Name::Variant(number) => visitor.visit_u32(number),
+            Name::Number(number) => visitor.visit_u64(number),
+        };
+        told(made, source)
     }
 
     // Who reads names in a way of his own.
@@ -580,7 +726,13 @@ impl<'de> EnumAccess<'de> for Picked<'_, 'de> {
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self)> {
         self.source.variant_follows();
-        match seed.deserialize(Label(Reader(&mut *self.source))) {
+        let name = seed.deserialize(Tag(Reader(&mut *self.source)))?;
+        Ok((name, self))
+    }
+
+    fn variant<N: Deserialize<'de>>(self) -> Result<(N, Self)> {
+        self.source.variant_follows();
+        match N::deserialize(Tag(Reader(&mut *self.source))) {
             Ok(name) => Ok((name, self)),
             Err(refusal) => Err(refusal),
         }
@@ -604,8 +756,16 @@ impl<'de> VariantAccess<'de> for Picked<'_, 'de> {
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
-        self.full("tuple variant")?;
-        Reader(self.source).list(Ask::TupleVariant(len), visitor)
+        let visitor = ManuallyDrop::new(visitor);
+        match self.full("tuple variant") {
+            Ok(()) => {
+                Reader(self.source).list(Ask::TupleVariant(len), ManuallyDrop::into_inner(visitor))
+            }
+            Err(refusal) => {
+                unneeded!(visitor);
+                Err(refusal)
+            }
+        }
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -613,7 +773,16 @@ impl<'de> VariantAccess<'de> for Picked<'_, 'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        self.full("struct variant")?;
-        Reader(self.source).fields(Ask::StructVariant(fields), visitor)
+        let visitor = ManuallyDrop::new(visitor);
+        match self.full("struct variant") {
+            Ok(()) => Reader(self.source).fields(
+                Ask::StructVariant(fields),
+                ManuallyDrop::into_inner(visitor),
+            ),
+            Err(refusal) => {
+                unneeded!(visitor);
+                Err(refusal)
+            }
+        }
     }
 }

@@ -120,6 +120,12 @@ pub(crate) struct Who {
 }
 
 impl Who {
+    /// Somebody of whom nothing need be known.
+    pub(crate) const UNTOLD: Self = Self {
+        visitor: || "",
+        value: || "",
+    };
+
     /// That visitor. Inlined, and no function that is handed on: that would be one more for each type.
     #[inline]
     pub(crate) const fn is<'de, V: Visitor<'de>>() -> Self {
