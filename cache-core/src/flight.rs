@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 pub(crate) use self::landing::Follower;
 use self::landing::Landing;
 pub(crate) use self::seat::Seat;
-use crate::local::{Cell, Held, LocalKey, Mixed, Parting};
+use crate::local::{Cell, Held, Kept, LocalKey, Mixed, Parting};
 use crate::sabotage::{Guard, removed};
 use crate::store::Stamp;
 
@@ -127,7 +127,7 @@ pub(crate) enum Followed {
 /// A value that can be given out while the flight loads a newer one.
 #[derive(Clone)]
 pub(crate) struct Standby {
-    pub(crate) value: Arc<dyn Held>,
+    pub(crate) value: Kept,
     /// When it was asked for.
     pub(crate) point: u64,
     /// To whoever comes; else to those who have waited long, or if the load fails.
@@ -343,7 +343,7 @@ impl Flights {
                 |(standby, _): &(&Standby, bool)| standby.at_once && now < standby.until[0];
             if let Some((standby, allowed)) = standby.filter(at_once) {
                 if allowed {
-                    return Joined::Standby(Arc::clone(&standby.value));
+                    return Joined::Standby(standby.value.entry());
                 }
                 if state.is_clean(epoch) {
                     return Joined::Aside(follower());
@@ -481,7 +481,7 @@ impl Follower {
     ) -> Option<Arc<dyn Held>> {
         let state = self.flight.lock();
         let (standby, allowed) = state.standby(self.began, epoch, trusted, now)?;
-        allowed.then(|| Arc::clone(&standby.value))
+        allowed.then(|| standby.value.entry())
     }
 
     /// Waits for the flight to end. The caller bounds the wait.

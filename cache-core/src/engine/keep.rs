@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::{Call, Carrier, Lead};
 use crate::entry::{self, EntryId, Header};
 use crate::flight::{Seat, Sharing};
-use crate::local::{Dependency, Held};
+use crate::local::{Dependency, Held, Kept};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Fill, Stamp};
@@ -168,7 +168,8 @@ impl Call {
             }
         };
         // Step 8: only if the fill was accepted and nothing moved since step 1.
-        let clean = keeps && seat.insert_if_clean(epoch, || self.insert(Arc::clone(&held), epoch));
+        let clean = keeps
+            && seat.insert_if_clean(epoch, || self.insert(&Kept::new(Arc::clone(&held)), epoch));
         // Guard G6: to everybody only while nothing moved and events would have told; else to the
         // calls that began before the load did.
         let sharing = if clean && told && self.trusts() {

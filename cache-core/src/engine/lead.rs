@@ -14,7 +14,7 @@ use super::worth::{Hit, Source, Spare};
 use super::{Call, Engine, spans};
 use crate::driver::BoxFuture;
 use crate::flight::{Seat, Sharing, Standby};
-use crate::local::Held;
+use crate::local::{Held, Kept};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 
@@ -89,7 +89,7 @@ impl Call {
         });
         let clean = seat.insert_if_clean(epoch, || {
             if source == Source::Shared {
-                self.insert(Arc::clone(&stored), epoch);
+                self.insert(&Kept::new(Arc::clone(&stored)), epoch);
             }
         });
         // Nobody has told of what could not be checked.
@@ -135,7 +135,7 @@ impl Call {
             let settings = &self.function.settings;
             let until = [spare.until(settings), spare.kept(settings)];
             let standby = Standby {
-                value: spare.hit.stored.clone(),
+                value: Kept::new(Arc::clone(&spare.hit.stored)),
                 point: spare.hit.point,
                 at_once: spare.at_once && engine.env.coarse() < until[0],
                 until,
@@ -244,7 +244,9 @@ impl Call {
         let epoch = engine.epoch();
         let until = spare.kept(settings);
         let Hit { stored, point, .. } = spare.rested(now, Duration::MAX, until);
-        let clean = seat.insert_if_clean(epoch, || self.insert(Arc::clone(&stored), epoch));
+        let clean = seat.insert_if_clean(epoch, || {
+            self.insert(&Kept::new(Arc::clone(&stored)), epoch);
+        });
         seat.end(Arc::clone(&stored), self.sharing(clean, point));
         Ok(stored)
     }
@@ -287,7 +289,7 @@ impl Call {
         let _ = told.await;
     }
 
-    pub(super) fn insert(&self, held: Arc<dyn Held>, epoch: u64) {
+    pub(super) fn insert(&self, held: &Kept, epoch: u64) {
         if !self.function.settings.local {
             return;
         }

@@ -14,7 +14,7 @@ use super::written::{Incoming, Writing};
 use super::{Call, Engine};
 use crate::entry::EntryId;
 use crate::flight::Note;
-use crate::local::{Cell, Dependency};
+use crate::local::{Cell, Dependency, Kept};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Begin, Stamp, Store, Turn};
@@ -345,7 +345,7 @@ impl Call {
         let lease = engine.flights.touch(&self.key, || {
             engine.local.remove(&self.key.borrowed());
             if let Some(held) = held.flatten() {
-                self.insert(held, epoch);
+                self.insert(&Kept::new(held), epoch);
             }
         });
         debug_assert!(lease.is_none(), "there is nobody to have it from");

@@ -17,7 +17,7 @@ use super::{Call, Carrier, Engine};
 use crate::ErrorKind;
 use crate::entry::{self, EntryId, Header};
 use crate::flight::Note;
-use crate::local::{Dependency, Held, Reply};
+use crate::local::{Dependency, Held, Kept, Reply};
 use crate::metrics::Count;
 use crate::sabotage::{Guard, removed};
 use crate::store::{Fill, Stamp, Store, Update};
@@ -329,7 +329,10 @@ impl Writing {
             if !held.head().was_left_alone() {
                 return (call, false);
             }
-            let lease = engine.flights.touch(&call.key, || call.insert(held, epoch));
+            let held = Kept::new(held);
+            let lease = engine
+                .flights
+                .touch(&call.key, || call.insert(&held, epoch));
             if let Some(token) = lease {
                 engine.release_later(key.to_owned(), token);
             }

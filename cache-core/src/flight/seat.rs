@@ -51,6 +51,7 @@ impl Seat {
     /// At once: those who follow already have it now, and the load goes on in a flight of its own,
     /// which keeps the note and the lease, so that a refresh captures nobody.
     pub(crate) fn stand_by(&mut self, standby: Standby, epoch: u64, trusted: bool) {
+        let _parting = Parting::begin();
         let mut shard = self.flights.shard(&self.key);
         if !standby.at_once {
             self.flight.lock().standby = Some(standby);
@@ -87,7 +88,7 @@ impl Seat {
         };
         searched
             .landing
-            .tell(Outcome::Value(standby.value, sharing));
+            .tell(Outcome::Value(standby.value.entry(), sharing));
     }
 
     /// The load is about to be stored: what there was before is served no longer, and `remove` takes

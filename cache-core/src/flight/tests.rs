@@ -251,7 +251,7 @@ fn who_comes_too_late_for_a_value_stored_nowhere_leads_and_is_followed() {
 
 fn standby(flights: &Flights, number: u64, at_once: bool) -> Standby {
     Standby {
-        value: value(number),
+        value: Kept::new(value(number)),
         point: flights.source_asked(),
         at_once,
         until: [SECOND, SECOND * 2],

@@ -155,7 +155,7 @@ impl Local {
     /// entry's own function may have.
     pub(crate) fn insert(
         &self,
-        entry: Arc<dyn Held>,
+        entry: &Kept,
         now: Duration,
         epoch: u64,
         capacity: Option<usize>,
@@ -166,13 +166,12 @@ impl Local {
             return Vec::new();
         }
         let hash = self.hash(&entry.head().key.borrowed());
-        let entry = Kept::new(entry);
-        self.account(&entry, true);
-        let replaced = self.table.insert(hash, &entry);
+        self.account(entry, true);
+        let replaced = self.table.insert(hash, entry);
         let evicted = {
             let reading = Reading::begin();
             let newcomer = Newcomer {
-                entry: &entry,
+                entry,
                 hash,
                 replaced: replaced.as_ref(),
             };

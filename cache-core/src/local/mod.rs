@@ -20,4 +20,4 @@ pub(crate) use life::{Age, EARLY, Life, nanoseconds};
 pub(crate) use map::Local;
 pub(crate) use mixed::Mixed;
 pub(crate) use parting::Parting;
-pub(crate) use table::{Held, Lent, Stored, View};
+pub(crate) use table::{Held, Kept, Lent, Stored, View};

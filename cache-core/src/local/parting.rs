@@ -2,6 +2,7 @@
 //! call a cached function, which would wait for the very lock it is dropped under.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::table::Held;
@@ -39,8 +40,14 @@ impl Drop for Parting {
             }
             std::mem::take(&mut parted.entries)
         });
-        // Here, where nothing is borrowed or locked.
-        drop(entries);
+        // Here, where nothing is borrowed or locked. What a value's `Drop` panics with is not for whoever is on
+        // this thread: on the driver's it would end the task that was told of a change, and with it the store's
+        // connection for good; in the middle of an invalidation, what is left of it.
+        for entry in entries.into_iter().flatten() {
+            if catch_unwind(AssertUnwindSafe(|| drop(entry))).is_err() {
+                tracing::error!("a value that left the local tier has panicked in its `Drop`");
+            }
+        }
     }
 }
 

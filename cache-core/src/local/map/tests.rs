@@ -13,8 +13,12 @@ fn head(args: &str, bytes: usize, expires: Duration) -> Head {
     Head::new(key, lasting(expires), 0, id, Box::default(), bytes)
 }
 
-fn entry(args: &str, bytes: usize, expires: Duration) -> Arc<Stored<String>> {
-    Arc::new(Stored::new(head(args, bytes, expires), args.to_owned()))
+fn entry(args: &str, bytes: usize, expires: Duration) -> Kept {
+    kept(head(args, bytes, expires), args.to_owned())
+}
+
+fn kept<V: Clone + Send + Sync + 'static>(head: Head, value: V) -> Kept {
+    Kept::new(Arc::new(Stored::new(head, value)))
 }
 
 fn hit_as<V: Clone + 'static>(
@@ -41,7 +45,7 @@ fn hit(local: &Local, args: &str) -> Option<String> {
 #[test]
 fn what_is_inserted_is_hit_under_its_own_key_and_type_only() {
     let local = Local::new(10_000);
-    local.insert(entry("7", 100, NEVER), NOW, 0, None);
+    local.insert(&entry("7", 100, NEVER), NOW, 0, None);
     assert_eq!(hit(&local, "7").as_deref(), Some("7"));
     assert_eq!(hit(&local, "8"), None);
     let other = KeyRef::new(2, b"7");
@@ -62,7 +66,7 @@ fn large_values_that_have_left_take_no_memory() {
                 head(&number.to_string(), 100_000, NEVER),
                 Arc::clone(&large),
             );
-            local.insert(Arc::new(Stored::new(head, value)), NOW, 0, None);
+            local.insert(&kept(head, value), NOW, 0, None);
             std::thread::yield_now();
             Arc::strong_count(&large) - 1 <= (1 << 20) / 100_000
         });
@@ -88,7 +92,7 @@ fn an_entry_ends_with_its_time_its_epoch_and_its_tags() {
         });
         let (key, deps) = (LocalKey::new(1, "7"), Box::new(deps));
         let head = Head::new(key, lasting(late), 0, EntryId([0; 16]), deps, 100);
-        local.insert(Arc::new(Stored::new(head, 7_u64)), NOW, 0, None);
+        local.insert(&kept(head, 7_u64), NOW, 0, None);
         assert_eq!(hit(0, NOW), Some(7));
         // Not looked over again.
         assert_eq!(hit(0, NOW), Some(7));
@@ -152,7 +156,7 @@ fn a_hit_after_an_invalidation_never_gets_the_value_from_before() {
             }]);
             let (key, life) = (LocalKey::new(1, "7"), lasting(NEVER));
             let head = Head::new(key, life, 0, EntryId([0; 16]), deps, 100);
-            local.insert(Arc::new(Stored::new(head, value)), NOW, 0, None);
+            local.insert(&kept(head, value), NOW, 0, None);
             cells.advance("a");
             ended.store(value, Ordering::Release);
         }
@@ -168,7 +172,7 @@ fn bytes_are_bounded_and_accounted() {
     let mut evicted = 0;
     for args in 0..1_000 {
         evicted += local
-            .insert(entry(&args.to_string(), 100, NEVER), NOW, 0, None)
+            .insert(&entry(&args.to_string(), 100, NEVER), NOW, 0, None)
             .len();
     }
     let (entries, bytes) = local.size(1);
@@ -183,18 +187,18 @@ fn bytes_are_bounded_and_accounted() {
 #[test]
 fn what_is_hit_outlives_a_scan() {
     let local = Local::new(10_000);
-    local.insert(entry("hot", 100, NEVER), NOW, 0, None);
+    local.insert(&entry("hot", 100, NEVER), NOW, 0, None);
     for args in 0..10_000 {
         assert!(hit(&local, "hot").is_some(), "lost after {args} newcomers");
-        local.insert(entry(&args.to_string(), 100, NEVER), NOW, 0, None);
+        local.insert(&entry(&args.to_string(), 100, NEVER), NOW, 0, None);
     }
 }
 
 #[test]
 fn an_entry_too_large_for_the_tier_is_not_kept_nor_is_its_predecessor() {
     let local = Local::new(1_000);
-    local.insert(entry("7", 100, NEVER), NOW, 0, None);
-    local.insert(entry("7", 500, NEVER), NOW, 0, None);
+    local.insert(&entry("7", 100, NEVER), NOW, 0, None);
+    local.insert(&entry("7", 500, NEVER), NOW, 0, None);
     assert_eq!(hit(&local, "7"), None);
     assert_eq!(local.size(1), (0, 0));
 }
@@ -204,15 +208,16 @@ fn replacing_one_key_for_ever_does_not_grow() {
     let local = Local::new(1_000_000);
     let first = entry("7", 100, NEVER);
     let watched = Arc::downgrade(&first);
-    local.insert(first, NOW, 0, None);
+    local.insert(&first, NOW, 0, None);
+    drop(first);
     for _ in 0..1_000 {
-        local.insert(entry("7", 100, NEVER), NOW, 0, None);
+        local.insert(&entry("7", 100, NEVER), NOW, 0, None);
     }
     assert_eq!(local.size(1), (1, 100));
     // The map lets go of what it replaced once no reader can hold it any more.
     for _ in 0..1_000 {
         hit(&local, "7");
-        local.insert(entry("8", 100, NEVER), NOW, 0, None);
+        local.insert(&entry("8", 100, NEVER), NOW, 0, None);
     }
     assert!(watched.upgrade().is_none(), "the first value is still held");
 }
@@ -222,7 +227,7 @@ fn what_has_ended_makes_room_without_pressure() {
     let local = Local::new(1_000_000);
     for args in 0..100 {
         local.insert(
-            entry(&args.to_string(), 100, Duration::from_secs(1)),
+            &entry(&args.to_string(), 100, Duration::from_secs(1)),
             NOW,
             0,
             None,
@@ -230,7 +235,7 @@ fn what_has_ended_makes_room_without_pressure() {
     }
     for args in 100..200 {
         local.insert(
-            entry(&args.to_string(), 100, NEVER),
+            &entry(&args.to_string(), 100, NEVER),
             Duration::from_secs(2),
             0,
             None,
@@ -242,7 +247,7 @@ fn what_has_ended_makes_room_without_pressure() {
 #[test]
 fn a_functions_own_bound_spares_what_was_hit() {
     let local = Local::new(1 << 20);
-    let put = |args: &str| local.insert(entry(args, 100, NEVER), NOW, 0, Some(3));
+    let put = |args: &str| local.insert(&entry(args, 100, NEVER), NOW, 0, Some(3));
     assert!([put("a"), put("b"), put("c")].concat().is_empty());
     assert!(hit(&local, "a").is_some());
     assert_eq!(put("d"), [1], "of function 1 one had to go");
@@ -269,7 +274,7 @@ fn a_functions_own_bound_spares_what_was_hit() {
         Box::default(),
         100,
     );
-    local.insert(Arc::new(Stored::new(head, 1_u8)), NOW, 0, Some(1));
+    local.insert(&kept(head, 1_u8), NOW, 0, Some(1));
     assert_eq!((local.size(1).0, local.size(2).0), (3, 1));
 }
 
@@ -277,7 +282,7 @@ fn a_functions_own_bound_spares_what_was_hit() {
 fn where_every_entry_is_hit_all_the_time_room_is_made_all_the_same() {
     let local = Local::new(1 << 20);
     for round in 0..1_000 {
-        local.insert(entry(&round.to_string(), 100, NEVER), NOW, 0, Some(10));
+        local.insert(&entry(&round.to_string(), 100, NEVER), NOW, 0, Some(10));
         for args in 0..=round {
             hit(&local, &args.to_string());
         }
@@ -289,7 +294,7 @@ fn where_every_entry_is_hit_all_the_time_room_is_made_all_the_same() {
 #[test]
 fn what_is_replaced_keeps_its_place() {
     let local = Local::new(1 << 20);
-    let put = |args: &str| local.insert(entry(args, 100, NEVER), NOW, 0, Some(100));
+    let put = |args: &str| local.insert(&entry(args, 100, NEVER), NOW, 0, Some(100));
     for round in 0..3 {
         for args in 0..100 {
             put(&args.to_string());
@@ -313,7 +318,7 @@ fn what_leaves_by_one_bound_is_not_counted_by_the_other() {
     for args in 0..1_000 {
         // Of a function with a bound, every other one; all of them under the bound of bytes.
         let bound = (args % 2 == 0).then_some(20);
-        local.insert(entry(&args.to_string(), 100, NEVER), NOW, 0, bound);
+        local.insert(&entry(&args.to_string(), 100, NEVER), NOW, 0, bound);
         let (entries, bytes) = local.size(1);
         assert!(bytes <= 10_000 && bytes == entries * 100, "{bytes} bytes");
     }
@@ -324,7 +329,7 @@ fn what_leaves_by_one_bound_is_not_counted_by_the_other() {
     for args in 0..98 {
         assert!(
             local
-                .insert(entry(&args.to_string(), 100, NEVER), NOW, 0, None)
+                .insert(&entry(&args.to_string(), 100, NEVER), NOW, 0, None)
                 .is_empty()
         );
     }
@@ -347,7 +352,7 @@ fn threads_that_put_in_and_take_out_leave_the_bounds_as_they_are() {
                     match drawn >> 33 & 3 {
                         0 => local.remove(&KeyRef::new(1, key.as_bytes())),
                         1 => drop(hit(local, &key)),
-                        _ => drop(local.insert(entry(&key, 100, NEVER), NOW, 0, Some(50))),
+                        _ => drop(local.insert(&entry(&key, 100, NEVER), NOW, 0, Some(50))),
                     }
                 }
             });
@@ -361,7 +366,7 @@ fn threads_that_put_in_and_take_out_leave_the_bounds_as_they_are() {
     }
     assert_eq!(local.size(1), (0, 0));
     for key in 0..50 {
-        let evicted = local.insert(entry(&key.to_string(), 100, NEVER), NOW, 0, Some(50));
+        let evicted = local.insert(&entry(&key.to_string(), 100, NEVER), NOW, 0, Some(50));
         assert!(evicted.is_empty(), "there was room for all");
     }
     assert_eq!(local.size(1).0, 50);
@@ -372,10 +377,9 @@ fn the_queue_of_a_bound_does_not_grow_with_what_has_left() {
     let local = Local::new(1 << 20);
     let value = entry("7", 100, NEVER);
     for _ in 0..1_000 {
-        local.insert(entry("7", 100, NEVER), NOW, 0, Some(2));
+        local.insert(&entry("7", 100, NEVER), NOW, 0, Some(2));
         local.remove(&KeyRef::new(1, b"7"));
     }
-    let held: Arc<dyn Held> = value;
-    assert!(local.size_of(held.head().key.function).eviction.len() <= 2 * 2 + 65);
+    assert!(local.size_of(value.head().key.function).eviction.len() <= 2 * 2 + 65);
     assert_eq!(local.size(1), (0, 0));
 }

@@ -151,14 +151,19 @@ impl<'r> View<'r> {
     }
 }
 
-/// An entry as the local tier holds it. While a [`Parting`](parting::Parting) is open, one that is dropped is
-/// not the last reference.
+/// An entry as it is held under locks, in the local tier and in flights. While a [`Parting`](parting::Parting) is
+/// open, one that is dropped is not the last reference.
 #[derive(Clone)]
 pub(crate) struct Kept(Arc<dyn Held>);
 
 impl Kept {
     pub(crate) fn new(entry: Arc<dyn Held>) -> Self {
         Self(entry)
+    }
+
+    /// The same, for who holds no lock.
+    pub(crate) fn entry(&self) -> Arc<dyn Held> {
+        Arc::clone(&self.0)
     }
 
     /// As it is found in the table.
