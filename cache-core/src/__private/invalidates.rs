@@ -67,12 +67,7 @@ impl Plan {
 
     /// [`before`](Self::before) for a plain function.
     pub fn before_blocking(&self) {
-        if driver::is_here() {
-            // On the driver's own thread nobody can wait: it is carried out in the background.
-            drop(self.engine.start_invalidation(self.targets.clone()));
-        } else {
-            block_on(self.before());
-        }
+        let _ = self.engine.invalidate_blocking(self.targets.clone());
     }
 
     /// Guards the body: if it is dropped or panics in the middle, the plan is carried out in the

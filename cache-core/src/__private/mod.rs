@@ -284,12 +284,16 @@ pub async fn invalidate_all(
     cache: Option<&Cache>,
     keys: impl IntoIterator<Item = Result<Key>>,
 ) -> Result<Invalidation> {
-    let targets = Targets {
-        keys: keys.into_iter().collect::<Result<_>>()?,
-        ..Targets::default()
-    };
+    let targets = of_keys(keys)?;
     let engine = with_current(cache, |engine, _| Arc::clone(engine));
     Ok(engine.invalidate(targets).await)
+}
+
+fn of_keys(keys: impl IntoIterator<Item = Result<Key>>) -> Result<Targets> {
+    Ok(Targets {
+        keys: keys.into_iter().collect::<Result<_>>()?,
+        ..Targets::default()
+    })
 }
 
 /// [`invalidate_all`] for a plain function.
@@ -297,10 +301,12 @@ pub fn invalidate_all_blocking(
     cache: Option<&Cache>,
     keys: impl IntoIterator<Item = Result<Key>>,
 ) -> Result<Invalidation> {
-    driver::block_on(invalidate_all(cache, keys))
+    let targets = of_keys(keys)?;
+    Ok(with_current(cache, |engine, _| Arc::clone(engine)).invalidate_blocking(targets))
 }
 
 /// [`invalidate`] for a plain function.
 pub fn invalidate_blocking(cache: Option<&Cache>, key: Result<Key>) -> Result<Invalidation> {
-    driver::block_on(invalidate(cache, key))
+    let targets = Targets::key(key?);
+    Ok(with_current(cache, |engine, _| Arc::clone(engine)).invalidate_blocking(targets))
 }

@@ -14,7 +14,6 @@ pub(crate) use scope::with_current;
 use scope::{Entered, INSTALLED, Scope, Scoped};
 pub(crate) use transaction::Transaction;
 
-use crate::driver::block_on;
 use crate::engine::{Engine, Inspection, Invalidation, Journal, Targets};
 use crate::kind::Kind;
 use crate::metrics::{Fleet, Minute, Snapshot};
@@ -125,8 +124,7 @@ impl Cache {
     /// [`ErrorKind::Name`] when the tag's text is not allowed. A store that cannot be reached is no
     /// error: the invalidation is kept, and `Queued` says so.
     pub async fn invalidate_tag(&self, tag: &str) -> Result<Invalidation> {
-        let tag = Tag::new(tag)?;
-        Ok(self.engine.invalidate(Targets::tag(&tag)).await)
+        Ok(self.engine.invalidate(of_tag(tag)?).await)
     }
 
     /// Invalidates every entry that carries one of the tags, as made by [`Tag::new`] or
@@ -137,8 +135,7 @@ impl Cache {
 
     /// Invalidates the entry at a key, as a companion's `key(..)` makes it.
     pub async fn invalidate_key(&self, key: Key) -> Invalidation {
-        let key = self.engine.completed(key);
-        self.engine.invalidate(Targets::key(key)).await
+        self.engine.invalidate(self.of_key(key)).await
     }
 
     /// Invalidates everything of a kind.
@@ -147,40 +144,45 @@ impl Cache {
     ///
     /// [`ErrorKind::Name`] when no kind can have this name.
     pub async fn invalidate_kind(&self, kind: &str) -> Result<Invalidation> {
-        let tag = Tag::of_kind(Kind::new(kind)?.as_str());
-        Ok(self.engine.invalidate(Targets::tag(&tag)).await)
+        Ok(self.engine.invalidate(of_kind(kind)?).await)
     }
 
     /// Invalidates everything in the namespace.
     pub async fn clear(&self) -> Invalidation {
-        self.engine
-            .invalidate(Targets::tag(&Tag::namespace()))
-            .await
+        self.engine.invalidate(everything()).await
     }
 
-    /// [`invalidate_tag`](Self::invalidate_tag) from plain code: waits on this thread.
+    /// [`invalidate_tag`](Self::invalidate_tag) from plain code: waits on this thread, unless it is the
+    /// cache's own ([`Invalidation::Started`]).
     pub fn invalidate_tag_blocking(&self, tag: &str) -> Result<Invalidation> {
-        block_on(self.invalidate_tag(tag))
+        Ok(self.engine.invalidate_blocking(of_tag(tag)?))
     }
 
-    /// [`invalidate_kind`](Self::invalidate_kind) from plain code: waits on this thread.
+    /// [`invalidate_kind`](Self::invalidate_kind) from plain code: waits on this thread, unless it is the
+    /// cache's own.
     pub fn invalidate_kind_blocking(&self, kind: &str) -> Result<Invalidation> {
-        block_on(self.invalidate_kind(kind))
+        Ok(self.engine.invalidate_blocking(of_kind(kind)?))
     }
 
-    /// [`invalidate_tags`](Self::invalidate_tags) from plain code: waits on this thread.
+    /// [`invalidate_tags`](Self::invalidate_tags) from plain code: waits on this thread, unless it is the
+    /// cache's own.
     pub fn invalidate_tags_blocking(&self, tags: impl IntoIterator<Item = Tag>) -> Invalidation {
-        block_on(self.invalidate_tags(tags))
+        self.engine.invalidate_blocking(targets(tags))
     }
 
-    /// [`invalidate_key`](Self::invalidate_key) from plain code: waits on this thread.
+    /// [`invalidate_key`](Self::invalidate_key) from plain code: waits on this thread, unless it is the
+    /// cache's own.
     pub fn invalidate_key_blocking(&self, key: Key) -> Invalidation {
-        block_on(self.invalidate_key(key))
+        self.engine.invalidate_blocking(self.of_key(key))
     }
 
-    /// [`clear`](Self::clear) from plain code: waits on this thread.
+    /// [`clear`](Self::clear) from plain code: waits on this thread, unless it is the cache's own.
     pub fn clear_blocking(&self) -> Invalidation {
-        block_on(self.clear())
+        self.engine.invalidate_blocking(everything())
+    }
+
+    fn of_key(&self, key: Key) -> Targets {
+        Targets::key(self.engine.completed(key))
     }
 
     /// Switches a kind off, or on again: while it is off, its functions run on each call, and neither
@@ -367,6 +369,18 @@ pub struct Health {
     pub queued: usize,
     /// Whether the [`journal`](CacheBuilder::journal) lacks some of them, because its disk fails.
     pub journal_behind: bool,
+}
+
+fn of_tag(tag: &str) -> Result<Targets> {
+    Ok(Targets::tag(&Tag::new(tag)?))
+}
+
+fn of_kind(kind: &str) -> Result<Targets> {
+    Ok(Targets::tag(&Tag::of_kind(Kind::new(kind)?.as_str())))
+}
+
+fn everything() -> Targets {
+    Targets::tag(&Tag::namespace())
 }
 
 fn targets(tags: impl IntoIterator<Item = Tag>) -> Targets {

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Cache;
 use super::scope::{Entered, Scope, Scoped, innermost};
-use crate::driver::block_on;
 use crate::engine::{Engine, Function, Targets};
 
 /// What was invalidated in a block so far.
@@ -84,13 +83,10 @@ impl Open {
         std::mem::take(&mut *self.transaction.lock())
     }
 
-    /// Delivers what was collected, if the block has succeeded.
-    async fn close(self, succeeded: bool) {
+    /// What is to be delivered, if anything is: what was collected, where the block has succeeded.
+    fn close(&self, succeeded: bool) -> Option<Targets> {
         let targets = self.take();
-        if succeeded && !targets.is_empty() {
-            // Queued or applied: the block's own result stands, and the metrics tell.
-            self.cache.engine.invalidate(targets).await;
-        }
+        (succeeded && !targets.is_empty()).then_some(targets)
     }
 }
 
@@ -147,7 +143,10 @@ impl Cache {
     ) -> Result<T, E> {
         let open = Open::new(self);
         let returned = Scoped::new(open.scope(), block).await;
-        open.close(returned.is_ok()).await;
+        if let Some(targets) = open.close(returned.is_ok()) {
+            // Queued or applied: the block's own result stands, and the metrics tell.
+            self.engine.invalidate(targets).await;
+        }
         returned
     }
 
@@ -162,7 +161,9 @@ impl Cache {
             let _entered = Entered::new(open.scope());
             block()
         };
-        block_on(open.close(returned.is_ok()));
+        if let Some(targets) = open.close(returned.is_ok()) {
+            self.engine.invalidate_blocking(targets);
+        }
         returned
     }
 }

@@ -252,6 +252,7 @@ impl Served {
             Invalidation::Applied => "applied",
             Invalidation::Queued => "queued",
             Invalidation::Collected => "collected",
+            Invalidation::Started => "started",
         };
         // Whoever asks why everything is loaded again finds it here. What is in keys and tags, arguments of
         // calls, is not for the log.

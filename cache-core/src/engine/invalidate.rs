@@ -10,6 +10,7 @@ use super::outage::{Asking, shared_keys};
 use super::spans;
 use crate::Key;
 use crate::cache::Transaction;
+use crate::driver;
 use crate::key::Args;
 use crate::local::LocalKey;
 use crate::metrics::Count;
@@ -42,6 +43,10 @@ pub enum Invalidation {
     /// It is kept until the [`transaction`](crate::Cache::transaction) around it has succeeded, and
     /// carried out then.
     Collected,
+    /// It holds on this node, and what becomes of it elsewhere is not waited for: plain code has asked
+    /// for it on the thread that carries it out, in the `Drop` of a value that left the local tier
+    /// there, say. The metrics count what comes of it.
+    Started,
 }
 
 /// What is to be invalidated.
@@ -108,6 +113,22 @@ impl Engine {
         };
         // The task only ends without an answer when the driver thread is gone with the process.
         answer.await.unwrap_or(Invalidation::Queued)
+    }
+
+    /// [`invalidate`](Self::invalidate) for plain code: waits on this thread, unless it is the driver's,
+    /// where nobody may wait for what it drives.
+    pub(crate) fn invalidate_blocking(&self, targets: Targets) -> Invalidation {
+        if !driver::is_here() {
+            return driver::block_on(self.invalidate(targets));
+        }
+        if let Some(transaction) = Transaction::around(self) {
+            transaction.collect(targets);
+            return Invalidation::Collected;
+        }
+        match self.start_invalidation(targets) {
+            Some(_answer) => Invalidation::Started,
+            None => Invalidation::Applied,
+        }
     }
 
     /// Starts an invalidation whose local effect is there when this returns, unless a transaction
@@ -217,8 +238,8 @@ impl Engine {
         let count = match outcome {
             Invalidation::Applied => Count::InvalidationApplied,
             Invalidation::Queued => Count::InvalidationQueued,
-            // Counted when it is delivered.
-            Invalidation::Collected => return,
+            // Counted when it is delivered, and when it is answered.
+            Invalidation::Collected | Invalidation::Started => return,
         };
         self.totals.count(count);
         spans::invalidated(targets.tags.len(), targets.keys.len(), outcome);

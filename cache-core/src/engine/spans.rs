@@ -88,6 +88,7 @@ pub(super) fn invalidated(tags: usize, keys: usize, outcome: Invalidation) {
         Invalidation::Applied => "applied",
         Invalidation::Queued => "queued",
         Invalidation::Collected => "collected",
+        Invalidation::Started => "started",
     };
     tracing::debug!(target: TARGET, tags, keys, outcome, "invalidated");
 }
