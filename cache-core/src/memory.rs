@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::ready;
-use std::ops::RangeInclusive;
+use std::ops::{Deref, DerefMut, RangeInclusive};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::entry::{EntryId, ID};
 use crate::env::Env;
+use crate::local::Parting;
 use crate::metrics::{Fleet, Minute, Report, millis};
 use crate::store::{
     Attachment, Begin, Beginning, BoxFuture, Event, Fill, Found, Read, Reading, Stamp, Store,
@@ -199,8 +200,34 @@ impl MemoryServer {
         self.lock().calls
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_> {
+        let parting = Parting::begin();
+        Locked {
+            state: self.state.lock().unwrap_or_else(PoisonError::into_inner),
+            _parting: parting,
+        }
+    }
+}
+
+/// The server's state. Who is told of a change drops values of its own, whose `Drop` may ask this very server:
+/// not before the lock is given back.
+struct Locked<'s> {
+    state: MutexGuard<'s, State>,
+    // After it.
+    _parting: Parting,
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
     }
 }
 
