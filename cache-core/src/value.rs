@@ -155,8 +155,8 @@ impl Erased<'_> {
         codec.write(limit, &mut |writer| self.write(writer))
     }
 
-    /// What it takes beside its own place in memory: estimated by the size of its encoding; nothing where it
-    /// has none.
+    /// What it takes beside its own place in memory: estimated by the size of its encoding, as far as it
+    /// has one.
     pub(crate) fn weigh(&self) -> usize {
         Codec::Bincode.count(&mut |writer| self.write(writer))
     }

@@ -129,13 +129,12 @@ impl Codec {
         self.count(&mut |writer| value.serialize(writer))
     }
 
-    /// How many bytes are written; none where something refuses to be.
+    /// How many bytes are written, as far as anything can be: it may refuse to be, or nest too deeply.
     pub(crate) fn count(self, write: &mut Write<'_>) -> usize {
         let mut sheet = Sheet::counting(self);
-        match write(Writer(&mut sheet)) {
-            Ok(()) => sheet.len(),
-            Err(_) => 0,
-        }
+        // As far as it can be written.
+        let _refused = write(Writer(&mut sheet));
+        sheet.len()
     }
 
     /// The value that `bytes` hold, if they are at most `limit` and all of them are needed.

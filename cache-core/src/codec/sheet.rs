@@ -39,11 +39,11 @@ impl Sheet {
         }
     }
 
-    /// One that counts its bytes only, and takes whatever there is.
+    /// One that counts its bytes only, and takes whatever there is, but no deeper: who writes a list that holds
+    /// the rest of itself goes down with it.
     pub(super) fn counting(codec: Codec) -> Self {
         Self {
             out: Bounded::counting(),
-            levels_left: u32::MAX,
             skips: true,
             plain: false,
             ..Self::new(codec, 0)
