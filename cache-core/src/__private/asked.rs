@@ -229,8 +229,9 @@ pub(super) fn bypass(
     asked: &Asked<'_>,
 ) {
     with_current(cache, |engine, _| {
-        let function = engine.function(site.registered(instance), asked.values);
-        function.kind.counters.count(Count::Bypassed);
+        if let Some(function) = engine.function(site.registered(instance), asked.values) {
+            function.kind.counters.count(Count::Bypassed);
+        }
     });
 }
 
@@ -243,7 +244,7 @@ pub(super) fn peek(
     asked: &Asked<'_>,
 ) -> Option<Box<Call>> {
     with_current(cache, |engine, _| {
-        let function = engine.function(site.registered(instance), asked.values);
+        let function = engine.function(site.registered(instance), asked.values)?;
         if !function.is_served() {
             return None;
         }
@@ -269,7 +270,7 @@ pub(super) fn served<'e>(
     instance: &Instance,
     asked: &Asked<'_>,
 ) -> Option<&'e Arc<Function>> {
-    let function = engine.function(site.registered(instance), asked.values);
+    let function = engine.function(site.registered(instance), asked.values)?;
     if function.is_served() {
         return Some(function);
     }

@@ -26,6 +26,7 @@ mod plan;
 mod queue;
 mod recent;
 mod report;
+mod settling;
 mod solo;
 pub(crate) mod spans;
 mod trust;
@@ -61,6 +62,7 @@ use overhear::Ears;
 pub(crate) use queue::Queue;
 use recent::Recent;
 use report::Reports;
+use settling::Settling;
 pub(crate) use solo::Solo;
 use solo::Solos;
 use trust::Trust;
@@ -193,32 +195,42 @@ impl Engine {
     }
 
     /// The function, as this cache knows it. `values`: what it does with the function's values, and the
-    /// name of the type that is returned, where nothing but a value was seen in it.
+    /// name of the type that is returned, where nothing but a value was seen in it. `None` while it is being settled
+    /// on this thread.
     #[inline]
     pub(crate) fn function(
         &self,
         registered: &Registered,
         values: &'static Described,
-    ) -> &Arc<Function> {
+    ) -> Option<&Arc<Function>> {
         if let Some(function) = self.functions.get(registered.number) {
-            return function;
+            return Some(function);
         }
         self.settle(registered, values)
     }
 
     /// Settles what a function is to this cache.
     #[cold]
-    fn settle(&self, registered: &Registered, values: &'static Described) -> &Arc<Function> {
-        self.functions.get_or_init(registered.number, || {
-            let kind = self.kind(registered.kind);
-            let function = Arc::new(Function::new(registered, kind, values, self.enabled));
+    fn settle(
+        &self,
+        registered: &Registered,
+        values: &'static Described,
+    ) -> Option<&Arc<Function>> {
+        let settling = Settling::begin(self, registered.number)?;
+        let kind = self.kind(registered.kind);
+        // With nothing held: its values' own code runs, and may call other functions, or have another thread call
+        // this one. Who comes second has made one in vain.
+        let function = Arc::new(Function::new(registered, kind, values, self.enabled));
+        drop(settling);
+        let settled = self.functions.get_or_init(registered.number, || {
             // Before anybody can call it: an event for one of its keys must find it.
             self.names
                 .write()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(function.prefix.clone(), Arc::clone(&function));
             function
-        })
+        });
+        Some(settled)
     }
 
     /// Has calls of a kind go past the cache from here on, or no longer. Invalidations are obeyed
