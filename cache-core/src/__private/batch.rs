@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use serde::Serialize;
+use tokio::task::unconstrained;
 
 use self::board::{Board, Part, Slot};
 use self::storing::Storing;
@@ -308,7 +309,10 @@ impl<V> Calls<V> {
                 continue;
             };
             let mut context = Context::from_waker(&self.storing.nudges[index]);
-            let ended = match Pin::new(&mut *call).poll(&mut context) {
+            // Whatever the function has left of its task's budget: the batch returns once each store has been asked,
+            // and who has no budget would not ask.
+            let polled = Pin::new(&mut unconstrained(&mut *call)).poll(&mut context);
+            let ended = match polled {
                 Poll::Ready(ended) => ended,
                 Poll::Pending => match call.detach() {
                     Some((ended, storing)) => {
