@@ -118,8 +118,10 @@ export function askToDrop(what, name) {
   dialog.returnValue = "no";
   dialog.addEventListener("close", async () => {
     if (dialog.returnValue === "yes") await drop(what, name);
-    // What asked may have been drawn anew meanwhile, and the browser could not go back to it.
-    if (from && !focusOn(document, from)) at("key").focus();
+    // What asked may have been drawn anew meanwhile, and the browser could not go back to it. Where it could, whoever
+    // is there has gone on by now: this is told a moment after the dialog has closed.
+    const lost = !document.activeElement || document.activeElement === document.body;
+    if (lost && from && !focusOn(document, from)) at("key").focus();
   }, { once: true });
   dialog.showModal();
   // Enter by mistake keeps everything.
