@@ -120,9 +120,25 @@ impl Browser {
         browser
     }
 
-    /// Opens a page, and waits until it is loaded.
+    /// Opens a page, and waits until it is loaded, its scripts included.
+    ///
+    /// # Panics
+    ///
+    /// When it takes longer than the deadline of everything here.
     pub fn open(&self, url: &str) {
+        // The driver may answer while the page is still being read, and then what is asked next is
+        // answered by a document that no script has run in. The mark tells the one that is left.
+        self.run::<()>("window.__left = true");
         let _: Value = self.send("POST", "/url", &json!({ "url": url }));
+        let begun = Instant::now();
+        while !self.run::<bool>("return !window.__left && document.readyState === 'complete'") {
+            assert!(
+                begun.elapsed() < DEADLINE,
+                "{url} is not loaded:\n{}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Runs the body of a function in the page; what it returns.
