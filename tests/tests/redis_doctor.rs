@@ -552,11 +552,55 @@ async fn tracking_is_only_believed_when_it_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_remembers_no_more_keys() {
+    #[cached(kind = "remembered", ttl = "1m")]
+    async fn remembered(id: u64) -> u64 {
+        id
+    }
+    let server = RedisServer::start();
+    if !line(&at(&server.url(), &[]), "tracking").starts_with("ok") {
+        // This version can't tell of changes, and says so: see above.
+        return;
+    }
+    let store = RedisStore::new(&server.url()).unwrap();
+    let node = Cache::builder().namespace("cache").shared(store).build();
+    for id in 0..100 {
+        node.scope(remembered(id)).await;
+    }
+    let tracked = || {
+        let statistics: String = server.command(&["INFO", "stats"]);
+        let keys = statistics
+            .lines()
+            .find_map(|line| line.strip_prefix("tracking_total_keys:"));
+        keys.and_then(|keys| keys.trim().parse::<u64>().ok())
+            .expect("it says so")
+    };
+    let keys = tracked();
+    assert!(keys >= 100, "{keys}");
+    for (most, is_full) in [(keys * 2, false), (0, false), (keys + keys / 20, true)] {
+        let most = most.to_string();
+        server.command::<()>(&["CONFIG", "SET", "tracking-table-max-keys", &most]);
+        let run = at(&server.url(), &[]);
+        assert_eq!(run.code, 0, "{run:?}");
+        let line = line(&run, "tracking");
+        assert!(line.contains("told of a change"), "{line}");
+        assert_eq!(line.starts_with("warning"), is_full, "{line}");
+        let words = format!("of {most} at most");
+        assert_eq!(line.contains(&words), is_full, "{line}");
+    }
+    // A user that may not ask for settings is told of the usual limit, which is far away.
+    server.command::<()>(&["ACL", "SETUSER", "default", "-config"]);
+    let run = at(&server.url(), &[]);
+    assert!(line(&run, "tracking").starts_with("ok"), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_ends_midway() {
     let server = RedisServer::start();
     for (about, check, rest) in [
         (is_info as fn(&[String]) -> bool, "server", 7),
         (is_memory, "memory", 4),
+        (is_statistics, "tracking", 3),
     ] {
         let impostor = Impostor::start(server.port()).await;
         // Nobody knows what it means, and the connection ends with it.
@@ -583,7 +627,11 @@ fn is_info(words: &[String]) -> bool {
 }
 
 fn is_memory(words: &[String]) -> bool {
-    is_info(words) && words.len() == 2
+    is_info(words) && words.get(1).is_some_and(|word| word == "MEMORY")
+}
+
+fn is_statistics(words: &[String]) -> bool {
+    is_info(words) && words.get(1).is_some_and(|word| word == "STATS")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,10 @@
 //! What happens when the server's memory is full.
 
-use redis::{Value, cmd};
+use redis::cmd;
 
 use super::Report;
 use super::patient::{Patient, field};
 use crate::cli::ending::Trouble;
-use crate::cli::session::bytes;
 use crate::cli::text::size;
 
 /// The limit, the policy at it, and how much is used.
@@ -84,12 +83,8 @@ async fn look(patient: &mut Patient) -> Result<Option<Memory>, Trouble> {
             used,
         }));
     }
-    let mut settings = [None, None];
-    for (name, setting) in ["maxmemory", "maxmemory-policy"].iter().zip(&mut settings) {
-        let asked = patient.raw.one(cmd("CONFIG").arg("GET").arg(*name)).await;
-        *setting = asked.ok().as_ref().and_then(value);
-    }
-    let [limit, policy] = settings;
+    let limit = patient.setting("maxmemory").await;
+    let policy = patient.setting("maxmemory-policy").await;
     Ok(limit
         .and_then(|limit| limit.parse().ok())
         .zip(policy)
@@ -98,14 +93,4 @@ async fn look(patient: &mut Patient) -> Result<Option<Memory>, Trouble> {
             policy,
             used,
         }))
-}
-
-/// The value in the answer to a CONFIG GET of one setting.
-fn value(answer: &Value) -> Option<String> {
-    let value = match answer {
-        Value::Map(pairs) => pairs.first().map(|(_, value)| value)?,
-        Value::Array(parts) => parts.get(1)?,
-        _ => return None,
-    };
-    Some(String::from_utf8_lossy(bytes(value)?).into_owned())
 }

@@ -89,7 +89,10 @@ async fn examine(session: &Session, report: &mut Report<'_>) -> Result<Option<St
     if !went_on("memory", memory, report)? {
         return Ok(Some(described));
     }
-    tracking::check(&mut patient, writes, report).await?;
+    let tracking = tracking::check(&mut patient, writes, report).await;
+    if !went_on("tracking", tracking, report)? {
+        return Ok(Some(described));
+    }
     times::latency(&mut patient, report).await?;
     times::clock(&mut patient, report).await?;
     fleet::check(session, report).await?;

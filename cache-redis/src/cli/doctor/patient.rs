@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cache_core::Env;
-use redis::{Cmd, Value};
+use redis::{Cmd, Value, cmd};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::connect::Connected;
@@ -78,6 +78,17 @@ impl Patient {
             .filter(|answer| !matches!(answer, Value::ServerError(_)))
             .and_then(bytes)
             .map(|text| String::from_utf8_lossy(text).into_owned()))
+    }
+
+    /// A setting of the server; nothing where it won't say.
+    pub(super) async fn setting(&mut self, name: &str) -> Option<String> {
+        let answer = self.raw.one(cmd("CONFIG").arg("GET").arg(name)).await;
+        let value = match answer.ok()? {
+            Value::Map(pairs) => pairs.into_iter().next()?.1,
+            Value::Array(parts) => parts.into_iter().nth(1)?,
+            _ => return None,
+        };
+        Some(String::from_utf8_lossy(bytes(&value)?).into_owned())
     }
 
     /// Another connection.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use redis::cmd;
 
 use super::Report;
-use super::patient::Patient;
+use super::patient::{Patient, field};
 use crate::cli::ending::Trouble;
 use crate::cli::text::shown;
 use crate::dial::Tracking;
@@ -37,10 +37,18 @@ pub(super) async fn check(
     }
     let begun = Instant::now();
     match prove(patient).await {
-        Ok(true) => report.ok(
-            "tracking",
-            format!("told of a change by another connection after {}", shown(begun.elapsed())),
-        ),
+        Ok(true) => {
+            let proof = format!(
+                "told of a change by another connection after {}",
+                shown(begun.elapsed())
+            );
+            match Memory::of(patient).await? {
+                Some(memory) if memory.is_full() => {
+                    report.warn("tracking", format!("{proof}; {}", memory.advice()))
+                }
+                _ => report.ok("tracking", proof),
+            }
+        }
         Ok(false) => report.fail(
             "tracking",
             format!(
@@ -50,6 +58,47 @@ pub(super) async fn check(
             ),
         ),
         Err(failure) => report.fail("tracking", failure.to_string()),
+    }
+}
+
+/// How many keys the server remembers that it has to tell somebody of, and how many it may.
+struct Memory {
+    keys: u64,
+    most: u64,
+}
+
+impl Memory {
+    /// As many as a server remembers that is not told otherwise.
+    const USUAL: u64 = 1_000_000;
+
+    /// None where it won't say.
+    async fn of(patient: &mut Patient) -> Result<Option<Self>, Trouble> {
+        let information = patient.text(cmd("INFO").arg("stats")).await?;
+        let keys = information
+            .as_deref()
+            .and_then(|information| field(information, "tracking_total_keys"))
+            .and_then(|keys| keys.parse().ok());
+        let Some(keys) = keys else { return Ok(None) };
+        let most = patient.setting("tracking-table-max-keys").await;
+        let most = most
+            .and_then(|most| most.parse().ok())
+            .unwrap_or(Self::USUAL);
+        Ok(Some(Self { keys, most }))
+    }
+
+    /// Whether nine tenths are taken. Zero stands for no limit.
+    fn is_full(&self) -> bool {
+        self.most > 0 && self.keys >= self.most - self.most / 10
+    }
+
+    fn advice(&self) -> String {
+        let Self { keys, most } = self;
+        format!(
+            "but it remembers {keys} keys that nodes were given, of {most} at most: beyond that it \
+             forgets some, and says that they changed, so that nodes drop what is still good and each \
+             miss costs it more: raise tracking-table-max-keys (0: no limit) to several times the \
+             entries and tags in use"
+        )
     }
 }
 
