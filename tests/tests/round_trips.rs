@@ -25,6 +25,11 @@ async fn remote(id: u64) -> u64 {
     id + 1
 }
 
+#[cached(kind = "beside", ttl = "10m", tags("user:{id}"))]
+async fn beside(id: u64) -> u64 {
+    id + 1
+}
+
 #[cached(kind = "name", ttl = "10m", each = ids)]
 async fn names(ids: &[u64]) -> HashMap<u64, String> {
     ids.iter().map(|id| (*id, format!("name {id}"))).collect()
@@ -129,6 +134,20 @@ async fn what_is_known_here_is_not_asked_for() {
     assert_eq!(node.snapshot().kinds["remote"].loads, before + 1);
 }
 
+/// Who stores by force has not looked: that a stamp is not known here does not say that there is none.
+#[tokio::test]
+async fn a_put_under_a_tag_that_others_use_takes_two() {
+    let (server, proxy, node) = scene().await;
+    let second = Proxy::start(server.port()).await;
+    let other = self::node(&second);
+    shared(&other).await;
+    other.scope(profile(5)).await;
+    let turns = proxy.turns();
+    assert!(node.scope(remote::put(5, 50)).await);
+    assert_eq!(proxy.turns() - turns, 2);
+    assert_eq!(other.scope(remote(5)).await, 50);
+}
+
 #[tokio::test]
 async fn a_batch_takes_as_many_as_one_call() {
     let (server, proxy, node) = scene().await;
@@ -174,8 +193,9 @@ async fn an_entry_that_can_t_be_read_is_not_looked_at_twice() {
     drop(server);
 }
 
-/// A node that is not told what changes from here on, though it knows the stamps, and one that is.
-async fn one_is_late() -> (RedisServer, Impostor, Cache, Cache) {
+/// A node that is not told what changes from here on, though it knows the stamps, and maybe that they last, and
+/// one that is.
+async fn one_is_late(lasts: bool) -> (RedisServer, Impostor, Cache, Cache) {
     let server = RedisServer::start();
     let impostor = Impostor::start(server.port()).await;
     let node = |url: &str| {
@@ -194,6 +214,10 @@ async fn one_is_late() -> (RedisServer, Impostor, Cache, Cache) {
         late.health().trusted
     })
     .await;
+    if lasts {
+        // Known from the second call that has the tag.
+        late.scope(beside(1)).await;
+    }
     impostor.withhold();
     other.invalidate_tag("user:1").await.unwrap();
     (server, impostor, late, other)
@@ -207,7 +231,7 @@ fn loads(node: &Cache, kind: &str) -> u64 {
 /// is not loaded once more.
 #[tokio::test]
 async fn redis_is_asked_before_what_is_known_here_makes_a_miss() {
-    let (_server, _impostor, late, other) = one_is_late().await;
+    let (_server, _impostor, late, other) = one_is_late(false).await;
     let before = loads(&late, "remote");
     assert_eq!(other.scope(remote(1)).await, 2);
     assert_eq!(loads(&other, "remote"), 1);
@@ -219,7 +243,7 @@ async fn redis_is_asked_before_what_is_known_here_makes_a_miss() {
 /// is known from before.
 #[tokio::test]
 async fn redis_is_asked_before_an_entry_to_be_kept_here_is_a_miss() {
-    let (_server, _impostor, late, other) = one_is_late().await;
+    let (_server, _impostor, late, other) = one_is_late(false).await;
     let before = loads(&late, "profile");
     assert_eq!(other.scope(profile(1)).await, 2);
     assert_eq!(loads(&other, "profile"), 1);
@@ -231,7 +255,7 @@ async fn redis_is_asked_before_an_entry_to_be_kept_here_is_a_miss() {
 /// (guard G17): asked once more, it is known again before the load begins, so that the value is stored.
 #[tokio::test]
 async fn what_is_loaded_under_a_stamp_that_gainsays_is_stored() {
-    let (_server, _impostor, late, other) = one_is_late().await;
+    let (_server, _impostor, late, other) = one_is_late(false).await;
     let before = loads(&late, "profile");
     assert_eq!(late.scope(profile(1)).await, 2);
     assert_eq!(loads(&late, "profile"), before + 1);
@@ -239,4 +263,18 @@ async fn what_is_loaded_under_a_stamp_that_gainsays_is_stored() {
     assert_eq!(loads(&other, "profile"), 0);
     assert_eq!(late.scope(profile(1)).await, 2);
     assert_eq!(loads(&late, "profile"), before + 1);
+}
+
+/// Who stores by force has not looked either whether a stamp that lasts is still there. It is read back: what is
+/// loaded anew is not stored under one that is none any more, and what was loaded before the tag ended is not said
+/// to be stored.
+#[tokio::test]
+async fn what_is_stored_by_force_under_a_stamp_that_has_gone() {
+    let (_server, _impostor, late, other) = one_is_late(true).await;
+    assert_eq!(late.scope(remote::refresh(1)).await, 2);
+    assert_eq!(other.scope(remote(1)).await, 2);
+    assert_eq!(loads(&other, "remote"), 0);
+
+    let (_server, _impostor, late, _other) = one_is_late(true).await;
+    assert!(!late.scope(remote::put(1, 50)).await);
 }

@@ -457,9 +457,10 @@ impl<'a> Search<'a> {
 
     /// The stamps of the call's own tags, as `begin` has told them, where that is what is known now.
     ///
-    /// A stamp that was relied on may have run out in the store: then `begin` has made another, which
-    /// gainsays what is known, and nothing is (guard G17), so that what is loaded could not be kept. Asked
-    /// once more, it is known. The load has not begun: these are stamps from before it (guard G1).
+    /// A stamp that was relied on, or that nobody has looked at before a write by force, may have gone from the
+    /// store: then `begin` has made another, which gainsays what is known, and nothing is (guard G17), so that
+    /// what is loaded could not be kept. Asked once more, it is known. The load has not begun: these are
+    /// stamps from before it (guard G1).
     async fn told(
         &mut self,
         stamps: Vec<Option<Stamp>>,
@@ -467,7 +468,8 @@ impl<'a> Search<'a> {
     ) -> Result<Vec<Option<Stamp>>> {
         let (tags, cells) = (&self.tags[..self.own], &self.cells[..self.own]);
         let known = cells.iter().map(|cell| cell.stamp());
-        if !self.relied || known.eq(stamps.iter().take(self.own).copied()) {
+        let seen = !self.relied && !self.call.refresh;
+        if seen || known.eq(stamps.iter().take(self.own).copied()) {
             return Ok(stamps);
         }
         let (note, unbroken) = self.note(cells);
