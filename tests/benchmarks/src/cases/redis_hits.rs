@@ -7,7 +7,7 @@ use cache_core::Cache;
 use crate::cases::Case;
 use crate::measure::Figure;
 use crate::redis::Redis;
-use crate::rows::{Bound, Row, Section, rate};
+use crate::rows::{Bound, Row, Section, rate, times};
 use crate::shared::{self, Contestant, names};
 use crate::{Effort, Result, loads};
 
@@ -19,7 +19,9 @@ pub(super) const CASE: Case = Case {
             Client and server share the machine's processors. With two tags, the bare reader asks for three \
             keys each time; ours asks for stamps that it does not know, which Redis tells it when they \
             change, and with `strict` for all of them, its kind's too. `cached` has no tags: its figure is \
-            the one without. Ours waits for Redis for up \
+            the one without, and beside it stands how many a bare `GET` makes, which asks for the same. With one caller \
+            a bare reader is there twice: its answers read on the callers' own runtime, and on a thread that belongs to it, \
+            as ours does. Ours waits for Redis for up \
             to 5 s, as the others do, and not its 250 ms: fewer than five calls of a thousand load, or the case fails.",
     run,
 };
@@ -40,7 +42,11 @@ fn run(effort: Effort) -> Result<Vec<Row>> {
                 }
                 for callers in [1, 64, 256] {
                     let what = format!("{text}, {callers} callers, {what}");
-                    rows.extend(compare(&what, contestants, callers, size, effort).await?);
+                    let there: Vec<_> = contestants
+                        .iter()
+                        .filter(|one| callers == 1 || !is_aside(one))
+                        .collect();
+                    rows.extend(compare(&what, &there, callers, size, effort).await?);
                 }
             }
         }
@@ -49,9 +55,14 @@ fn run(effort: Effort) -> Result<Vec<Row>> {
     })
 }
 
+/// What another thread costs one caller; many share what it costs.
+fn is_aside(contestant: &Contestant) -> bool {
+    [names::GET_ASIDE, names::MGET_ASIDE].contains(&contestant.name)
+}
+
 async fn compare(
     what: &str,
-    contestants: &[Contestant],
+    contestants: &[&Contestant],
     callers: u64,
     size: usize,
     effort: Effort,
@@ -74,6 +85,8 @@ async fn compare(
         return Err(format!("{what}: {loaded:.4} of the calls loaded").into());
     }
     let figures: Vec<_> = rounds.into_iter().map(Figure::of_rates).collect();
+    let bare = contestants.iter().position(|one| one.name == names::GET);
+    let bare = bare.map(|at| figures[at]);
     let mut section = Section::new(what, rate, contestants[0].name, figures[0]);
     for (contestant, figure) in contestants.iter().zip(figures).skip(1) {
         let bound = match contestant.name {
@@ -83,6 +96,12 @@ async fn compare(
             _ => None,
         };
         section.beside(contestant.name, figure, bound.map(Bound::AtLeast));
+        if contestant.name == names::CACHED
+            && let Some(bare) = bare
+        {
+            let more = bare.median / figure.median;
+            section.note(&format!("a bare `GET` makes {} × as many", times(more)));
+        }
     }
     Ok(section.rows())
 }

@@ -27,6 +27,7 @@ pub mod names {
     pub const CACHED: &str = "cached `#[cached]`: bound, ttl";
     pub const CONCURRENT: &str = "cached `#[concurrent_cached]`: bound, ttl";
     pub const PAPAYA: &str = "papaya `get`, foldhash: a bare map";
+    pub const PAPAYA_TIMED: &str = "papaya `get`, foldhash, of entries that expire";
     pub const PAPAYA_DEFAULT: &str = "papaya `get`, its default hasher: a bare map";
     pub const QUICK: &str = "quick_cache `get`: bound";
     pub const MOKA: &str = "moka `get`: bound, ttl";
@@ -57,6 +58,7 @@ pub fn numbers() -> Result<Vec<Contestant>> {
         stores::foyer(number_of),
         stores::quick_cache(number_of),
         stores::papaya(number_of),
+        stores::papaya_timed(number_of),
         stores::papaya_default(number_of),
     ];
     warmed(contestants, (0..KEYS).map(|id| id * 2).sum())
@@ -74,6 +76,7 @@ pub fn awaited() -> Result<Vec<Contestant>> {
         stores::foyer(text_of),
         stores::quick_cache(text_of),
         stores::papaya(text_of),
+        stores::papaya_timed(text_of),
         stores::papaya_default(text_of),
     ];
     warmed(
@@ -106,6 +109,7 @@ pub fn texts() -> Result<Vec<Contestant>> {
         stores::foyer(text_of),
         stores::quick_cache(text_of),
         stores::papaya(text_of),
+        stores::papaya_timed(text_of),
     ];
     warmed(
         contestants,

@@ -1,13 +1,16 @@
 //! redis-rs, bare: what a cache on it can't be faster than, unless it asks more cleverly. Values are
 //! encoded as ours are, and decoded by the caller.
 
+use std::future::pending;
 use std::sync::Arc;
+use std::thread;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::cmd;
 use bincode::config;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 
-use super::names::{GET, MGET};
 use super::{Asked, Contestant, TTL, Value};
 use crate::Result;
 
@@ -28,6 +31,30 @@ impl Bare {
         Ok(Self {
             connection: client.get_multiplexed_async_connection().await?,
         })
+    }
+
+    /// Connects on a thread that does nothing but read and write, as ours does: whose runtime the callers' is,
+    /// and what becomes of it, is nothing to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`connected`](Self::connected).
+    pub async fn connected_aside(url: &str) -> Result<Self> {
+        let (tell, told) = oneshot::channel();
+        let url = url.to_owned();
+        thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(async {
+                    let is_asked_for = tell.send(Self::connected(&url).await).is_ok();
+                    if is_asked_for {
+                        pending::<()>().await;
+                    }
+                }),
+                Err(error) => drop(tell.send(Err(error.into()))),
+            }
+        });
+        told.await?
     }
 
     /// The connection.
@@ -101,13 +128,13 @@ impl Bare {
     }
 
     /// As a contestant that gets one key.
-    pub fn get(self) -> Contestant {
-        Contestant::new(GET, move |asked| self.clone().got(asked))
+    pub fn get(self, name: &'static str) -> Contestant {
+        Contestant::new(name, move |asked| self.clone().got(asked))
     }
 
     /// As one that gets three at once.
-    pub fn get_three(self) -> Contestant {
-        Contestant::new(MGET, move |asked| self.clone().got_three(asked))
+    pub fn get_three(self, name: &'static str) -> Contestant {
+        Contestant::new(name, move |asked| self.clone().got_three(asked))
     }
 }
 

@@ -47,6 +47,10 @@ pub mod names {
     pub const CACHED: &str = "cached `#[concurrent_cached]`, its AsyncRedisCache";
     pub const GET: &str = "redis-rs `GET` and decode, one connection";
     pub const MGET: &str = "redis-rs `MGET` of three and decode, one connection";
+    pub const MGET_ALL: &str = "redis-rs `MGET` of 100, and one load; nothing is stored";
+    pub const ASKED: &str = "redis-rs, what ours asks before it loads in two pipelines, and one load; nothing is stored";
+    pub const GET_ASIDE: &str = "redis-rs `GET` and decode, read on a thread of its own";
+    pub const MGET_ASIDE: &str = "redis-rs `MGET` of three and decode, read on a thread of its own";
 }
 
 /// What is asked for: which value, and how large.
@@ -186,7 +190,8 @@ pub async fn plain(url: &str) -> Result<Vec<Contestant>> {
     Ok(vec![
         ours::plain(),
         memoized::plain(url).await?,
-        Bare::connected(url).await?.get(),
+        Bare::connected(url).await?.get(names::GET),
+        Bare::connected_aside(url).await?.get(names::GET_ASIDE),
     ])
 }
 
@@ -200,7 +205,10 @@ pub async fn tagged(url: &str) -> Result<Vec<Contestant>> {
         ours::tagged(),
         ours::strict(),
         memoized::plain(url).await?,
-        Bare::connected(url).await?.get_three(),
+        Bare::connected(url).await?.get_three(names::MGET),
+        Bare::connected_aside(url)
+            .await?
+            .get_three(names::MGET_ASIDE),
     ])
 }
 
@@ -213,10 +221,9 @@ pub async fn missing(url: &str) -> Result<Vec<Contestant>> {
     Ok(vec![
         ours::tagged(),
         memoized::plain(url).await?,
-        Contestant {
-            name: "redis-rs `GET`, then `SET`",
-            ..Bare::connected(url).await?.get()
-        },
+        Bare::connected(url)
+            .await?
+            .get("redis-rs `GET`, then `SET`"),
     ])
 }
 
