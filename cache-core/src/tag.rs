@@ -151,6 +151,10 @@ impl Texts {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Each of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         // No tag is empty.

@@ -18,7 +18,7 @@ use crate::flight::{Followed, Follower, Joined, Seat};
 use crate::key::{Args, unpacked};
 use crate::local::{Cell, Held, LocalKey};
 use crate::metrics::Count;
-use crate::tag::{Tag, Texts};
+use crate::tag::Texts;
 
 /// What is added to the bytes of a local entry for its place in memory: the allocation's own counts (16),
 /// what the map points to it with (24), two places in its table, which is half full (18), and one in
@@ -120,22 +120,30 @@ impl Call {
         ended
     }
 
-    /// Its tags: those that every entry of its kind carries, the namespace's and the kind's, and its own. Put
-    /// together when they are first asked for, as the key is.
+    /// Its tags: those that every entry of its kind carries, the namespace's and the kind's, and its own, if any.
+    /// Put together when they are first asked for, as the key is.
     pub(crate) fn tags(&self) -> &Arc<[String]> {
+        let of_kind = &self.function.kind.tags;
+        if self.own_tags.is_empty() {
+            return of_kind;
+        }
         self.all_tags.get_or_init(|| {
-            let of_kind = Tag::text_of_kind(&self.function.kind.name);
-            let all = [Tag::text_of_namespace(), of_kind].into_iter();
             let own = self.own_tags.iter().map(str::to_owned);
-            all.chain(own).collect()
+            of_kind.iter().cloned().chain(own).collect()
         })
     }
 
     /// The cells of its tags.
     pub(super) fn cells(&self) -> &[Arc<Cell>] {
-        let of = |tag: &String| self.engine.cells.cell(tag);
-        self.cells
-            .get_or_init(|| self.tags().iter().map(of).collect())
+        let all = &self.engine.cells;
+        let of_kind = self.function.kind.cells(all);
+        if self.own_tags.is_empty() {
+            return of_kind;
+        }
+        self.cells.get_or_init(|| {
+            let own = self.own_tags.iter().map(|tag| all.cell(tag));
+            of_kind.iter().cloned().chain(own).collect()
+        })
     }
 
     /// The key in the shared tier. Made when it is first asked for: who finds that another loads has no use

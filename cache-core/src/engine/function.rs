@@ -9,10 +9,12 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::codec::Codec;
 use crate::env::Env;
+use crate::local::{Cell, Cells};
 use crate::metrics::{Count, Counters, Histogram, KindSnapshot, Window};
 use crate::policy::{Policy, Settings};
 use crate::registry::Registered;
 use crate::schema::Schema;
+use crate::tag::Tag;
 use crate::value::{Described, Values};
 
 /// A kind in one cache.
@@ -25,6 +27,10 @@ pub(crate) struct KindState {
     pub(crate) counters: Counters,
     pub(crate) loads: Histogram,
     window: Window,
+    /// The tags that every entry of it carries, the namespace's and its own, and their cells, once a call has
+    /// looked for them.
+    pub(super) tags: Arc<[String]>,
+    cells: OnceLock<[Arc<Cell>; 2]>,
 }
 
 impl KindState {
@@ -36,7 +42,15 @@ impl KindState {
             counters: Counters::new(),
             loads: Histogram::new(),
             window: Window::new(now),
+            tags: [Tag::text_of_namespace(), Tag::text_of_kind(name)].into(),
+            cells: OnceLock::new(),
         }
+    }
+
+    /// The cells of its tags, among those of its cache.
+    pub(super) fn cells(&self, all: &Cells) -> &[Arc<Cell>; 2] {
+        let pinned = |at: usize| all.pinned(&self.tags[at]);
+        self.cells.get_or_init(|| [pinned(0), pinned(1)])
     }
 
     /// All that was counted, at this time of the coarse clock.

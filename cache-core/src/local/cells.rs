@@ -34,11 +34,21 @@ pub(crate) struct Cell {
     learnt: AtomicU64,
     /// How often it moved. Written under the lock only.
     moved: AtomicU64,
-    /// Taken by whoever changes the cell. True once the cell is no longer in the registry: then no
-    /// invalidation would reach it, and it must never be learnt again.
-    killed: Mutex<bool>,
+    /// Taken by whoever changes the cell.
+    standing: Mutex<Standing>,
     /// Those of all cells of the cache.
     moves: Arc<Moves>,
+}
+
+/// What a cell is to the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// In it, and the first to go when there is no room.
+    Loose,
+    /// In it for good.
+    Pinned,
+    /// No longer in it: no invalidation would reach it, and it must never be learnt again.
+    Killed,
 }
 
 impl Cell {
@@ -58,7 +68,7 @@ impl Cell {
             former: AtomicU64::new(0),
             learnt: AtomicU64::new(0),
             moved: AtomicU64::new(0),
-            killed: Mutex::new(false),
+            standing: Mutex::new(Standing::Loose),
             moves,
         }
     }
@@ -108,9 +118,9 @@ impl Cell {
     ///
     /// `point`: the point of the node's calls that has been reached.
     pub(crate) fn learn(&self, noted: u64, stamp: Option<Stamp>, reply: Reply, point: u64) {
-        let killed = self.lock();
+        let standing = self.lock();
         let unmoved = self.moved.load(Ordering::Acquire) == noted;
-        if *killed || !(unmoved || removed(Guard::G1)) {
+        if *standing == Standing::Killed || !(unmoved || removed(Guard::G1)) {
             return;
         }
         let known = self.stamp.load(Ordering::Acquire);
@@ -134,7 +144,7 @@ impl Cell {
 
     /// The stamp, if it was known before this point already, and has been ever since.
     pub(crate) fn known_before(&self, point: u64) -> Option<Stamp> {
-        let _killed = self.lock();
+        let _standing = self.lock();
         let stamp = self.stamp()?;
         (self.learnt.load(Ordering::Acquire) < point).then_some(stamp)
     }
@@ -150,8 +160,8 @@ impl Cell {
     /// The stamp as it was when the node last knew, or one of the node's own: what is loaded during
     /// an outage is kept under it, so that an invalidation here ends it.
     pub(crate) fn former_or_make(&self, draw: impl Fn() -> u64) -> Option<Stamp> {
-        let killed = self.lock();
-        if *killed {
+        let standing = self.lock();
+        if *standing == Standing::Killed {
             return None;
         }
         let known = self
@@ -168,8 +178,8 @@ impl Cell {
     /// The stamp, made with `draw` where there is none: without a shared tier the cell is the only
     /// place where the tag lives.
     pub(crate) fn stamp_or_make(&self, point: u64, draw: impl Fn() -> u64) -> Option<Stamp> {
-        let killed = self.lock();
-        if *killed {
+        let standing = self.lock();
+        if *standing == Standing::Killed {
             return None;
         }
         if let Some(stamp) = self.stamp() {
@@ -186,8 +196,8 @@ impl Cell {
     ///
     /// Guard G9, where there is no shared tier: comparing and moving are one step.
     pub(crate) fn restamp(&self, noted: u64, point: u64, draw: impl Fn() -> u64) -> Option<Stamp> {
-        let killed = self.lock();
-        if *killed {
+        let standing = self.lock();
+        if *standing == Standing::Killed {
             return None;
         }
         let unmoved = self.moved.load(Ordering::Acquire) == noted || removed(Guard::G9);
@@ -211,8 +221,8 @@ impl Cell {
 
     fn step(&self, remember: bool) {
         // Someone may have had it in hand when it was killed: it stays that.
-        let killed = self.lock();
-        if !*killed {
+        let standing = self.lock();
+        if *standing != Standing::Killed {
             let stamp = self.put(0);
             if !remember {
                 self.former.store(0, Ordering::Release);
@@ -223,17 +233,21 @@ impl Cell {
         }
     }
 
-    /// The cell leaves the registry: entries on it end, and it stays unknown for ever.
-    fn kill(&self) {
-        let mut killed = self.lock();
-        *killed = true;
+    /// The cell leaves the registry, unless it is pinned: entries on it end, and it stays unknown for ever.
+    fn kill(&self) -> bool {
+        let mut standing = self.lock();
+        if *standing == Standing::Pinned {
+            return false;
+        }
+        *standing = Standing::Killed;
         self.put(0);
         self.former.store(0, Ordering::Release);
         self.moved.store(Self::KILLED, Ordering::Release);
+        true
     }
 
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.killed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -307,12 +321,25 @@ impl Cells {
 
     /// The cell of a tag, made where there is none.
     pub(crate) fn cell(&self, tag: &str) -> Arc<Cell> {
+        self.within(&mut self.shard(tag), tag)
+    }
+
+    /// The same, of a tag that all calls of a kind carry: it stays in the registry, so that whoever keeps it need
+    /// not look for it again. There are as many as the program has kinds.
+    pub(crate) fn pinned(&self, tag: &str) -> Arc<Cell> {
         let mut shard = self.shard(tag);
+        let cell = self.within(&mut shard, tag);
+        // Before the shard is let go of: whoever makes room there may take it out.
+        *cell.lock() = Standing::Pinned;
+        cell
+    }
+
+    fn within(&self, shard: &mut Shard, tag: &str) -> Arc<Cell> {
         if let Some(cell) = shard.get(tag) {
             return Arc::clone(cell);
         }
         if shard.len() >= self.most_in_shard {
-            Self::make_room(&mut shard, self.most_in_shard);
+            Self::make_room(shard, self.most_in_shard);
         }
         let cell = Arc::new(Cell::among(Arc::clone(&self.moves), tag));
         shard.insert(tag.into(), Arc::clone(&cell));
@@ -353,11 +380,10 @@ impl Cells {
             excess = 0;
         }
         shard.retain(|_, cell| {
-            if excess == 0 {
+            if excess == 0 || !cell.kill() {
                 return true;
             }
             excess -= 1;
-            cell.kill();
             false
         });
     }
@@ -518,6 +544,26 @@ mod tests {
         assert_eq!(cell.stamp(), None, "and ends with the other");
         cell.kill();
         assert_eq!(cell.restamp(cell.moved(), 0, || 8), None);
+    }
+
+    #[test]
+    fn a_pinned_cell_outlasts_a_flood_and_is_still_told() {
+        let cells = Cells::new(160);
+        let loose = cells.cell("~news");
+        let pinned = cells.pinned("~news");
+        assert!(Arc::ptr_eq(&loose, &pinned), "the one that was there");
+        pinned.learn(0, Some(7), LOOKED, 1);
+        let _held: Vec<_> = (0..10_000)
+            .map(|tag| cells.cell(&format!("held:{tag}")))
+            .collect();
+        assert!(cells.len() <= 160, "{} cells", cells.len());
+        assert!(Arc::ptr_eq(&cells.cell("~news"), &pinned));
+        assert_eq!(pinned.stamp(), Some(7));
+        assert!(cells.advance("~news"));
+        assert_eq!(pinned.stamp(), None);
+        pinned.learn(pinned.moved(), Some(8), LOOKED, 1);
+        cells.advance_all();
+        assert_eq!(pinned.stamp(), None);
     }
 
     #[test]
