@@ -38,7 +38,7 @@ const ROOM: usize = 64 << 10;
 /// A string longer than this is read into a place of its own.
 const LARGE: usize = 8 << 10;
 /// How many requests wait for company: the server is to answer some while others are still being asked.
-const MOST_GATHERED: usize = 16;
+const MOST_GATHERED: usize = 32;
 
 /// What a connection runs over.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
