@@ -30,7 +30,7 @@ const TEETH: [(Guard, &str, Range<u64>); 17] = [
     (Guard::G14, WAITS, 0..200),
     (Guard::G15, STALE, 56_000..58_000),
     (Guard::G16, STALE, 0..10_000),
-    (Guard::G17, STALE, 36_000..38_000),
+    (Guard::G17, STALE, 13_000..15_000),
 ];
 
 #[test]
