@@ -82,6 +82,14 @@ pub fn page(results: &[(&Case, Vec<Row>)], effort: Effort, command: &str) -> Res
         );
         text += &table(rows);
         text.push('\n');
+        if let Some(limit) = case.limit
+            && rows.iter().any(|row| row.met == Some(false))
+        {
+            let _ = write!(
+                text,
+                "*What stands in the way*: {limit} [More](#limits-and-evidence).\n\n"
+            );
+        }
     }
     if results.len() < CASES.len() {
         text += "Not all cases were run.\n\n";

@@ -10,6 +10,7 @@ pub(super) const CASE: Case = Case {
     title: "A local hit with a borrowed argument",
     about: "As the first case. The attributes of `cached` need an owned key, so they make one for each \
             call; the stores are asked with a borrowed one.",
+    limit: None,
     run,
 };
 

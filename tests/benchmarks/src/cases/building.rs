@@ -17,6 +17,7 @@ pub(super) const CASE: Case = Case {
             their default features, built as a registry's are, which is not incrementally. `cached`: the features that the same needs. Both with the versions of \
             the benchmarks' lock file. The processors' time is what the build costs, the clock's depends on how \
             many there are.",
+    limit: None,
     run,
 };
 

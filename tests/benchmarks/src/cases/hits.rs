@@ -16,6 +16,11 @@ pub(super) const CASE: Case = Case {
             finds is cloned: a function around them, and its key, would come on top. All take turns of a \
             few milliseconds, of which the thread's own processor time counts. Stores that \
             can be given a hasher have foldhash, unless it says otherwise.",
+    limit: Some(
+        "A map whose entries expire is the least that a cache of them can be: it has a row. Ours adds to it that the \
+            arguments are packed for one map of all functions, and what is found is checked for its type; a map for each function \
+            would spare that, and be compiled for each. The clone and the drop of an `Arc`, 11 to 15 ns, are in every row of it.",
+    ),
     run,
 };
 

@@ -17,6 +17,7 @@ pub(super) const CASE: Case = Case {
             before each time all of them are loaded again, so that both are asked of the same full cache, \
             and they take turns in being first. Afterwards every one of them is seen to be gone. The peers \
             have no tags.",
+    limit: None,
     run,
 };
 

@@ -17,6 +17,7 @@ pub(super) const CASE: Case = Case {
             queues included; and by how much the memory grew that the process has in use, which has in it \
             what the allocator itself adds. Bounds are those of two million entries; ours are those in bytes, \
             which it always has.",
+    limit: None,
     run,
 };
 

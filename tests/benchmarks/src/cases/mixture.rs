@@ -22,6 +22,7 @@ pub(super) const CASE: Case = Case {
             one whose invalidation had been acknowledged, to whichever process, before the read began; *late* \
             is one that began more than two seconds after the acknowledgement, which no word on its way \
             explains. Who serves late ones is no measure for those who don't.",
+    limit: None,
     run,
 };
 

@@ -22,6 +22,8 @@ pub struct Case {
     pub title: &'static str,
     /// What is measured, exactly.
     pub about: &'static str,
+    /// What keeps a target from being met, where one is not.
+    pub limit: Option<&'static str>,
     pub run: fn(Effort) -> Result<Vec<Row>>,
 }
 

@@ -19,6 +19,7 @@ pub(super) const CASE: Case = Case {
             *Loop*: all keys in order, again and again; the best that can be had is the capacity's part. One \
             thread, one seed, the same requests for everybody. To be reached: no more than one point below the \
             best of the others. Of foyer every algorithm is there; of `cached`, both stores.",
+    limit: None,
     run,
 };
 

@@ -23,6 +23,11 @@ pub(super) const CASE: Case = Case {
             a bare reader is there twice: its answers read on the callers' own runtime, and on a thread that belongs to it, \
             as ours does. Ours waits for Redis for up \
             to 5 s, as the others do, and not its 250 ms: fewer than five calls of a thousand load, or the case fails.",
+    limit: Some(
+        "`cached` sends what a bare `GET` sends: who asks in that way can't have more than the number beside its figure says. \
+            One caller pays for the thread on which ours reads, as redis-rs does when it is read on one; it is there so that \
+            neither a plain function on a runtime's thread nor the end of a runtime holds anybody up.",
+    ),
     run,
 };
 

@@ -22,6 +22,7 @@ pub(super) const CASE: Case = Case {
             behind a proxy that holds back everything for 10 ms each way, so that all else is as nothing: the \
             time of a miss divided by that of a `PING`. Two round trips, one to look and one to store, are what \
             a cache needs that has no leases, no tags, and no say in what others store meanwhile.",
+    limit: None,
     run,
 };
 

@@ -20,6 +20,7 @@ pub(super) const CASE: Case = Case {
     about: "Ten thousand tasks are spawned that all ask for one key that nobody has asked for before; a load \
             takes 100 ms. How much later than that the last of them has its value, and how many loads there \
             were.",
+    limit: None,
     run,
 };
 
