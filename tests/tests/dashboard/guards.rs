@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use axum::body::Body;
 use axum::http::request::Builder;
@@ -138,11 +139,21 @@ async fn what_was_invalidated_is_logged_once_it_is_and_no_argument_is() {
     let router = Dashboard::new(cache).invalidation(true).router();
     let log = Log::default();
     let lines = log.clone();
+    // For the whole process: an event that another thread comes to first is worth nothing to a listener of this
+    // thread alone, from then on. Of what is logged only this thread's is kept.
+    let here = thread::current().id();
+    let writer = move || -> Box<dyn io::Write> {
+        if thread::current().id() == here {
+            Box::new(lines.clone())
+        } else {
+            Box::new(io::sink())
+        }
+    };
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
-        .with_writer(move || lines.clone())
+        .with_writer(writer)
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    tracing::subscriber::set_global_default(subscriber).expect("nobody else listens");
     let logged = || {
         let log = std::mem::take(&mut *log.0.lock().expect("nobody panics"));
         let log = String::from_utf8(log).expect("a text");
