@@ -3,7 +3,7 @@
 
 use std::mem::forget;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{LazyLock, mpsc};
+use std::sync::{LazyLock, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -333,12 +333,27 @@ fn the_cache_s_own_thread_never_waits_for_itself() -> Result<(), Error> {
     Ok(())
 }
 
-static HEARING: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+/// What a static holds is not dropped when the process ends, and a server would go on.
+static HEARING: Mutex<Option<RedisServer>> = Mutex::new(None);
 static HEARS: LazyLock<Cache> = LazyLock::new(node);
 
 fn node() -> Cache {
-    let store = RedisStore::new(&HEARING.url()).expect("a server");
+    let mut server = HEARING.lock().unwrap_or_else(PoisonError::into_inner);
+    let url = server.get_or_insert_with(RedisServer::start).url();
+    let store = RedisStore::new(&url).expect("a server");
     Cache::builder().shared(store).build()
+}
+
+/// Stops that server.
+struct Stopping;
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        HEARING
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
 }
 
 /// Panics, once, where it is dropped by the cache's own thread.
@@ -364,6 +379,7 @@ fn rude(id: u64) -> Rude {
 
 #[test]
 fn a_value_that_panics_when_it_is_dropped_ends_no_connection() {
+    let _stopping = Stopping;
     ends(|| {
         let other = node();
         let runtime = tokio::runtime::Builder::new_current_thread()
