@@ -567,15 +567,12 @@ async fn a_server_that_remembers_no_more_keys() {
     for id in 0..100 {
         node.scope(remembered(id)).await;
     }
-    let tracked = || {
-        let statistics: String = server.command(&["INFO", "stats"]);
-        let keys = statistics
-            .lines()
-            .find_map(|line| line.strip_prefix("tracking_total_keys:"));
-        keys.and_then(|keys| keys.trim().parse::<u64>().ok())
-            .expect("it says so")
-    };
-    let keys = tracked();
+    let statistics: String = server.command(&["INFO", "stats"]);
+    let keys = statistics
+        .lines()
+        .find_map(|line| line.strip_prefix("tracking_total_keys:"));
+    let keys = keys.and_then(|keys| keys.trim().parse::<u64>().ok());
+    let keys = keys.expect("it says so");
     assert!(keys >= 100, "{keys}");
     for (most, is_full) in [(keys * 2, false), (0, false), (keys + keys / 20, true)] {
         let most = most.to_string();

@@ -233,7 +233,8 @@ impl Cell {
         }
     }
 
-    /// The cell leaves the registry, unless it is pinned: entries on it end, and it stays unknown for ever.
+    /// The cell leaves the registry: entries on it end, and it stays unknown for ever. `false`, and nothing
+    /// happens, where it is pinned.
     fn kill(&self) -> bool {
         let mut standing = self.lock();
         if *standing == Standing::Pinned {

@@ -42,9 +42,9 @@ pub(super) async fn check(
                 "told of a change by another connection after {}",
                 shown(begun.elapsed())
             );
-            match Memory::of(patient).await? {
-                Some(memory) if memory.is_full() => {
-                    report.warn("tracking", format!("{proof}; {}", memory.advice()))
+            match Table::of(patient).await? {
+                Some(table) if table.is_full() => {
+                    report.warn("tracking", format!("{proof}; {}", table.advice()))
                 }
                 _ => report.ok("tracking", proof),
             }
@@ -62,12 +62,12 @@ pub(super) async fn check(
 }
 
 /// How many keys the server remembers that it has to tell somebody of, and how many it may.
-struct Memory {
+struct Table {
     keys: u64,
     most: u64,
 }
 
-impl Memory {
+impl Table {
     /// As many as a server remembers that is not told otherwise.
     const USUAL: u64 = 1_000_000;
 

@@ -16,8 +16,9 @@ pub(super) const CASE: Case = Case {
             process; one caller. The bare reader asks with one `MGET`, loads what is missing at once, and \
             stores nothing; ours takes leases, loads once, and stores, so that nobody loads what is being \
             loaded, and the next one finds it. The third sends what ours asks before it loads, entries, stamps and \
-            leases, in two pipelines, and neither looks after what comes of it nor stores anything. A load takes a millisecond, as a fast query does, or nothing: \
-            that shows the bookkeeping alone, and has no target.",
+            leases, in two pipelines, and neither looks after what comes of it nor stores anything. A load \
+            takes a millisecond, as a fast query does, or nothing: that shows the bookkeeping alone, and has no \
+            target.",
     limit: Some(
         "The last row is what ours must ask before it loads, and nothing else: who has what, a lease for each missing \
             element, a stamp for its tag, and a look at both afterwards.",
